@@ -1,0 +1,156 @@
+"""What a delivery is, what may come of an attempt, and the states a delivery may pass through.
+
+Knows no other module of this package, no network, no database and no Buildbot.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+
+@frozen
+class Delivery:
+    """One status as it is kept and sent.
+
+    Args:
+        id: Derived from the event, so that the same event has the same id after a restart.
+        lane: Deliveries of one lane are sent in order; a lane is a build request.
+        subject: What the status is about (a build). A newer accepted status of the same
+            subject makes an older one superfluous.
+        event: The event's name as receivers see it, such as ``builds.finished``.
+        title: The subject in words, for log lines.
+        content_type: The value of the ``Content-Type`` header.
+        body: The exact bytes that are signed and sent.
+    """
+
+    id: str
+    lane: str
+    subject: str
+    event: str
+    title: str
+    content_type: str
+    body: bytes
+
+
+@frozen
+class Accepted:
+    """The receiver answered 2xx.
+
+    Args:
+        status: The HTTP status code.
+        duration: Seconds from the attempt's begin to the answer's end.
+    """
+
+    status: int
+    duration: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"accepted with {self.status}"
+
+
+@frozen
+class Refused:
+    """The receiver answered with another status than 2xx.
+
+    Args:
+        status: The HTTP status code.
+        answer: The beginning of the answer's body, or the target of a redirect.
+        retry_after: Seconds that the receiver asked to wait, where it did.
+        duration: Seconds from the attempt's begin to the answer's end.
+    """
+
+    status: int
+    answer: str = ""
+    retry_after: float | None = None
+    duration: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"refused with {self.status}" + (f": {self.answer}" if self.answer else "")
+
+
+@frozen
+class Unreachable:
+    """No HTTP answer came: connection, TLS or time trouble, or a secret that can't be had.
+
+    Args:
+        reason: What happened, in words fit for a log line, without secrets.
+        duration: Seconds from the attempt's begin to its end.
+    """
+
+    reason: str
+    duration: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return self.reason
+
+
+Outcome = Accepted | Refused | Unreachable
+
+
+class State(Enum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    """To be sent in its lane's order."""
+
+    RETRYING = "retrying"
+    """Refused for reasons of its own: tried again on its own schedule, beside its lane."""
+
+    DELIVERED = "delivered"
+    """Accepted by the receiver."""
+
+    SUPERSEDED = "superseded"
+    """Not sent any more: a newer status of the same subject was accepted."""
+
+    DEAD = "dead"
+    """Given up: kept for a while, listed, and sent again on request."""
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.WAITING: frozenset(State),
+    State.RETRYING: frozenset(State),
+    State.DELIVERED: frozenset(),
+    State.SUPERSEDED: frozenset({State.WAITING, State.DELIVERED}),
+    State.DEAD: frozenset({State.WAITING, State.DELIVERED, State.SUPERSEDED}),
+}
+"""The legal moves. Storage checks every update against this table."""
+
+PENDING = frozenset({State.WAITING, State.RETRYING})
+"""The states of a delivery that is still to be sent."""
+
+
+@frozen
+class Verdict:
+    """What becomes of a delivery after an attempt.
+
+    Args:
+        state: The state that it moves to.
+        next_attempt: When to try again, in seconds since the epoch; only for ``RETRYING``.
+        outcome: What came of the attempt, in words.
+    """
+
+    state: State
+    outcome: str
+    next_attempt: float | None = None
+
+
+@frozen
+class Claim:
+    """A delivery handed out for one attempt.
+
+    Args:
+        delivery: What to send.
+        created_at: When it entered the outbox, in seconds since the epoch.
+        attempts: How many attempts were made before this one.
+        sequence: Its place in the order of all deliveries.
+    """
+
+    delivery: Delivery
+    created_at: float
+    attempts: int
+    sequence: int
