@@ -21,6 +21,7 @@ class Delivery:
             subject makes an older one superfluous.
         event: The event's name as receivers see it, such as ``builds.finished``.
         title: The subject in words, for log lines.
+        build: The build's id in Buildbot's database, where it is about one.
         content_type: The value of the ``Content-Type`` header.
         body: The exact bytes that are signed and sent.
     """
@@ -32,6 +33,7 @@ class Delivery:
     title: str
     content_type: str
     body: bytes
+    build: int | None = None
 
 
 @frozen
@@ -115,7 +117,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.WAITING: frozenset(State),
     State.RETRYING: frozenset(State),
     State.DELIVERED: frozenset(),
-    State.SUPERSEDED: frozenset({State.WAITING, State.DELIVERED}),
+    State.SUPERSEDED: frozenset({State.DELIVERED}),
     State.DEAD: frozenset({State.WAITING, State.DELIVERED, State.SUPERSEDED}),
 }
 """The legal moves. Storage checks every update against this table."""

@@ -1,0 +1,122 @@
+"""Turns a report into a content type and the exact bytes to send.
+
+Knows nothing of the network, of storage or of Buildbot.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from types import NoneType
+from typing import Any
+
+from attrs import frozen
+
+JSON = "application/json"
+PLAIN = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+
+
+class EncodingError(ValueError):
+    """A report's body can't be turned into bytes; the text names the key and the type."""
+
+
+@frozen
+class Encoded:
+    """A body ready to be stored, signed and sent.
+
+    Args:
+        content_type: The value of the ``Content-Type`` header.
+        body: The bytes.
+    """
+
+    content_type: str
+    body: bytes
+
+
+def encode(report: Mapping[str, Any]) -> Encoded | None:
+    """Encode a report's body at once, so that nobody can change it afterwards.
+
+    Args:
+        report: A report as Buildbot's generators make it: ``body`` and ``type``
+            (``plain``, ``html`` or ``json``).
+
+    Returns:
+        The encoded body, or None where the body is None: do not send this one.
+
+    Raises:
+        EncodingError: The body holds something that has no JSON form.
+    """
+    body, kind = report.get("body"), report.get("type")
+    if body is None:
+        return None
+    if isinstance(body, bytes):
+        return Encoded(HTML if kind == "html" else PLAIN, body)
+    if isinstance(body, str) and kind != "json":
+        return Encoded(HTML if kind == "html" else PLAIN, encode_text(body))
+    return Encoded(JSON, to_json(body))
+
+
+def to_json(value: object) -> bytes:
+    """Encode a value as JSON (RFC 8259), times as whole seconds since the epoch.
+
+    Raises:
+        EncodingError: The value, or something in it, has no JSON form.
+    """
+    try:
+        return json.dumps(value, default=_epoch, allow_nan=False).encode("ascii")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EncodingError(_explain(value, error)) from error
+
+
+def encode_text(text: str) -> bytes:
+    """Encode a text as UTF-8.
+
+    Raises:
+        EncodingError: The text holds half of a surrogate pair.
+    """
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise EncodingError(f"the text has no UTF-8 form: {error}") from error
+
+
+def _epoch(value: object) -> int:
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+        return int(aware.timestamp())
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+def _explain(value: object, error: Exception) -> str:
+    return next(_faults(value, "body", frozenset()), str(error))
+
+
+def _faults(value: object, path: str, parents: frozenset[int]) -> Iterator[str]:
+    """Tell the places of a value that have no JSON form."""
+    if id(value) in parents:
+        yield f"{path} contains itself"
+    elif isinstance(value, dict):
+        yield from _dict_faults(value, path, parents | {id(value)})
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _faults(item, f"{path}[{index}]", parents | {id(value)})
+    elif not isinstance(value, datetime):
+        yield from _leaf_faults(value, path)
+
+
+def _dict_faults(value: dict[Any, Any], path: str, parents: frozenset[int]) -> Iterator[str]:
+    for key, item in value.items():
+        if not isinstance(key, str | int | float | NoneType):
+            yield f"{path} has the key {key!r}, a {type(key).__name__}; JSON keys are texts"
+        yield from _faults(item, f"{path}[{key!r}]", parents)
+
+
+def _leaf_faults(value: object, path: str) -> Iterator[str]:
+    try:
+        json.dumps(value, allow_nan=False)
+    except TypeError:
+        yield f"{path} is a {type(value).__name__}, which has no JSON form"
+    except ValueError:
+        yield f"{path} is {value!r}, which JSON can't hold"

@@ -1,0 +1,155 @@
+"""The durable table of deliveries, seen from the reactor's thread: group commit and memory.
+
+What arrives while one transaction is under way goes into the next one. When the database can't
+be used, the outbox goes on in memory, and returns to the database when it can.
+Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from buildbot_http_status_push.database import Operation
+from buildbot_http_status_push.ledger import Ledger, Probe
+from buildbot_http_status_push.model import Claim, Delivery, State, Verdict
+from buildbot_http_status_push.storage import Storage
+
+RETURN_INTERVAL = 10.0
+
+T = TypeVar("T")
+InThread: TypeAlias = Callable[..., "Deferred[Any]"]
+
+
+@frozen
+class _Request:
+    operation: Operation
+    done: Deferred[Any]
+
+
+class Outbox:
+    """Keeps deliveries, one transaction at a time, off the reactor's thread.
+
+    Args:
+        reactor: The clock.
+        in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
+        storage: The database, or the memory that stands in for it.
+        ledger: The statements of this reporter.
+    """
+
+    def __init__(
+        self, reactor: IReactorTime, in_thread: InThread, storage: Storage, ledger: Ledger
+    ) -> None:
+        self._reactor = reactor
+        self._in_thread = in_thread
+        self._storage = storage
+        self._ledger = ledger
+        self._requests: list[_Request] = []
+        self._busy = False
+        self._returning: IDelayedCall | None = None
+
+    @property
+    def durable(self) -> bool:
+        """Whether deliveries are on disk, or memory is all that was asked for."""
+        return not self._storage.fallen_back
+
+    def put(self, delivery: Delivery) -> Deferred[bool]:
+        """Keep a delivery, unless its id has been seen.
+
+        Returns:
+            Once it is committed: whether it is new.
+        """
+        now = self._reactor.seconds()
+        return self._run(lambda connection: self._ledger.put(connection, delivery, now))
+
+    def known(self, ids: Collection[str]) -> Deferred[set[str]]:
+        """Return those of the ids that have been seen."""
+        return self._run(lambda connection: self._ledger.known(connection, ids))
+
+    def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
+        """Take deliveries that may be sent now; see ``Ledger.claim``."""
+        now = self._reactor.seconds()
+        return self._run(
+            lambda connection: self._ledger.claim(connection, now, lease, limit, probe)
+        )
+
+    def release(self, sequences: Sequence[int] | None = None) -> Deferred[None]:
+        """Give claimed deliveries back untried: those named, or all of this master's."""
+        return self._run(lambda connection: self._ledger.release(connection, sequences))
+
+    def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
+        """Write down what becomes of a delivery; see ``Ledger.record``."""
+        now = self._reactor.seconds()
+        return self._run(lambda connection: self._ledger.record(connection, claim, verdict, now))
+
+    def waiting(self) -> Deferred[int]:
+        """Return how many deliveries are still to be sent."""
+        return self._run(self._ledger.waiting)
+
+    def oldest_pending_build(self) -> Deferred[int | None]:
+        """Return the lowest id of the builds that have a delivery still to be sent."""
+        return self._run(self._ledger.oldest_pending_build)
+
+    def give_up(self, created_before: float) -> Deferred[None]:
+        """Make deliveries dead that waited for a receiver too long."""
+        now = self._reactor.seconds()
+        return self._run(lambda connection: self._ledger.give_up(connection, created_before, now))
+
+    def tidy(self) -> Deferred[bool]:
+        """Delete some rows that ended long ago; say whether there may be more."""
+        now = self._reactor.seconds()
+        return self._run(lambda connection: self._ledger.tidy(connection, now))
+
+    def close(self) -> Deferred[None]:
+        """Finish what was asked for, and close the database."""
+        if self._returning is not None:
+            self._returning.cancel()
+            self._returning = None
+        flushed = self._run(lambda _: None)
+        return flushed.addCallback(lambda _: self._in_thread(self._storage.close))
+
+    def _run(self, operation: Callable[[Any], T]) -> Deferred[T]:
+        done: Deferred[T] = Deferred()
+        self._requests.append(_Request(operation, done))
+        self._next()
+        return done
+
+    def _next(self) -> None:
+        if self._busy or not self._requests:
+            return
+        batch, self._requests = self._requests, []
+        self._busy = True
+        job = self._in_thread(self._storage.transact, [each.operation for each in batch])
+        job.addCallbacks(_succeed, _fail, callbackArgs=(batch,), errbackArgs=(batch,))
+        job.addBoth(self._done)
+
+    def _done(self, _: object) -> None:
+        self._busy = False
+        self._come_back_later()
+        self._next()
+
+    def _come_back_later(self) -> None:
+        if self._storage.fallen_back and self._returning is None:
+            self._returning = self._reactor.callLater(RETURN_INTERVAL, self._come_back)
+
+    def _come_back(self) -> None:
+        self._returning = None
+        if self._busy:
+            self._come_back_later()
+            return
+        self._busy = True
+        self._in_thread(self._storage.come_back).addBoth(self._done)
+
+
+def _succeed(results: list[Any], batch: list[_Request]) -> None:
+    for request, result in zip(batch, results, strict=True):
+        request.done.callback(result)
+
+
+def _fail(failure: Any, batch: list[_Request]) -> None:
+    for request in batch:
+        request.done.errback(failure)

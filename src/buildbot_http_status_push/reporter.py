@@ -1,0 +1,319 @@
+"""The reporter: Buildbot's life cycle, and the parts put together.
+
+Must know neither HTTP nor SQL.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from buildbot.config import error as config_error
+from buildbot.interfaces import IReportGenerator
+from buildbot.process.properties import Properties
+from buildbot.reporters.base import ReporterBase
+from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, succeed
+from twisted.logger import Logger
+from twisted.python.reflect import accumulateClassList
+
+from buildbot_http_status_push import events, options, payload
+from buildbot_http_status_push.catchup import Catchup
+from buildbot_http_status_push.client import RenderingError
+from buildbot_http_status_push.database import file_url, resolve
+from buildbot_http_status_push.encoding import EncodingError, encode
+from buildbot_http_status_push.events import Event
+from buildbot_http_status_push.identity import make_delivery
+from buildbot_http_status_push.ledger import Ledger
+from buildbot_http_status_push.options import Options
+from buildbot_http_status_push.payload import DefaultGenerator
+from buildbot_http_status_push.pipeline import Pipeline, Sender
+from buildbot_http_status_push.rendering import Renderer, is_renderable, render
+from buildbot_http_status_push.session import Session
+
+POSITIONAL = ("serverUrl", "auth", "headers", "generators", "debug", "verify")
+OUTBOX_FILE = "http_status_push.sqlite"
+
+
+class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no types
+    """POSTs each new and each finished build as JSON to a URL, and loses none.
+
+    Args:
+        serverUrl: Where to POST: an http or https URL, or a renderable that yields one.
+        auth: A pair (user, password), a requests-style authentication object, or a renderable
+            that yields one of these.
+        headers: A dict of further request headers, renderables at any depth.
+        generators: The report generators to use instead of the default one; of each event the
+            first report is sent.
+        debug: Whether every request and response is logged, secrets masked.
+        verify: True or None to check the receiver's certificate, False not to, or the path of
+            a CA bundle.
+        **others: The further options, each told in the documentation: ``cert``, ``timeout``,
+            ``outbox``, ``format_fn`` and more.
+    """
+
+    name: str | None = "HttpStatusPush"
+    configured: bool
+    secrets: ClassVar[Sequence[str]] = ["serverUrl", "auth", "headers", "outbox"]
+    """Options that may hold secrets. Ours are rendered anew for every attempt; those that a
+    subclass adds are rendered at each (re)configuration, as Buildbot does it."""
+
+    log = Logger()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._pipeline: Pipeline | None = None
+        self._catchup: Catchup | None = None
+        self._sender: Sender | None = None
+        self._outbox_url: str | None = None
+        self._shape: dict[str, Any] = {}
+        super().__init__(*args, **kwargs)
+
+    def checkConfig(
+        self,
+        serverUrl: object = None,
+        auth: object = None,
+        headers: object = None,
+        generators: object = None,
+        debug: object = None,
+        verify: object = None,
+        **others: object,
+    ) -> None:
+        """Tell every fault of the options through Buildbot's configuration errors."""
+        given = _by_name((serverUrl, auth, headers, generators, debug, verify), others)
+        names = (*payload.GENERATOR_OPTIONS, "generators", "name")
+        for fault in (*options.faults(given, names, is_renderable), *payload.faults(given)):
+            config_error(f"{self.name}: {fault}")
+        if faults := list(_generators_faults(generators)):
+            for fault in faults:
+                config_error(f"{self.name}: {fault}")
+        elif isinstance(generators, list):
+            super().checkConfig(generators=generators)
+
+    @inlineCallbacks
+    def reconfigServiceWithSibling(self, sibling: Any) -> Generator[Any, Any, None]:
+        """Take over what another instance of this class was configured with.
+
+        Args:
+            sibling: That instance; this one itself when it is configured first.
+        """
+        if self.configured and self._configured_like(sibling):
+            return
+        self.configured = True
+        kwargs = yield self._render_secrets_of_subclass(sibling._config_kwargs)
+        yield self.reconfigService(*sibling._config_args, **kwargs)
+        self._config_args, self._config_kwargs = sibling._config_args, sibling._config_kwargs
+
+    def _configured_like(self, sibling: Any) -> bool:
+        # Generators compare as equal where only their functions differ: with generators of a
+        # user's own, nothing is known to be the same.
+        return (
+            "generators" not in _by_name(sibling._config_args, sibling._config_kwargs)
+            and self._config_args == sibling._config_args
+            and self._config_kwargs == sibling._config_kwargs
+        )
+
+    @inlineCallbacks
+    def _render_secrets_of_subclass(
+        self, given: Mapping[str, Any]
+    ) -> Generator[Any, Any, dict[str, Any]]:
+        names: list[str] = []
+        accumulateClassList(type(self), "secrets", names)
+        kwargs = dict(given)
+        properties = Properties()
+        properties.master = self.master
+        for name in set(names).difference(HttpStatusPush.secrets).intersection(kwargs):
+            kwargs[name] = yield properties.render(kwargs[name])
+            setattr(self, name, kwargs[name])
+        return kwargs
+
+    @inlineCallbacks
+    def reconfigService(
+        self,
+        serverUrl: object = None,
+        auth: object = None,
+        headers: object = None,
+        generators: list[Any] | None = None,
+        debug: object = None,
+        verify: object = None,
+        **others: Any,
+    ) -> Generator[Any, Any, None]:
+        """Take over options, without losing what is under way.
+
+        Args:
+            serverUrl: See the class, like all that follow.
+            auth: See the class.
+            headers: See the class.
+            generators: See the class.
+            debug: See the class.
+            verify: See the class.
+            **others: See the class.
+        """
+        given = _by_name((serverUrl, auth, headers, None, debug, verify), others)
+        self._shape = {name: given.pop(name) for name in payload.GENERATOR_OPTIONS if name in given}
+        given.pop("generators", None)
+        yield ensureDeferred(self._configure(options.read(given)))
+        if generators is None:
+            generators = self._create_default_generators()
+        yield super().reconfigService(generators=generators)
+        if self._catchup is not None:
+            self._catchup.start()
+
+    def _create_default_generators(self) -> list[Any]:
+        return [DefaultGenerator(**self._shape)]
+
+    async def _configure(self, wanted: Options) -> None:
+        renderer = Renderer(self.master, wanted, str(self.name), self.log)
+        self._sender = Sender(self.master.reactor, wanted, renderer, self.log)
+        if wanted.verify is False:
+            self.log.warn("{name}: verify=False: certificates are not checked", name=self.name)
+        url = await self._find_outbox(wanted.outbox)
+        if self._pipeline is not None and url == self._outbox_url:
+            await self._pipeline.use(self._sender)
+        else:
+            await self._replace_pipeline(url, self._sender)
+
+    async def _find_outbox(self, outbox: object) -> str | None:
+        """Return the outbox's URL, None for memory."""
+        if outbox is False:
+            return None
+        basedir = Path(self.master.basedir)
+        if outbox is None:
+            return file_url(basedir / OUTBOX_FILE)
+        try:
+            rendered, _ = await render(self.master, outbox)
+            return resolve(rendered, basedir)
+        except RenderingError as trouble:
+            self.log.error(
+                "{name}: outbox: {trouble}. Statuses are kept in memory until the next reconfig",
+                name=self.name,
+                trouble=trouble,
+            )
+            return None
+
+    async def _replace_pipeline(self, url: str | None, sender: Sender) -> None:
+        former = self._pipeline
+        ledger = Ledger(str(self.name), str(self.master.name))
+        self._outbox_url = url
+        self._pipeline = Pipeline(
+            self.master.reactor, url, ledger, sender, self._outbox_lost, self.log
+        )
+        if former is not None:
+            await former.stop()
+        self._pipeline.start()
+        self._replace_catchup(self._pipeline)
+
+    def _replace_catchup(self, pipeline: Pipeline) -> None:
+        if self._catchup is not None:
+            self._catchup.stop()
+        # No row tells what a subclass has sent that delivers for itself.
+        self._catchup = (
+            None
+            if self.delivers_for_itself
+            else Catchup(
+                self.master, str(self.name), pipeline.outbox, self._handle, self._wants, self.log
+            )
+        )
+
+    def _outbox_lost(self) -> None:
+        if self._catchup is not None:
+            self._catchup.forget()
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Any, Any, None]:
+        """Stop listening, and give what is under way a few seconds."""
+        if self._catchup is not None:
+            self._catchup.stop()
+        yield super().stopService()
+        if self._pipeline is not None:
+            yield ensureDeferred(self._pipeline.stop())
+
+    @property
+    def delivers_for_itself(self) -> bool:
+        """Whether a subclass has taken over ``sendMessage``."""
+        return type(self).sendMessage is not HttpStatusPush.sendMessage
+
+    @property
+    def _http(self) -> Session:
+        """What subclasses post with that deliver for themselves."""
+        if self._sender is None:
+            raise RuntimeError(f"{self.name} is used before Buildbot has configured it")
+        return self._sender.session
+
+    def _wants(self, key: tuple[str, ...]) -> bool:
+        return any(self._does_generator_want_key(each, key) for each in self.generators)
+
+    def _got_event(self, key: tuple[str, ...], msg: dict[str, Any]) -> Deferred[Any]:
+        # The queue hands the same dict to every reporter, and generators edit it in place.
+        return self._handle(Event(key, copy.deepcopy(msg)))
+
+    def _handle(self, event: Event) -> Deferred[Event]:
+        """Put an event through the generators into the outbox, after earlier ones of its lane."""
+        with events.handling(event):
+            handled: Deferred[Any] = super()._got_event(event.key, event.message)
+        return handled.addCallback(lambda _: self._handled(event))
+
+    def _handled(self, event: Event) -> Event:
+        if event.failed and self._catchup is not None:
+            self._catchup.soon()
+        return event
+
+    def sendMessage(self, reports: Sequence[Mapping[str, Any]]) -> Deferred[Any]:
+        """Keep the first report until it is delivered.
+
+        Args:
+            reports: The reports of one event, as their generators made them.
+
+        Returns:
+            Fires when the report is kept; it never waits for the network.
+        """
+        event, report = events.current(), reports[0]
+        try:
+            encoded = encode(report)
+        except EncodingError as trouble:
+            self._refuse(event, report, trouble)
+            return succeed(None)
+        if encoded is None or self._pipeline is None:
+            _settle(event)
+            return succeed(None)
+        now = self.master.reactor.seconds()
+        delivery = make_delivery(str(self.name), event, report, encoded, now)
+        if event is not None:
+            event.sent += 1
+        return self._pipeline.put(delivery)
+
+    def _refuse(self, event: Event | None, report: Mapping[str, Any], trouble: Exception) -> None:
+        _settle(event)
+        builds = report.get("builds") or [{}]
+        self.log.error(
+            "{name}: {title} is not sent, its body can't be encoded: {trouble}",
+            name=self.name,
+            title=payload.title(builds[0]),
+            trouble=trouble,
+        )
+
+
+def _by_name(values: Sequence[Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options by name, positional ones included, those that are None left out."""
+    given = dict(zip(POSITIONAL, values, strict=False)) | dict(others)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _settle(event: Event | None) -> None:
+    if event is not None:
+        event.settled = True
+
+
+def _generators_faults(generators: object) -> list[str]:
+    if generators is None:
+        return []
+    right = (
+        "write a list of report generators, such as generators=[reporters.BuildStatusGenerator()]"
+    )
+    if not isinstance(generators, list):
+        return [f"generators is a {type(generators).__name__}: {right}"]
+    return [
+        f"generators holds a {type(each).__name__}: {right}"
+        for each in generators
+        if not IReportGenerator.providedBy(each)
+    ]
