@@ -15,6 +15,7 @@ from buildbot.data.resultspec import Filter
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from buildbot_http_status_push.events import Event
 from buildbot_http_status_push.identity import FINISHED, NEW, build_event_id
@@ -93,6 +94,13 @@ class Catchup:
         self._scan: Deferred[None] | None = None
         self._stopped = False
 
+    async def prepare(self) -> None:
+        """Find out where to begin, before the first event comes; where that fails, later."""
+        try:
+            await self._begin()
+        except Exception as trouble:  # the database's own; a master starts all the same
+            self._failed(Failure(trouble))
+
     def start(self) -> None:
         """Look now, and every few minutes from now on."""
         self._schedule(0)
@@ -129,7 +137,7 @@ class Catchup:
         self._scan.addErrback(self._failed)
         self._scan.addCallback(self._looked)
 
-    def _failed(self, failure: Any) -> float:
+    def _failed(self, failure: Failure) -> float:
         self._log.warn(
             "{name}: the master's database can't be asked now which builds to announce "
             "({trouble}); trying again in {wait:.0f} s",
@@ -145,15 +153,18 @@ class Catchup:
 
     async def scan(self) -> None:
         """Look once at every build that may lack an announcement."""
-        if self._progress is _UNKNOWN:
-            self._progress = await self._load()
-            self._seen = self._progress.build
+        await self._begin()
         for build_id in list(self._unsettled):
             await self._settle([await self._build(build_id)])
         while page := await self._page():
             self._seen = page[-1]["buildid"]
             await self._settle(page)
         await self._save()
+
+    async def _begin(self) -> None:
+        if self._progress is _UNKNOWN:
+            self._progress = await self._load()
+            self._seen = self._progress.build
 
     def _build(self, build_id: int) -> Deferred[Build]:
         build: Deferred[Build] = self._master.data.get(("builds", build_id))

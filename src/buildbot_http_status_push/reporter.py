@@ -201,19 +201,17 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         if former is not None:
             await former.stop()
         self._pipeline.start()
-        self._replace_catchup(self._pipeline)
+        await self._replace_catchup(self._pipeline)
 
-    def _replace_catchup(self, pipeline: Pipeline) -> None:
+    async def _replace_catchup(self, pipeline: Pipeline) -> None:
         if self._catchup is not None:
             self._catchup.stop()
-        # No row tells what a subclass has sent that delivers for itself.
-        self._catchup = (
-            None
-            if self.delivers_for_itself
-            else Catchup(
-                self.master, str(self.name), pipeline.outbox, self._handle, self._wants, self.log
-            )
+        if self.delivers_for_itself:
+            return  # no row tells what such a subclass has sent
+        self._catchup = Catchup(
+            self.master, str(self.name), pipeline.outbox, self._handle, self._wants, self.log
         )
+        await self._catchup.prepare()
 
     def _outbox_lost(self) -> None:
         if self._catchup is not None:

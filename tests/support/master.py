@@ -13,13 +13,14 @@ from typing import Any
 from buildbot.config.master import MasterConfig
 from buildbot.interfaces import IConfigLoader
 from buildbot.master import BuildMaster
-from buildbot.plugins import schedulers, steps, util, worker
+from buildbot.plugins import schedulers, util, worker
+from buildbot.process.build import Build
 from buildbot.process.buildstep import BuildStep
+from buildbot.process.results import SKIPPED
+from support.inbox import Inbox
 from twisted.internet import defer, reactor
 from twisted.trial import unittest
 from zope.interface import implementer
-
-RESULTS = ("success", "warnings", "failure", "skipped", "exception", "retry", "cancelled")
 
 
 @cache
@@ -36,8 +37,9 @@ class EndWith(BuildStep):
     """A step that ends with a result of one's choice, at once or when it is told to."""
 
     name = "end"
+
     def __init__(self, result: int, gate: defer.Deferred[None] | None = None) -> None:
-        super().__init__(haltOnFailure=True)
+        super().__init__(haltOnFailure=True, warnOnWarnings=True)
         self.result = result
         self.gate = gate
 
@@ -47,6 +49,24 @@ class EndWith(BuildStep):
         if self.gate is not None:
             yield self.gate
         return self.result
+
+
+class SkippableBuild(Build):
+    """A build that is skipped when all its steps are: Buildbot's own would be a success."""
+
+    def buildFinished(self, text: list[str], results: int) -> None:  # noqa: N802 - Buildbot's name
+        """End."""
+        ours = [step for step in self.executedSteps if isinstance(step, EndWith)]
+        if all(step.results == SKIPPED for step in ours):
+            self.results = results = SKIPPED
+        super().buildFinished(text, results)
+
+
+def factory(made: list[Any]) -> util.BuildFactory:
+    """Return a factory of builds with these steps."""
+    result = util.BuildFactory(made)
+    result.buildClass = SkippableBuild
+    return result
 
 
 @implementer(IConfigLoader)
@@ -75,7 +95,7 @@ def configuration(services: list[Any], builders: dict[str, list[Any]]) -> dict[s
         "protocols": {"null": {}},
         "workers": [worker.LocalWorker("local", missing_timeout=0)],
         "builders": [
-            util.BuilderConfig(name=name, workernames=["local"], factory=util.BuildFactory(made))
+            util.BuilderConfig(name=name, workernames=["local"], factory=factory(made))
             for name, made in builders.items()
         ],
         "schedulers": [schedulers.Triggerable(name="any", builderNames=list(builders))],
@@ -96,6 +116,7 @@ class Master:
         if not (basedir / "state.sqlite").exists():
             shutil.copytree(new_basedir(), basedir, dirs_exist_ok=True)
         self.basedir = basedir
+        self.stopped = False
         self.loader = Loader(config)
         self.master = BuildMaster(str(basedir), reactor=reactor, config_loader=self.loader)
 
@@ -104,7 +125,10 @@ class Master:
         await self.master.startService()
 
     async def stop(self) -> None:
-        """Stop, and give back what the database holds open."""
+        """Stop, unless that was done, and give back what the database holds open."""
+        if self.stopped:
+            return
+        self.stopped = True
         await self.master.stopService()
         await self.master.db.pool.stop() if hasattr(self.master.db.pool, "stop") else None
 
@@ -142,7 +166,7 @@ class Master:
 class MasterTestCase(unittest.TestCase):
     """A test case with a folder, and masters that are stopped at its end."""
 
-    timeout = 60
+    timeout = 30
 
     def setUp(self) -> None:
         """Make a folder of the test's own."""
@@ -155,3 +179,14 @@ class MasterTestCase(unittest.TestCase):
         await master.start()
         self.addCleanup(lambda: defer.ensureDeferred(master.stop()))
         return master
+
+
+class ReporterTestCase(MasterTestCase):
+    """A test case with an inbox that masters post to."""
+
+    async def open_inbox(self) -> tuple[Inbox, str]:
+        """Open an inbox that is closed when the test ends."""
+        inbox = Inbox()
+        url = await inbox.open()
+        self.addCleanup(lambda: defer.ensureDeferred(inbox.close()))
+        return inbox, url

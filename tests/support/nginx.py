@@ -1,0 +1,104 @@
+"""A real nginx on a free loopback port, with a folder and a configuration of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+CONFIGURATION = """
+daemon off;
+pid nginx.pid;
+error_log error.log;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    server {{
+        listen {address};
+        {directives}
+        return 204;
+    }}
+}}
+"""
+
+TLS = """
+        ssl_certificate {certificate};
+        ssl_certificate_key {certificate};
+"""
+
+CLIENT_CERTIFICATES = """
+        ssl_verify_client on;
+        ssl_client_certificate {authorities};
+"""
+
+
+def find_nginx() -> str:
+    """Return the path of nginx, or say how to get it."""
+    # Not every user's search path has the folders of servers.
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        raise FileNotFoundError("nginx is missing. On Debian and Ubuntu: apt install nginx-light")
+    return found
+
+
+class Nginx:
+    """An nginx that answers every request with 204.
+
+    Args:
+        folder: A folder for its configuration, process id and log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.port = 0
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, certificate: Path | None, client_authorities: Path | None = None) -> None:
+        """Start it, on the same port when it ran before.
+
+        Args:
+            certificate: A PEM file with a key, its certificate and the chain; None for HTTP.
+            client_authorities: A PEM file with those whose clients are let in; None for all.
+        """
+        directives = TLS.format(certificate=certificate) if certificate else ""
+        if client_authorities:
+            directives += CLIENT_CERTIFICATES.format(authorities=client_authorities)
+        with socket.create_server(("127.0.0.1", self.port)) as listener:
+            self.port = listener.getsockname()[1]
+            address = f"127.0.0.1:{self.port} ssl" if certificate else f"127.0.0.1:{self.port}"
+            text = CONFIGURATION.format(address=address, directives=directives)
+            (self._folder / "nginx.conf").write_text(text)
+            self._process = self._run(listener)
+
+    def _run(self, listener: socket.socket) -> subprocess.Popen[bytes]:
+        # As in an update of its binary, nginx takes over a socket that listens already: the
+        # port is free for sure, and whoever connects too early waits in the socket's queue.
+        return subprocess.Popen(
+            [find_nginx(), "-p", self._folder, "-c", "nginx.conf", "-e", "error.log"],
+            env={**os.environ, "NGINX": f"{listener.fileno()};"},
+            pass_fds=[listener.fileno()],
+            stderr=subprocess.DEVNULL,  # the same lines are in the log
+        )
+
+    def stop(self) -> None:
+        """End it, if it was started.
+
+        Raises:
+            ChildProcessError: It had ended by itself; the text is its log.
+        """
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        ended_before = process.poll()
+        process.terminate()
+        process.wait()
+        if ended_before is not None:
+            log = (self._folder / "error.log").read_text()
+            raise ChildProcessError(f"nginx ended with {ended_before}: {log}")

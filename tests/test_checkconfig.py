@@ -1,0 +1,140 @@
+"""What ``buildbot checkconfig`` says of a master.cfg, in one line that tells what to write."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from twisted.trial import unittest
+
+MASTER_CFG = """\
+from buildbot.plugins import *
+from buildbot.plugins import reporters
+
+c = BuildmasterConfig = {{}}
+c["buildbotNetUsageData"] = None
+c["protocols"] = {{"null": {{}}}}
+c["workers"] = [worker.LocalWorker("local")]
+c["builders"] = [
+    util.BuilderConfig(name="b", workernames=["local"], factory=util.BuildFactory())
+]
+c["schedulers"] = [schedulers.Triggerable(name="t", builderNames=["b"])]
+c["services"] = []
+{snippet}
+"""
+
+SPECIFICATION = """
+sp = reporters.HttpStatusPush(serverUrl="http://example.com/submit")
+c['services'].append(sp)
+"""
+
+REFUSED = {
+    "'http://example.com/', verfy=False": (
+        "HttpStatusPush: unknown option 'verfy': did you mean 'verify'?"
+    ),
+    "": "HttpStatusPush: serverUrl is missing: write serverUrl='https://status.example.com/submit'",
+    "serverUrl='ftp://example.com/x'": (
+        "HttpStatusPush: serverUrl is 'ftp://example.com/x': "
+        "write an http or https URL such as 'https://status.example.com/submit'"
+    ),
+    "'http://example.com/', headers=['X-Token']": (
+        "HttpStatusPush: headers is a list: write a dict of names and values, "
+        "such as headers={'X-Token': util.Secret('token')}"
+    ),
+    "'http://example.com/', auth='secret'": (
+        "HttpStatusPush: auth is a str: write None, a pair (user, password), an authentication "
+        "object of the requests library or a callable like it, or a renderable that yields one "
+        "of these"
+    ),
+    "'http://example.com/', generators=reporters.BuildStatusGenerator()": (
+        "HttpStatusPush: generators is a BuildStatusGenerator: write a list of report "
+        "generators, such as generators=[reporters.BuildStatusGenerator()]"
+    ),
+    "'http://example.com/', skipEncoding=True, skip_encoding=False": (
+        "HttpStatusPush: skipEncoding is True and skip_encoding is False: "
+        "they mean the same, write one of them"
+    ),
+    "'http://example.com/', format_fn=str, generators=[reporters.BuildStatusGenerator()]": (
+        "HttpStatusPush: format_fn shapes the default generator: "
+        "leave it out where generators is given"
+    ),
+    "'http://example.com/', results=['passed']": (
+        "HttpStatusPush: results holds 'passed': known are success, warnings, failure, skipped, "
+        "exception, retry, cancelled"
+    ),
+}
+
+
+class CheckConfig(unittest.SynchronousTestCase):
+    """``buildbot checkconfig`` on master.cfg files with one reporter."""
+
+    def check(self, snippet: str) -> tuple[int, list[str]]:
+        """Return the exit code and the lines that checkconfig prints."""
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        (folder / "secrets").mkdir(mode=0o700)
+        config = folder / "master.cfg"
+        config.write_text(MASTER_CFG.format(snippet=snippet))
+        buildbot = Path(sys.executable).with_name("buildbot")
+        done = subprocess.run(
+            [buildbot, "checkconfig", config], capture_output=True, text=True, cwd=folder
+        )
+        return done.returncode, [line.strip() for line in (done.stdout + done.stderr).splitlines()]
+
+    def test_specification(self) -> None:
+        """The specification's own example is accepted."""
+        self.assertEqual(self.check(SPECIFICATION), (0, ["Config file is good!"]))
+
+    def test_all_options(self) -> None:
+        """Every kind of value that the documentation names is accepted."""
+        code, lines = self.check(
+            """
+c["secretsProviders"] = [secrets.SecretInAFile(dirname="secrets")]
+c["services"] += [
+    reporters.HttpStatusPush(
+        util.Interpolate("https://%(secret:host)s/submit/?a=b"),
+        (util.Secret("user"), util.Secret("password")),
+        {"X-Token": util.Secret("token")},
+        None,
+        True,
+        "/etc/ssl/certs",
+        cert=("client.pem", "client.key"),
+        skip_encoding=True,
+        timeout=5,
+        concurrency=2,
+        outbox=False,
+        give_up_after=3600,
+        format_fn=lambda build: build["url"],
+        want_logs_content=["stdio"],
+        builders=["b"],
+    ),
+    reporters.HttpStatusPush("https://example.com", name="second"),
+]
+"""
+        )
+        self.assertEqual((code, lines), (0, ["Config file is good!"]))
+
+    def test_refused(self) -> None:
+        """Each fault is one line that names the option and says what to write."""
+        snippets = [f"c['services'].append(reporters.HttpStatusPush({args}))" for args in REFUSED]
+        for snippet, expected in zip(snippets, REFUSED.values(), strict=True):
+            code, lines = self.check(snippet)
+            self.assertEqual(code, 1, lines)
+            self.assertEqual([line for line in lines if "HttpStatusPush" in line], [expected])
+
+    def test_all_faults_at_once(self) -> None:
+        """Several faults are all told, each in its line."""
+        code, lines = self.check(
+            "c['services'].append(reporters.HttpStatusPush('gopher://x', headers=1, timeout=0))"
+        )
+        self.assertEqual(code, 1)
+        self.assertEqual(len([line for line in lines if line.startswith("HttpStatusPush: ")]), 3)
+
+    def test_same_name_twice(self) -> None:
+        """Two reporters without names of their own are told to need them."""
+        code, lines = self.check(SPECIFICATION + SPECIFICATION)
+        self.assertEqual(code, 1)
+        self.assertIn("name 'HttpStatusPush'", " ".join(lines))

@@ -1,0 +1,366 @@
+"""The reporter in a real master with real workers, held against the built-in one."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from buildbot.plugins import reporters
+from buildbot.process.results import (
+    CANCELLED,
+    EXCEPTION,
+    FAILURE,
+    RETRY,
+    SKIPPED,
+    SUCCESS,
+    WARNINGS,
+)
+from buildbot.reporters.generators.build import BuildStatusGenerator
+from buildbot.reporters.generators.buildset import BuildSetStatusGenerator
+from buildbot.reporters.http import HttpStatusPush as BuiltIn
+from buildbot.reporters.message import MessageFormatterFunction
+from buildbot.util.twisted import async_to_deferred
+from support.inbox import Inbox
+from support.master import EndWith, ReporterTestCase, configuration
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
+
+from buildbot_http_status_push.reporter import HttpStatusPush
+
+RESULTS = {
+    "success": SUCCESS,
+    "warnings": WARNINGS,
+    "failure": FAILURE,
+    "skipped": SKIPPED,
+    "exception": EXCEPTION,
+    "cancelled": CANCELLED,
+}
+BUILDERS = {name: [EndWith(result)] for name, result in RESULTS.items()}
+
+
+class DefaultReports(ReporterTestCase):
+    """What is sent when nothing but a URL is configured."""
+
+    @async_to_deferred
+    async def test_every_result(self) -> None:
+        """Each build is announced when it begins and when it ends, whatever its result."""
+        inbox, url = await self.open_inbox()
+        config = configuration([reporters.HttpStatusPush(serverUrl=url)], BUILDERS)
+        master = await self.start_master(config)
+        for name in RESULTS:
+            await master.build(name)
+        await inbox.until(2 * len(RESULTS))
+        self.assertEqual(
+            inbox.seen(),
+            [(name, 1, event) for name in RESULTS for event in ("builds.new", "builds.finished")],
+        )
+        self.assertEqual(
+            [build["results"] for build in inbox.builds if build["complete"]],
+            list(RESULTS.values()),
+        )
+
+    @async_to_deferred
+    async def test_retry(self) -> None:
+        """A build that ends as a retry is announced, and so is the one that follows it."""
+        inbox, url = await self.open_inbox()
+        step = EndWithOnce(RETRY)
+        config = configuration([HttpStatusPush(url)], {"flaky": [step]})
+        master = await self.start_master(config)
+        await master.build("flaky")
+        await inbox.until(4)
+        finished = [build["results"] for build in inbox.builds if build["complete"]]
+        self.assertEqual(finished, [RETRY, SUCCESS])
+
+    @async_to_deferred
+    async def test_same_json_as_the_built_in(self) -> None:
+        """On the same builds, every key and value of the built-in's JSON is there, unchanged."""
+        ours, our_url = await self.open_inbox()
+        theirs, their_url = await self.open_inbox()
+        services = [HttpStatusPush(our_url), BuiltIn(their_url, name="built-in")]
+        names = ("success", "warnings", "failure")
+        config = configuration(services, {name: BUILDERS[name] for name in names})
+        master = await self.start_master(config)
+        for name in names:
+            await master.build(name, properties={"größe": ({"ü": [1, None, 2.5]}, "tests")})
+        await ours.until(6)
+        await theirs.until(6)
+        self.assertEqual(_by_build(ours), _by_build(theirs))
+
+    @async_to_deferred
+    async def test_parent(self) -> None:
+        """A triggered build carries its parent, as with the built-in."""
+        ours, our_url = await self.open_inbox()
+        theirs, their_url = await self.open_inbox()
+        services = [HttpStatusPush(our_url), BuiltIn(their_url, name="built-in")]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        await master.build("success")
+        await master.build("success", parent_buildid=1, parent_relationship="Triggered from")
+        await ours.until(4)
+        await theirs.until(4)
+        self.assertEqual(_by_build(ours), _by_build(theirs))
+        self.assertEqual(ours.builds[-1]["parentbuild"]["buildid"], 1)
+        self.assertEqual(ours.builds[-1]["parentbuilder"]["name"], "success")
+
+    @async_to_deferred
+    async def test_shared_message_stays_as_it_is(self) -> None:
+        """The dict that the message queue hands to all reporters is not changed."""
+        inbox, url = await self.open_inbox()
+        generator = BuildStatusGenerator(report_new=True, message_formatter=_json("spoilt"))
+        services = [HttpStatusPush(url, generators=[generator])]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        messages: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        await master.master.mq.startConsuming(
+            lambda _, build: messages.append((build, copy.deepcopy(build))),
+            ("builds", None, "finished"),
+        )
+        await master.build("success")
+        await inbox.until(2)
+        [(message, as_it_was)] = messages
+        self.assertEqual(message, as_it_was)
+
+
+class Generators(ReporterTestCase):
+    """Generators of a user's own."""
+
+    @async_to_deferred
+    async def test_several_generators(self) -> None:
+        """Generators for different events all have their reports sent."""
+        inbox, url = await self.open_inbox()
+        generators = [
+            BuildStatusGenerator(message_formatter=_json("build")),
+            BuildSetStatusGenerator(message_formatter=_json("buildset")),
+        ]
+        services = [HttpStatusPush(url, generators=generators)]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        await master.build("success")
+        await inbox.until(2)
+        self.assertEqual(
+            sorted((each.event, json.loads(each.body)["kind"]) for each in inbox.statuses),
+            [("builds.finished", "build"), ("buildsets.complete", "buildset")],
+        )
+
+    @async_to_deferred
+    async def test_first_report_counts(self) -> None:
+        """Of several reports for one event the first one is sent."""
+        inbox, url = await self.open_inbox()
+        generators = [
+            BuildStatusGenerator(message_formatter=_json("first")),
+            BuildStatusGenerator(message_formatter=_json("second")),
+        ]
+        services = [HttpStatusPush(url, generators=generators)]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        await master.build("success")
+        await master.build("success")
+        await inbox.until(2)
+        self.assertEqual([build["kind"] for build in inbox.builds], ["first", "first"])
+
+    @async_to_deferred
+    async def test_texts(self) -> None:
+        """A formatter's text is sent exactly as it is, with its own content type."""
+        inbox, url = await self.open_inbox()
+        bodies = {"plain": "Grüße\n ☺ ", "html": "<p>Grüße</p>"}
+        services = [
+            HttpStatusPush(url, generators=[_text(body, kind)], name=kind)
+            for kind, body in bodies.items()
+        ]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        await master.build("success")
+        await inbox.until(2)
+        got = {each.headers["content-type"]: each.body.decode() for each in inbox.statuses}
+        self.assertEqual(
+            got,
+            {
+                "text/plain; charset=utf-8": bodies["plain"],
+                "text/html; charset=utf-8": bodies["html"],
+            },
+        )
+
+    @async_to_deferred
+    async def test_none_and_what_has_no_json_form(self) -> None:
+        """None is not sent; what can't be encoded is one clear line; other builds are unharmed."""
+        inbox, url = await self.open_inbox()
+        bodies = {1: None, 2: {"deep": [object()]}, 3: {"fine": True}}
+        generator = BuildStatusGenerator(
+            message_formatter=MessageFormatterFunction(
+                lambda context: bodies[context["build"]["number"]], "json"
+            )
+        )
+        services = [HttpStatusPush(url, generators=[generator])]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        with capturedLogs() as events:
+            for _ in bodies:
+                await master.build("success")
+            await inbox.until(1)
+        self.assertEqual(inbox.builds, [{"fine": True}])
+        told = [event for event in events if "can't be encoded" in (event.get("log_format") or "")]
+        self.assertEqual(
+            [str(event["title"]) + ": " + str(event["trouble"]) for event in told],
+            ["build success#2: body['deep'][0] is a object, which has no JSON form"],
+        )
+
+
+class LifeCycle(ReporterTestCase):
+    """Configuration and reconfiguration."""
+
+    @async_to_deferred
+    async def test_two_reporters(self) -> None:
+        """Two reporters with names of their own each send every status."""
+        one, one_url = await self.open_inbox()
+        other, other_url = await self.open_inbox()
+        services = [HttpStatusPush(one_url), HttpStatusPush(other_url, name="other")]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        await master.build("success")
+        await one.until(2)
+        await other.until(2)
+        self.assertEqual(one.builds, other.builds)
+
+    @async_to_deferred
+    async def test_reconfig_without_changes(self) -> None:
+        """A reconfig with the same options changes nothing."""
+        _, url = await self.open_inbox()
+        factory = {"success": [EndWith(SUCCESS)]}
+        calls: list[str] = []
+
+        class Counting(HttpStatusPush):
+            def reconfigService(self, *args: Any, **kwargs: Any) -> Deferred[None]:
+                calls.append("reconfigured")
+                return super().reconfigService(*args, **kwargs)
+
+        options = {"serverUrl": url, "headers": {"X-Team": "a"}, "want_steps": True}
+        master = await self.start_master(configuration([Counting(**options)], factory))
+        await master.reconfigure(configuration([Counting(**options)], factory))
+        self.assertEqual(calls, ["reconfigured"])
+        await master.reconfigure(configuration([Counting(**options, debug=True)], factory))
+        self.assertEqual(calls, ["reconfigured"] * 2)
+
+    @async_to_deferred
+    async def test_reconfig_to_another_url(self) -> None:
+        """What waits, and what is under way, is sent to the new URL; nothing is lost."""
+        old, old_url = await self.open_inbox()
+        old.behave(hang=True)
+        new, new_url = await self.open_inbox()
+        factory = {"success": [EndWith(SUCCESS)]}
+        master = await self.start_master(
+            configuration([HttpStatusPush(old_url, timeout=0.5)], factory)
+        )
+        await master.build("success")
+        await master.reconfigure(configuration([HttpStatusPush(new_url)], factory))
+        await new.until(2)
+        self.assertEqual(
+            new.seen(), [("success", 1, "builds.new"), ("success", 1, "builds.finished")]
+        )
+
+    @async_to_deferred
+    async def test_reconfig_takes_new_generators(self) -> None:
+        """A changed formatter function is used from the reconfig on."""
+        inbox, url = await self.open_inbox()
+        factory = {"success": [EndWith(SUCCESS)]}
+
+        def config(kind: str) -> dict[str, Any]:
+            generator = BuildStatusGenerator(message_formatter=_json(kind))
+            return configuration([HttpStatusPush(url, generators=[generator])], factory)
+
+        master = await self.start_master(config("old"))
+        await master.build("success")
+        await inbox.until(1)
+        await master.reconfigure(config("new"))
+        await master.build("success")
+        await inbox.until(2)
+        self.assertEqual([build["kind"] for build in inbox.builds], ["old", "new"])
+
+    @async_to_deferred
+    async def test_removed_and_added_again(self) -> None:
+        """A reporter that a reconfig removes sends nothing; added again it sends what it missed."""
+        inbox, url = await self.open_inbox()
+        factory = {"success": [EndWith(SUCCESS)]}
+        master = await self.start_master(configuration([HttpStatusPush(url)], factory))
+        await master.build("success")
+        await inbox.until(2)
+        await master.reconfigure(configuration([], factory))
+        await master.build("success")
+        self.assertEqual(len(inbox.statuses), 2)
+        await master.reconfigure(configuration([HttpStatusPush(url)], factory))
+        await inbox.until(3)
+        self.assertEqual(inbox.seen()[2:], [("success", 2, "builds.finished")])
+
+
+class Subclasses(ReporterTestCase):
+    """Subclassing as people do it with the built-in."""
+
+    @async_to_deferred
+    async def test_posting_for_itself(self) -> None:
+        """A subclass may override sendMessage and post through self._http."""
+        inbox, url = await self.open_inbox()
+        answers: list[Any] = []
+        answered: Deferred[None] = Deferred()
+
+        class Own(HttpStatusPush):
+            name = "own"
+            secrets = ("token",)
+
+            def checkConfig(self, endpoint: str, token: object = None, **kwargs: Any) -> None:
+                super().checkConfig(serverUrl=endpoint, **kwargs)
+
+            def reconfigService(
+                self, endpoint: str, token: object = None, **kwargs: Any
+            ) -> Deferred[None]:
+                self.token = token
+                return super().reconfigService(serverUrl=endpoint, **kwargs)
+
+            def _create_default_generators(self) -> list[Any]:
+                return [BuildStatusGenerator(message_formatter=_json("own"))]
+
+            @async_to_deferred
+            async def sendMessage(self, reports: list[dict[str, Any]]) -> None:
+                response = await self._http.post("", json={"sent": reports[0]["body"]["kind"]})
+                answers.append((response.code, await response.content()))
+                answered.callback(None)
+
+        services = [Own(endpoint=url, token="x")]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        await master.build("success")
+        await answered
+        self.assertEqual(inbox.builds, [{"sent": "own"}])
+        self.assertEqual(answers[0][0], 200)
+
+    @async_to_deferred
+    async def test_changing_reports_on_their_way(self) -> None:
+        """A subclass may change reports and pass them on, also one by one."""
+        inbox, url = await self.open_inbox()
+
+        class Split(HttpStatusPush):
+            @async_to_deferred
+            async def sendMessage(self, reports: list[dict[str, Any]]) -> None:
+                for part in ("a", "b"):
+                    await super(Split, self).sendMessage([{"body": {"part": part}}])
+
+        services = [Split(url, generators=[BuildStatusGenerator(message_formatter=_json("x"))])]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        await master.build("success")
+        await inbox.until(2)
+        self.assertEqual(sorted(build["part"] for build in inbox.builds), ["a", "b"])
+
+
+class EndWithOnce(EndWith):
+    """A step that ends with its result once, and with success from then on."""
+
+    async def _run(self) -> int:
+        return self.result
+
+    def run(self) -> Any:
+        """End."""
+        build = self.build.number
+        return Deferred.fromCoroutine(self._run()) if build == 1 else SUCCESS
+
+
+def _by_build(inbox: Inbox) -> dict[tuple[int, bool], dict[str, Any]]:
+    return {(build["buildid"], build["complete"]): build for build in inbox.builds}
+
+
+def _json(kind: str) -> MessageFormatterFunction:
+    return MessageFormatterFunction(lambda context: {"kind": kind}, "json")
+
+
+def _text(body: str, kind: str) -> BuildStatusGenerator:
+    return BuildStatusGenerator(message_formatter=MessageFormatterFunction(lambda _: body, kind))
