@@ -19,6 +19,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from buildbot_http_status_push import events
+from buildbot_http_status_push.builders import Builders
+from buildbot_http_status_push.trimming import trim
 
 log = Logger()
 
@@ -45,6 +47,8 @@ class DefaultGenerator:
         branches: The branches to report, None for all.
         schedulers: The names of the schedulers to report, None for all.
         results: The results of finished builds to report (such as ``"failure"``), None for all.
+        want_previous_build: Whether the build has its ``prev_build``, of the same builder.
+        max_body: Bytes from which on log contents are cut, from the largest down.
     """
 
     wanted_event_keys: ClassVar[list[tuple[str, str | None, str]]] = [
@@ -62,6 +66,8 @@ class DefaultGenerator:
     branches: Sequence[str | None] | None = None
     schedulers: Sequence[str] | None = None
     results: Sequence[str] | None = None
+    want_previous_build: bool = False
+    max_body: int = 16 * 1024 * 1024
 
     def check(self) -> None:
         """Do what Buildbot asks of generators at checkconfig: ``faults`` has told all there is."""
@@ -90,7 +96,7 @@ class DefaultGenerator:
         self, master: Any, reporter: Any, key: tuple[str, str, str], build: Build
     ) -> dict[str, Any] | None:
         try:
-            full = await enrich(master, build, self)
+            full = await enrich(master, reporter.builders, build, self)
         except Exception:
             _note(failed=True)
             raise
@@ -100,7 +106,7 @@ class DefaultGenerator:
         if not self.want_properties:
             full = {**full, "properties": build["properties"]}
         body = await self._format(full)
-        users = await _users(master, reporter, full)
+        users = await reporter.getResponsibleUsersForBuild(master, build["buildid"])
         return {
             "body": body,
             "subject": None,
@@ -108,7 +114,7 @@ class DefaultGenerator:
             "results": full["results"],
             "builds": [full],
             "buildset": full["buildset"],
-            "users": users,
+            "users": list(users),
             "patches": [],
             "logs": [],
             "extra_info": None,
@@ -124,9 +130,22 @@ class DefaultGenerator:
             and (not finished or _is_among(statusToString(build["results"]), self.results))
         )
 
+    def _trim(self, build: Build) -> Build:
+        if not self.want_logs_content:
+            return build
+        trimmed, cut = trim(build, self.max_body)
+        if cut:
+            log.warn(
+                "{title}: the body would be over max_body={most} bytes: cut are the logs {logs}",
+                title=title(build),
+                most=self.max_body,
+                logs=", ".join(cut),
+            )
+        return trimmed
+
     async def _format(self, build: Build) -> Any:
         if self.format_fn is None:
-            return build
+            return self._trim(build)
         try:
             body = self.format_fn(copy.deepcopy(build))
             return await body if inspect.isawaitable(body) else body
@@ -145,6 +164,27 @@ class DefaultGenerator:
 
 GENERATOR_OPTIONS = tuple(each.name for each in fields(DefaultGenerator))
 
+OLD_SPELLINGS = {
+    "wantProperties": "want_properties",
+    "wantSteps": "want_steps",
+    "wantLogs": "want_logs_content",
+    "wantPreviousBuild": "want_previous_build",
+}
+"""What configurations for Buildbot 0.9 to 2 call the generator's options. Logs then came with
+their content."""
+
+
+def renamed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options by their present names."""
+    return {OLD_SPELLINGS.get(name, name): value for name, value in given.items()}
+
+
+def deprecations(given: Mapping[str, object]) -> Iterator[str]:
+    """Tell for each old spelling what to write instead."""
+    for old, new in OLD_SPELLINGS.items():
+        if old in given:
+            yield f"{old} is the old spelling of {new}: write {new}={given[old]!r}"
+
 
 def faults(given: Mapping[str, object]) -> Iterator[str]:
     """Tell every fault of the default generator's options as written in master.cfg.
@@ -152,7 +192,11 @@ def faults(given: Mapping[str, object]) -> Iterator[str]:
     Args:
         given: All options by name; others than the generator's are passed over.
     """
-    mine = {name: given[name] for name in GENERATOR_OPTIONS if name in given}
+    for old, new in OLD_SPELLINGS.items():
+        if old in given and new in given:
+            yield f"{old} is the old spelling of {new}, and both are given: leave out {old}"
+    present = renamed(given)
+    mine = {name: present[name] for name in GENERATOR_OPTIONS if name in present}
     if given.get("generators") is not None:
         for name in mine:
             yield f"{name} shapes the default generator: leave it out where generators is given"
@@ -162,6 +206,20 @@ def faults(given: Mapping[str, object]) -> Iterator[str]:
         yield from _names_faults(name, mine.get(name))
     if mine.get("builders") is not None and mine.get("tags") is not None:
         yield "builders and tags are both given: write one of them"
+    yield from _wants_faults(mine)
+
+
+def _wants_faults(mine: Mapping[str, object]) -> Iterator[str]:
+    for name in ("want_properties", "want_steps", "want_logs", "want_previous_build"):
+        if not isinstance(mine.get(name, True), bool):
+            yield f"{name} is {mine[name]!r}: write True or False"
+    content = mine.get("want_logs_content", True)
+    is_names = isinstance(content, list | tuple) and all(isinstance(each, str) for each in content)
+    if not isinstance(content, bool) and not is_names:
+        yield f"want_logs_content is {content!r}: write True, False or a list of log names"
+    most = mine.get("max_body", 1)
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        yield f"max_body is {most!r}: write bytes, such as max_body=16 * 1024 * 1024"
 
 
 def _names_faults(name: str, value: object) -> Iterator[str]:
@@ -199,18 +257,12 @@ def _property(properties: Mapping[str, Sequence[Any]], name: str) -> Any:
     return properties.get(name, (None,))[0]
 
 
-async def _users(master: Any, reporter: Any, build: Build) -> list[str]:
-    """Look up the responsible users only for who can see them: they are not in the body."""
-    if not reporter.delivers_for_itself:
-        return []
-    return list(await reporter.getResponsibleUsersForBuild(master, build["buildid"]))
-
-
-async def enrich(master: Any, build: Build, wants: DefaultGenerator) -> Build:
+async def enrich(master: Any, builders: Builders, build: Build, wants: DefaultGenerator) -> Build:
     """Return a copy of a build with what the body holds beside the build itself.
 
     Args:
         master: The Buildbot master, whose data API is asked.
+        builders: The builders that are known.
         build: The build as the data API gives it; it is not changed.
         wants: Says whether properties, steps and logs are wanted.
 
@@ -220,27 +272,33 @@ async def enrich(master: Any, build: Build, wants: DefaultGenerator) -> Build:
     """
     found = await gatherResults(
         [
-            ensureDeferred(_request(master, build["buildrequestid"])),
-            master.data.get(("builders", build["builderid"])),
+            ensureDeferred(_request(master, builders, build["buildrequestid"])),
+            ensureDeferred(builders.get(build["builderid"])),
             # The filters look at properties, wanted in the body or not.
             master.data.get(("builds", build["buildid"], "properties")),
-            ensureDeferred(_steps(master, build, wants)),
+            ensureDeferred(_extras(master, build, wants)),
         ],
         consumeErrors=True,
     )
-    request, builder, properties, steps = found
+    request, builder, properties, extras = found
     url = utils.getURLForBuild(master, build["builderid"], build["number"])
-    full = {**build, **request, "builder": builder, "properties": properties, "url": url}
-    return full if steps is None else {**full, "steps": steps}
+    return {
+        **build,
+        **request,
+        **extras,
+        "builder": builder,
+        "properties": properties,
+        "url": url,
+    }
 
 
-async def _request(master: Any, request_id: int) -> dict[str, Any]:
+async def _request(master: Any, builders: Builders, request_id: int) -> dict[str, Any]:
     request = await master.data.get(("buildrequests", request_id))
     buildset = await master.data.get(("buildsets", request["buildsetid"]))
     parent = parent_builder = None
     if buildset["parent_buildid"]:
         parent = await master.data.get(("builds", buildset["parent_buildid"]))
-        parent_builder = await master.data.get(("builders", parent["builderid"]))
+        parent_builder = await builders.get(parent["builderid"])
     return {
         "buildrequest": request,
         "buildset": buildset,
@@ -249,9 +307,16 @@ async def _request(master: Any, request_id: int) -> dict[str, Any]:
     }
 
 
-async def _steps(master: Any, build: Build, wants: DefaultGenerator) -> list[dict[str, Any]] | None:
-    if not (wants.want_steps or wants.want_logs or wants.want_logs_content):
-        return None
+async def _extras(master: Any, build: Build, wants: DefaultGenerator) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if wants.want_steps or wants.want_logs or wants.want_logs_content:
+        extras["steps"] = await _steps(master, build, wants)
+    if wants.want_previous_build:
+        extras["prev_build"] = await utils.getPreviousBuild(master, build)
+    return extras
+
+
+async def _steps(master: Any, build: Build, wants: DefaultGenerator) -> list[dict[str, Any]]:
     steps = list(await master.data.get(("builds", build["buildid"], "steps")))
     if wants.want_logs or wants.want_logs_content:
         for step in steps:

@@ -6,6 +6,7 @@ Must know neither HTTP nor SQL.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,11 +15,13 @@ from buildbot.config import error as config_error
 from buildbot.interfaces import IReportGenerator
 from buildbot.process.properties import Properties
 from buildbot.reporters.base import ReporterBase
+from buildbot.warnings import DeprecatedApiWarning
 from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, succeed
 from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
-from buildbot_http_status_push import events, options, payload
+from buildbot_http_status_push import events, options, payload, users
+from buildbot_http_status_push.builders import Builders
 from buildbot_http_status_push.catchup import Catchup
 from buildbot_http_status_push.client import RenderingError
 from buildbot_http_status_push.database import file_url, resolve
@@ -67,6 +70,9 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         self._sender: Sender | None = None
         self._outbox_url: str | None = None
         self._shape: dict[str, Any] = {}
+        self._users_are_seen = True
+        self._builder_events: Any = None
+        self.builders: Builders | None = None
         super().__init__(*args, **kwargs)
 
     def checkConfig(
@@ -81,7 +87,9 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
     ) -> None:
         """Tell every fault of the options through Buildbot's configuration errors."""
         given = _by_name((serverUrl, auth, headers, generators, debug, verify), others)
-        names = (*payload.GENERATOR_OPTIONS, "generators", "name")
+        names = (*payload.GENERATOR_OPTIONS, *payload.OLD_SPELLINGS, "generators", "name")
+        for old in payload.deprecations(given):
+            warnings.warn(f"{self.name}: {old}", DeprecatedApiWarning, stacklevel=2)
         for fault in (*options.faults(given, names, is_renderable), *payload.faults(given)):
             config_error(f"{self.name}: {fault}")
         if faults := list(_generators_faults(generators)):
@@ -99,6 +107,8 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         """
         if self.configured and self._configured_like(sibling):
             return
+        if self.builders is None:
+            yield self._remember_builders()
         self.configured = True
         kwargs = yield self._render_secrets_of_subclass(sibling._config_kwargs)
         yield self.reconfigService(*sibling._config_args, **kwargs)
@@ -111,6 +121,13 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
             "generators" not in _by_name(sibling._config_args, sibling._config_kwargs)
             and self._config_args == sibling._config_args
             and self._config_kwargs == sibling._config_kwargs
+        )
+
+    @inlineCallbacks
+    def _remember_builders(self) -> Generator[Any, Any, None]:
+        self.builders = Builders(self.master)
+        self._builder_events = yield self.master.mq.startConsuming(
+            self.builders.forget, Builders.events
         )
 
     @inlineCallbacks
@@ -149,12 +166,14 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
             verify: See the class.
             **others: See the class.
         """
-        given = _by_name((serverUrl, auth, headers, None, debug, verify), others)
+        values = (serverUrl, auth, headers, None, debug, verify)
+        given = payload.renamed(_by_name(values, others))
         self._shape = {name: given.pop(name) for name in payload.GENERATOR_OPTIONS if name in given}
         given.pop("generators", None)
         yield ensureDeferred(self._configure(options.read(given)))
         if generators is None:
             generators = self._create_default_generators()
+        self._users_are_seen = self.delivers_for_itself or users.are_seen(generators)
         yield super().reconfigService(generators=generators)
         if self._catchup is not None:
             self._catchup.start()
@@ -223,6 +242,8 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         if self._catchup is not None:
             self._catchup.stop()
         yield super().stopService()
+        if self._builder_events is not None:
+            yield self._builder_events.stopConsuming()
         if self._pipeline is not None:
             yield ensureDeferred(self._pipeline.stop())
 
@@ -230,6 +251,12 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
     def delivers_for_itself(self) -> bool:
         """Whether a subclass has taken over ``sendMessage``."""
         return type(self).sendMessage is not HttpStatusPush.sendMessage
+
+    def getResponsibleUsersForBuild(self, master: Any, buildid: int) -> Any:
+        """Look up who is responsible for a build, unless nobody would see it."""
+        if not self._users_are_seen:
+            return succeed([])
+        return super().getResponsibleUsersForBuild(master, buildid)
 
     @property
     def _http(self) -> Session:

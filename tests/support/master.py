@@ -137,16 +137,20 @@ class Master:
         self.loader.config = config
         await self.master.doReconfig()
 
-    async def submit(self, builder: str, **more: Any) -> int:
+    async def submit(self, builder: str, branch: str | None = None, **more: Any) -> int:
         """Ask for a build, and return the id of its buildset."""
         [found] = [
             each["builderid"]
             for each in await self.master.data.get(("builders",))
             if each["name"] == builder
         ]
-        stamp = {"codebase": "", "repository": "", "branch": None, "revision": None, "project": ""}
+        stamp = {"codebase": "", "repository": "", "revision": None, "project": ""}
         buildset, _ = await self.master.data.updates.addBuildset(
-            waited_for=False, builderids=[found], sourcestamps=[stamp], reason="test", **more
+            waited_for=False,
+            builderids=[found],
+            sourcestamps=[stamp | {"branch": branch}],
+            reason="test",
+            **more,
         )
         return buildset
 
