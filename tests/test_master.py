@@ -88,6 +88,27 @@ class DefaultReports(ReporterTestCase):
         self.assertEqual(_by_build(ours), _by_build(theirs))
 
     @async_to_deferred
+    async def test_patch(self) -> None:
+        """A try build, whose patch is bytes, is the built-in's JSON too."""
+        ours, our_url = await self.open_inbox()
+        theirs, their_url = await self.open_inbox()
+        services = [HttpStatusPush(our_url), BuiltIn(their_url, name="built-in")]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        patch = {
+            "patch_body": b"--- a\n+++ b\n",
+            "patch_level": 1,
+            "patch_subdir": "",
+            "patch_author": "me",
+            "patch_comment": "try",
+        }
+        await master.build("success", stamp=patch)
+        await ours.until(2)
+        await theirs.until(2)
+        self.assertEqual(_by_build(ours), _by_build(theirs))
+        [stamp] = ours.builds[-1]["buildset"]["sourcestamps"]
+        self.assertEqual(stamp["patch"]["author"], "me")
+
+    @async_to_deferred
     async def test_parent(self) -> None:
         """A triggered build carries its parent, as with the built-in."""
         ours, our_url = await self.open_inbox()

@@ -169,7 +169,7 @@ class Shape(ReporterTestCase):
         config["builders"][0].tags = ["slow"]
         master = await self.start_master(config)
         await master.build("success", properties={"scheduler": ("nightly", "test")})
-        await master.build("failure", branch="stable")
+        await master.build("failure", stamp={"branch": "stable"})
         await inbox.until(11)
         expected = [
             ["builders", "failure"],

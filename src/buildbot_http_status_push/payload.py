@@ -272,34 +272,35 @@ async def enrich(master: Any, builders: Builders, build: Build, wants: DefaultGe
     """
     found = await gatherResults(
         [
-            ensureDeferred(_request(master, builders, build["buildrequestid"])),
+            ensureDeferred(_request(master, builders, build)),
             ensureDeferred(builders.get(build["builderid"])),
-            # The filters look at properties, wanted in the body or not.
-            master.data.get(("builds", build["buildid"], "properties")),
             ensureDeferred(_extras(master, build, wants)),
         ],
         consumeErrors=True,
     )
-    request, builder, properties, extras = found
+    request, builder, extras = found
     url = utils.getURLForBuild(master, build["builderid"], build["number"])
     return {
         **build,
         **request,
         **extras,
         "builder": builder,
-        "properties": properties,
         "url": url,
     }
 
 
-async def _request(master: Any, builders: Builders, request_id: int) -> dict[str, Any]:
-    request = await master.data.get(("buildrequests", request_id))
+async def _request(master: Any, builders: Builders, build: Build) -> dict[str, Any]:
+    request = await master.data.get(("buildrequests", build["buildrequestid"]))
     buildset = await master.data.get(("buildsets", request["buildsetid"]))
     parent = parent_builder = None
     if buildset["parent_buildid"]:
         parent = await master.data.get(("builds", buildset["parent_buildid"]))
         parent_builder = await builders.get(parent["builderid"])
+    # Last, like the built-in: just after its start a build still gets properties (its owners).
+    # They are read even where the body does not hold them: the filters look at them.
+    properties = await master.data.get(("builds", build["buildid"], "properties"))
     return {
+        "properties": properties,
         "buildrequest": request,
         "buildset": buildset,
         "parentbuild": parent,

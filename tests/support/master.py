@@ -137,18 +137,18 @@ class Master:
         self.loader.config = config
         await self.master.doReconfig()
 
-    async def submit(self, builder: str, branch: str | None = None, **more: Any) -> int:
+    async def submit(self, builder: str, stamp: Any = None, **more: Any) -> int:
         """Ask for a build, and return the id of its buildset."""
         [found] = [
             each["builderid"]
             for each in await self.master.data.get(("builders",))
             if each["name"] == builder
         ]
-        stamp = {"codebase": "", "repository": "", "revision": None, "project": ""}
+        empty = {"codebase": "", "repository": "", "branch": None, "revision": None, "project": ""}
         buildset, _ = await self.master.data.updates.addBuildset(
             waited_for=False,
             builderids=[found],
-            sourcestamps=[stamp | {"branch": branch}],
+            sourcestamps=[empty | (stamp or {})],
             reason="test",
             **more,
         )
