@@ -7,36 +7,26 @@ import json
 from typing import Any
 
 from buildbot.plugins import reporters
-from buildbot.process.results import (
-    CANCELLED,
-    EXCEPTION,
-    FAILURE,
-    RETRY,
-    SKIPPED,
-    SUCCESS,
-    WARNINGS,
-)
+from buildbot.process.results import RETRY, SUCCESS
 from buildbot.reporters.generators.build import BuildStatusGenerator
 from buildbot.reporters.generators.buildset import BuildSetStatusGenerator
 from buildbot.reporters.http import HttpStatusPush as BuiltIn
 from buildbot.reporters.message import MessageFormatterFunction
 from buildbot.util.twisted import async_to_deferred
 from support.inbox import Inbox
-from support.master import EndWith, ReporterTestCase, configuration
+from support.master import (
+    BUILDERS,
+    PATCHED,
+    RESULTS,
+    EndWith,
+    EndWithOnce,
+    ReporterTestCase,
+    configuration,
+)
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from buildbot_http_status_push.reporter import HttpStatusPush
-
-RESULTS = {
-    "success": SUCCESS,
-    "warnings": WARNINGS,
-    "failure": FAILURE,
-    "skipped": SKIPPED,
-    "exception": EXCEPTION,
-    "cancelled": CANCELLED,
-}
-BUILDERS = {name: [EndWith(result)] for name, result in RESULTS.items()}
 
 
 class DefaultReports(ReporterTestCase):
@@ -94,14 +84,7 @@ class DefaultReports(ReporterTestCase):
         theirs, their_url = await self.open_inbox()
         services = [HttpStatusPush(our_url), BuiltIn(their_url, name="built-in")]
         master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
-        patch = {
-            "patch_body": b"--- a\n+++ b\n",
-            "patch_level": 1,
-            "patch_subdir": "",
-            "patch_author": "me",
-            "patch_comment": "try",
-        }
-        await master.build("success", stamp=patch)
+        await master.build("success", stamp=PATCHED)
         await ours.until(2)
         await theirs.until(2)
         self.assertEqual(_by_build(ours), _by_build(theirs))
@@ -361,18 +344,6 @@ class Subclasses(ReporterTestCase):
         await master.build("success")
         await inbox.until(2)
         self.assertEqual(sorted(build["part"] for build in inbox.builds), ["a", "b"])
-
-
-class EndWithOnce(EndWith):
-    """A step that ends with its result once, and with success from then on."""
-
-    async def _run(self) -> int:
-        return self.result
-
-    def run(self) -> Any:
-        """End."""
-        build = self.build.number
-        return Deferred.fromCoroutine(self._run()) if build == 1 else SUCCESS
 
 
 def _by_build(inbox: Inbox) -> dict[tuple[int, bool], dict[str, Any]]:

@@ -16,7 +16,14 @@ from buildbot.master import BuildMaster
 from buildbot.plugins import schedulers, util, worker
 from buildbot.process.build import Build
 from buildbot.process.buildstep import BuildStep
-from buildbot.process.results import SKIPPED
+from buildbot.process.results import (
+    CANCELLED,
+    EXCEPTION,
+    FAILURE,
+    SKIPPED,
+    SUCCESS,
+    WARNINGS,
+)
 from support.inbox import Inbox
 from twisted.internet import defer, reactor
 from twisted.trial import unittest
@@ -49,6 +56,18 @@ class EndWith(BuildStep):
         if self.gate is not None:
             yield self.gate
         return self.result
+
+
+class EndWithOnce(EndWith):
+    """A step that ends with its result once, and with success from then on."""
+
+    async def _run(self) -> int:
+        return self.result
+
+    def run(self) -> Any:
+        """End."""
+        build = self.build.number
+        return defer.Deferred.fromCoroutine(self._run()) if build == 1 else SUCCESS
 
 
 class SkippableBuild(Build):
@@ -165,6 +184,27 @@ class Master:
         buildset.append(await self.submit(builder, **more))
         await done
         await defer.maybeDeferred(consumer.stopConsuming)
+
+
+RESULTS = {
+    "success": SUCCESS,
+    "warnings": WARNINGS,
+    "failure": FAILURE,
+    "skipped": SKIPPED,
+    "exception": EXCEPTION,
+    "cancelled": CANCELLED,
+}
+BUILDERS = {name: [EndWith(result)] for name, result in RESULTS.items()}
+
+
+PATCHED = {
+    "patch_body": b"--- a\n+++ b\n",
+    "patch_level": 1,
+    "patch_subdir": "",
+    "patch_author": "me",
+    "patch_comment": "try",
+}
+"""The sourcestamp of a try build."""
 
 
 class MasterTestCase(unittest.TestCase):
