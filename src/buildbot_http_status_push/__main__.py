@@ -1,0 +1,7 @@
+"""Makes ``python -m buildbot_http_status_push`` the command."""
+
+import sys
+
+from buildbot_http_status_push.cli import main
+
+sys.exit(main())

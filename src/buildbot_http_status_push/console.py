@@ -1,0 +1,103 @@
+"""What the sub-commands share: exit codes, lines, types of arguments, and running the reactor."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
+from twisted.python.failure import Failure
+
+if TYPE_CHECKING:
+    SubParsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+DONE = 0
+FAILED = 1
+UNUSABLE = 2
+"""The exit codes: done, tried without success, and can't be tried like this."""
+
+
+def say(text: str) -> None:
+    """Print a line at once, into a pipe too."""
+    print(text, flush=True)
+
+
+def complain(text: str) -> int:
+    """Print why something can't be done, and return the exit code for that."""
+    print(f"buildbot-http-status-push: {text}", file=sys.stderr, flush=True)
+    return UNUSABLE
+
+
+def run_reactor(
+    reactor: Any,
+    work: Callable[[], Coroutine[Any, Any, int]],
+    clean_up: Callable[[], Awaitable[object]],
+) -> int:
+    """Run the reactor until the work is done, or Ctrl-C or SIGTERM has cancelled it.
+
+    Args:
+        reactor: The reactor, not yet running.
+        work: Does the work and returns the exit code.
+        clean_up: Called once when the work has ended in whatever way; never cancelled itself.
+
+    Returns:
+        What the work returned.
+
+    Raises:
+        Exception: What the work or the clean-up raised.
+    """
+    outcomes: list[int | Failure] = []
+    ended: Deferred[None] = Deferred()
+
+    def interrupt(working: Deferred[int]) -> Deferred[None]:
+        working.cancel()
+        return ended
+
+    async def play() -> int:
+        working = Deferred.fromCoroutine(work())
+        reactor.addSystemEventTrigger("before", "shutdown", interrupt, working)
+        try:
+            return await working
+        finally:
+            await clean_up()
+
+    def end(outcome: int | Failure) -> None:
+        outcomes.append(outcome)
+        ended.callback(None)
+        with contextlib.suppress(ReactorNotRunning):  # where a signal has begun the end
+            reactor.stop()
+
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(play()).addBoth(end))
+    reactor.run()
+    (outcome,) = outcomes
+    if isinstance(outcome, Failure):
+        outcome.raiseException()
+    return outcome
+
+
+def number(
+    convert: Callable[[str], float], least: float, most: float, what: str
+) -> Callable[[str], float]:
+    """Make an argparse type for numbers within limits.
+
+    Args:
+        convert: ``int`` or ``float``.
+        least: The least number that is taken.
+        most: The greatest one.
+        what: What the number is, for the error's text.
+    """
+
+    def check(text: str) -> float:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{what} is from {least} to {most}, not {text!r}")
+        return value
+
+    return check
