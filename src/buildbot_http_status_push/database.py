@@ -13,26 +13,45 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.pool import StaticPool
 
 from buildbot_http_status_push import schema
+from buildbot_http_status_push.redaction import HIDDEN, mask_url
 
 MEMORY = "sqlite://"
 LOCK_PATIENCE = 2.0
 CONNECT_PATIENCE = 3
+SILENCE_PATIENCE_MS = 10_000
+LOCK_NUMBER = 0x68747073  # any number that all masters agree on
 
 Operation: TypeAlias = Callable[[Connection], Any]
 
-FOREIGN = (exc.SQLAlchemyError, sqlite3.Error, OSError, ImportError)
+FOREIGN = (exc.SQLAlchemyError, sqlite3.Error, OSError)
+
+# One transaction at a time, as on SQLite: nobody waits for a row in a circle, and what is
+# committed later has the higher sequence. A master that stands still is cut off by the server.
+BEGIN_ON_POSTGRESQL = (
+    "SELECT set_config('lock_timeout', '10s', true), "
+    "set_config('idle_in_transaction_session_timeout', '10s', true), "
+    f"pg_advisory_xact_lock({LOCK_NUMBER})"
+)
 
 
 class StorageError(Exception):
     """The outbox can't be read or written now; the text says why."""
 
 
-class CorruptStorageError(StorageError):
-    """The outbox's file holds no database, or a broken one."""
+class LostStorageError(StorageError):
+    """What the outbox's file held is not to be had any more."""
+
+
+class CorruptStorageError(LostStorageError):
+    """The file holds no database, or a broken one."""
+
+
+class ReplacedStorageError(LostStorageError):
+    """The file is gone, or it is another one than the one that was opened."""
 
 
 class Database:
@@ -46,14 +65,20 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
+        self._path = file_of(url)
         try:
-            self._engine = _engine(url)
-            self.transact([schema.prepare])
-        except FOREIGN as trouble:
+            self._engine = _engine(_parsed(url))
+            self._file = _identity(self._path)
+        except (*FOREIGN, ImportError) as trouble:
             raise explain(trouble) from trouble
+        try:
+            self.transact([schema.prepare])
         except schema.SchemaTooNewError as trouble:
             self.close()
             raise StorageError(str(trouble)) from trouble
+        except StorageError:
+            self.close()
+            raise
 
     def transact(self, operations: Sequence[Operation]) -> list[Any]:
         """Run operations in one transaction: all of them count, or none.
@@ -64,49 +89,113 @@ class Database:
         Raises:
             StorageError: The transaction failed.
         """
+        self._check_file()
         try:
             with self._engine.begin() as connection:
                 return [operation(connection) for operation in operations]
         except FOREIGN as trouble:
+            self._check_file()
             raise explain(trouble) from trouble
+
+    def _check_file(self) -> None:
+        """See that the file has not been set aside: another reporter may use it too."""
+        if _identity(self._path) != self._file:
+            raise ReplacedStorageError("the file was removed or replaced")
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        if _identity(self._path) == self._file:
+            self._engine.dispose()
+        else:
+            _LEFT_OPEN.append(self._engine)
+
+
+_LEFT_OPEN: list[Engine] = []
+"""Connections to files that have lost their name: closing one of them would delete the
+write-ahead log of the file that has the name now."""
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def explain(trouble: Exception) -> StorageError:
     """Turn a foreign exception into one of ours, in words."""
     original = getattr(trouble, "orig", None) or trouble
     words = f"{type(original).__name__}: {original}".splitlines()[0]
+    if isinstance(trouble, ImportError):
+        return StorageError(f"{words}: install that driver, or name the one you have in the URL")
     # Its subclasses tell of other trouble: a locked file, a full disk.
     if type(original) is sqlite3.DatabaseError:
         return CorruptStorageError(words)
     return StorageError(words)
 
 
+def masked(url: str) -> str:
+    """Return a database's URL as it may be shown: without user, password and query values."""
+    try:
+        # SQLAlchemy knows best where a password ends that contains a slash.
+        return mask_url(make_url(url).render_as_string(hide_password=True))
+    except (exc.ArgumentError, ValueError):
+        return f"{url.partition(':')[0]}://{HIDDEN}" if "://" in url else HIDDEN
+
+
 def file_url(path: str | os.PathLike[str]) -> str:
     """Return the URL of a SQLite file."""
-    return f"sqlite:///{Path(path).absolute()}"
+    url = URL.create("sqlite", database=str(Path(path).absolute()))
+    return url.render_as_string(hide_password=False)
 
 
 def file_of(url: str) -> Path | None:
-    """Return the file of a SQLite URL, None for another database."""
-    parts = make_url(url)
+    """Return the file of a SQLite URL, None for another database or what is no URL."""
+    try:
+        parts = make_url(url)
+    except (exc.ArgumentError, ValueError):
+        return None
     is_file = parts.get_backend_name() == "sqlite" and parts.database not in (None, "", ":memory:")
     return Path(str(parts.database)) if is_file else None
 
 
-def _engine(url: str) -> Engine:
-    parts = make_url(url)
-    if parts.get_backend_name() == "sqlite":
-        return _sqlite_engine(url)
-    patience = {"connect_timeout": CONNECT_PATIENCE}
-    return sa.create_engine(parts, pool_size=1, pool_pre_ping=True, connect_args=patience)
-
-
-def _sqlite_engine(url: str) -> Engine:
+def resolve(url: str, folder: Path) -> str:
+    """Return the URL with a relative SQLite file taken from a folder."""
     path = file_of(url)
+    if path is None or path.is_absolute():
+        return url
+    return make_url(url).set(database=str(folder / path)).render_as_string(hide_password=False)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parts = make_url(url)
+    except (exc.ArgumentError, ValueError):
+        parts = None
+    if parts is None or parts.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StorageError(
+            f"outbox is {masked(url)!r}: write a SQLAlchemy URL such as sqlite:///file or "
+            "postgresql://user@host/database"
+        )
+    return parts
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url)
+    patience = {"connect_timeout": CONNECT_PATIENCE, "tcp_user_timeout": SILENCE_PATIENCE_MS}
+    engine = sa.create_engine(url, pool_size=1, pool_pre_ping=True, connect_args=patience)
+    sa.event.listen(engine, "begin", _begin_on_postgresql)
+    return engine
+
+
+def _begin_on_postgresql(connection: Connection) -> None:
+    connection.exec_driver_sql(BEGIN_ON_POSTGRESQL)
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    path = file_of(url.render_as_string(hide_password=False))
     if path is not None:
         # SQLite gives its side files the mode of the database file.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -115,23 +204,21 @@ def _sqlite_engine(url: str) -> Engine:
         poolclass=StaticPool,
         connect_args={"check_same_thread": False, "timeout": LOCK_PATIENCE},
     )
-    sa.event.listen(engine, "connect", _on_connect)
-    sa.event.listen(engine, "begin", _on_begin)
+    sa.event.listen(engine, "connect", _on_sqlite_connect)
+    sa.event.listen(engine, "begin", _begin_on_sqlite)
     return engine
 
 
-def _on_connect(connection: Any, _: object) -> None:
+def _on_sqlite_connect(connection: Any, _: object) -> None:
     # The driver's own transactions begin too late to keep two writers apart: ours begin by hand.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
 
 
-def _on_begin(connection: Connection) -> None:
+def _begin_on_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def resolve(url: str, folder: Path) -> str:
-    """Return the URL with a relative SQLite file taken from a folder."""
-    path = file_of(url)
-    return url if path is None or path.is_absolute() else file_url(folder / path)

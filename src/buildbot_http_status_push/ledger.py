@@ -1,4 +1,4 @@
-"""The statements on the outbox's tables that the relay and catch-up need.
+"""What the relay and catch-up read and write in the outbox.
 
 Each method runs within a transaction of its caller's. All are written for several masters
 that share one database: ids decide who was first, rows are claimed with a lease.
@@ -6,43 +6,20 @@ that share one database: ids decide who was first, rows are claimed with a lease
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from attrs import frozen
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from buildbot_http_status_push import statements
+from buildbot_http_status_push.backlog import Backlog
 from buildbot_http_status_push.model import MOVES, PENDING, Claim, Delivery, State, Verdict
-from buildbot_http_status_push.schema import deliveries, lock, totals
 
 KEPT_FOR = 30 * 86400.0
 TIDIED_AT_ONCE = 500
 PRODUCED = "produced"
-
-_d = deliveries.c
-_PENDING = [state.value for state in PENDING]
-_ENDED = [state.value for state in State if state not in PENDING]
-
-
-def insert_unless_there(connection: Connection, table: sa.Table) -> Any:
-    """Return an insert that does nothing where a unique key is taken already."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()
-
-
-def count(connection: Connection, reporter: str, name: str, amount: int) -> None:
-    """Add to one of the totals that outlive the rows they count."""
-    if not amount:
-        return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(totals).values(reporter=reporter, name=name, count=amount)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["reporter", "name"], set_={"count": totals.c.count + amount}
-        )
-    )
 
 
 @frozen
@@ -81,14 +58,16 @@ class Ledger:
         return self._insert(connection, _row(delivery, now))
 
     def _insert(self, connection: Connection, row: dict[str, Any]) -> bool:
-        statement = insert_unless_there(connection, deliveries)
-        fresh = connection.execute(statement.values(reporter=self.reporter, **row)).rowcount == 1
-        count(connection, self.reporter, PRODUCED, int(fresh))
+        statement = statements.INSERT[connection.dialect.name]
+        values = {**row, "reporter": self.reporter}
+        fresh: bool = connection.execute(statement, values).rowcount == 1
+        if fresh:
+            _count(connection, self.reporter, PRODUCED, 1)
         return fresh
 
     def known(self, connection: Connection, ids: Collection[str]) -> set[str]:
         """Return those of the ids that have been seen."""
-        rows = connection.execute(sa.select(_d.id).where(_d.id.in_(list(ids))))
+        rows = connection.execute(statements.KNOWN, {"ids": list(ids)})
         return {row.id for row in rows}
 
     def claim(
@@ -106,93 +85,31 @@ class Ledger:
             now: The time, in seconds since the epoch.
             lease: Seconds until others may take them, should this master be gone.
             limit: How many at most.
-            probe: Where to look, if the receiver is being probed; None for the backlog's order.
+            probe: Which one to take, if the receiver is being probed; None for the backlog's order.
 
         Returns:
             What was taken: waiting ones in order, then those whose retry is due.
         """
-        lock(connection)
-        rows = self._waiting(connection, now, limit, probe)
-        if len(rows) < limit and not (probe and probe.strict):
-            rows += self._due_retries(connection, now, limit - len(rows))
-        taken = [row.sequence for row in rows]
-        if taken:
-            lease_values = {"owner": self.owner, "lease_until": now + lease}
-            connection.execute(
-                deliveries.update().where(_d.sequence.in_(taken)).values(**lease_values)
-            )
-        return [_claim(row) for row in rows]
-
-    def _waiting(
-        self, connection: Connection, now: float, limit: int, probe: Probe | None
-    ) -> list[Any]:
-        other = deliveries.alias()
-        heads = (
-            sa.select(deliveries)
-            .where(self._mine(State.WAITING), self._lane_is_free(now))
-            .where(~self._in_lane(other, State.WAITING, other.c.sequence < _d.sequence))
-            .order_by(_d.sequence)
-            .limit(limit)
-        )
-        queries = self._for_probe(connection, heads, probe) if probe else [heads]
-        found = (list(connection.execute(query)) for query in queries)
-        return next(filter(None, found), [])
-
-    def _for_probe(self, connection: Connection, heads: Any, probe: Probe) -> list[Any]:
-        ends = sa.select(sa.func.min(_d.sequence), sa.func.max(_d.sequence))
-        low, high = connection.execute(ends.where(self._mine(State.WAITING))).one()
-        if low is None:
+        backlog = Backlog(connection, self.reporter, now)
+        if probe is None:
+            taken = backlog.in_order(limit)
+        else:
+            taken = backlog.for_probe(probe.draw, probe.avoid, strict=probe.strict)
+        if not taken:
             return []
-        elsewhere = heads.where(_d.lane != probe.avoid)
-        from_draw = elsewhere.where(_d.sequence >= low + int(probe.draw * (high - low)))
-        return [from_draw, elsewhere] if probe.strict else [from_draw, elsewhere, heads]
-
-    def _due_retries(self, connection: Connection, now: float, limit: int) -> list[Any]:
-        other, earlier = deliveries.alias(), deliveries.alias()
-        due = (
-            sa.select(deliveries)
-            .where(self._mine(State.RETRYING), _d.next_attempt <= now, self._lane_is_free(now))
-            # What goes in order goes first: it may make the retry superfluous.
-            .where(~self._in_lane(other, State.WAITING))
-            .where(
-                ~self._in_lane(
-                    earlier,
-                    State.RETRYING,
-                    earlier.c.sequence < _d.sequence,
-                    earlier.c.next_attempt <= now,
-                )
-            )
-            .order_by(_d.sequence)
-            .limit(limit)
-        )
-        return list(connection.execute(due))
-
-    def _mine(self, state: State) -> Any:
-        return sa.and_(_d.reporter == self.reporter, _d.state == state.value)
-
-    def _lane_is_free(self, now: float) -> Any:
-        leased = deliveries.alias()
-        return ~sa.exists().where(
-            leased.c.reporter == self.reporter,
-            leased.c.lane == _d.lane,
-            leased.c.state.in_(_PENDING),
-            leased.c.lease_until > now,
-        )
-
-    def _in_lane(self, other: Any, state: State, *conditions: Any) -> Any:
-        return sa.exists().where(
-            other.c.reporter == self.reporter,
-            other.c.lane == _d.lane,
-            other.c.state == state.value,
-            *conditions,
-        )
+        found = connection.execute(statements.ROWS, {"sequences": taken})
+        rows = {row.sequence: row for row in found}
+        leased = {"sequences": taken, "to_owner": self.owner, "until": now + lease}
+        connection.execute(statements.LEASE, leased)
+        return [_claim(rows[sequence]) for sequence in taken]
 
     def release(self, connection: Connection, sequences: Sequence[int] | None = None) -> None:
         """Give claimed deliveries back untried: those named, or all of this master's."""
-        mine = sa.and_(_d.reporter == self.reporter, _d.owner == self.owner)
-        if sequences is not None:
-            mine = sa.and_(mine, _d.sequence.in_(list(sequences)))
-        connection.execute(deliveries.update().where(mine).values(owner=None, lease_until=0.0))
+        mine: dict[str, Any] = {"of_reporter": self.reporter, "of_owner": self.owner}
+        if sequences is None:
+            connection.execute(statements.RELEASE_ALL, mine)
+        else:
+            connection.execute(statements.RELEASE, {**mine, "sequences": list(sequences)})
 
     def record(
         self, connection: Connection, claim: Claim, verdict: Verdict, now: float
@@ -208,140 +125,183 @@ class Ledger:
 
         Returns:
             The state that it has now: ``SUPERSEDED`` where a newer status of the same subject
-            was accepted. None where its state allows no such move: somebody else was first.
+            was accepted. None where its state allows no such move, or another master has taken
+            it over: somebody else was first.
         """
-        state, sequence = self._place(connection, claim)
-        final = self._unless_late(connection, claim, verdict.state, sequence)
-        if final not in MOVES[state]:
+        place = self._place(connection, claim)
+        state = self._unless_late(connection, claim, verdict.state, place.sequence)
+        is_taken = place.owner not in (None, self.owner) and state is not State.DELIVERED
+        if is_taken or not _may_become(State(place.state), state):
+            self.release(connection, [place.sequence])
             return None
         values = {
-            "state": final.value,
+            "state": state.value,
             "outcome": verdict.outcome,
-            "next_attempt": verdict.next_attempt if final is State.RETRYING else None,
             "attempts": claim.attempts + 1,
+            "next_attempt": verdict.next_attempt if state is State.RETRYING else None,
             "updated_at": now,
             "owner": None,
             "lease_until": 0.0,
         }
-        self._update(connection, _d.id == claim.delivery.id, final, values)
-        if final is State.DELIVERED:
-            self._supersede_older(connection, claim, sequence, now)
-        return final
+        _write(connection, claim.delivery.id, values)
+        if state is State.DELIVERED:
+            self._supersede_older(
+                connection, claim.delivery.subject, claim.delivery.event, place.sequence, now
+            )
+        return state
 
-    def _place(self, connection: Connection, claim: Claim) -> tuple[State, int]:
-        query = sa.select(_d.state, _d.sequence).where(_d.id == claim.delivery.id)
-        if connection.execute(query).first() is None:
-            self._insert(connection, _row(claim.delivery, claim.created_at))
-        row = connection.execute(query).one()
-        return State(row.state), row.sequence
+    def _place(self, connection: Connection, claim: Claim) -> Any:
+        place = _find(connection, claim.delivery.id)
+        if place is not None:
+            return place
+        # It comes from an earlier outbox: it is older than all that this one holds.
+        first = connection.execute(statements.BEFORE_ALL).scalar_one()
+        self._insert(connection, {**_row(claim.delivery, claim.created_at), "sequence": first})
+        return _find(connection, claim.delivery.id)
 
     def _unless_late(
         self, connection: Connection, claim: Claim, state: State, sequence: int
     ) -> State:
-        if state is not State.RETRYING:
+        """Return the state, or ``SUPERSEDED`` if sending it again would be too late."""
+        if state not in PENDING:
             return state
-        newer = sa.select(sa.func.count()).where(
-            self._mine(State.DELIVERED),
-            _d.subject == claim.delivery.subject,
-            _d.sequence > sequence,
+        newer = connection.execute(
+            statements.NEWER_DELIVERED,
+            {
+                "of_reporter": self.reporter,
+                "of_subject": claim.delivery.subject,
+                "place": sequence,
+            },
         )
-        return State.SUPERSEDED if connection.execute(newer).scalar() else state
+        return State.SUPERSEDED if newer.first() else state
 
     def _supersede_older(
-        self, connection: Connection, claim: Claim, sequence: int, now: float
+        self, connection: Connection, subject: str, event: str, sequence: int, now: float
     ) -> None:
-        older = sa.and_(
-            _d.reporter == self.reporter,
-            _d.subject == claim.delivery.subject,
-            _d.sequence < sequence,
-            _d.state.in_(_PENDING),
+        connection.execute(
+            statements.SUPERSEDE,
+            {
+                "of_reporter": self.reporter,
+                "of_subject": subject,
+                "place": sequence,
+                "to_outcome": f"a newer status ({event}) was accepted",
+                "at": now,
+            },
         )
-        values = {
-            "state": State.SUPERSEDED.value,
-            "outcome": f"a newer status ({claim.delivery.event}) was accepted",
-            "updated_at": now,
-        }
-        self._update(connection, older, State.SUPERSEDED, values)
-
-    @staticmethod
-    def _update(connection: Connection, which: Any, state: State, values: dict[str, Any]) -> None:
-        if state in (State.DELIVERED, State.SUPERSEDED):
-            values = {**values, "body": None}
-        connection.execute(deliveries.update().where(which).values(**values))
 
     def waiting(self, connection: Connection) -> int:
         """Return how many deliveries are still to be sent."""
-        query = sa.select(sa.func.count()).where(
-            _d.reporter == self.reporter, _d.state.in_(_PENDING)
-        )
-        return int(connection.execute(query).scalar() or 0)
+        found = connection.execute(statements.WAITING, {"of_reporter": self.reporter})
+        return int(found.scalar_one())
 
     def oldest_pending_build(self, connection: Connection) -> int | None:
         """Return the lowest id of the builds that have a delivery still to be sent."""
-        query = sa.select(sa.func.min(_d.build)).where(
-            _d.reporter == self.reporter, _d.state.in_(_PENDING)
-        )
-        build: int | None = connection.execute(query).scalar()
+        found = connection.execute(statements.OLDEST_BUILD, {"of_reporter": self.reporter})
+        build: int | None = found.scalar_one()
         return build
 
     def give_up(self, connection: Connection, created_before: float, now: float) -> None:
         """Make deliveries dead that waited for a receiver too long."""
-        late = sa.and_(
-            _d.reporter == self.reporter, _d.state.in_(_PENDING), _d.created_at < created_before
+        connection.execute(
+            statements.GIVE_UP,
+            {
+                "of_reporter": self.reporter,
+                "before": created_before,
+                "to_outcome": "given up: the receiver could not be reached in all that time",
+                "at": now,
+            },
         )
-        values = {
-            "state": State.DEAD.value,
-            "outcome": "given up: the receiver could not be reached in all that time",
-            "updated_at": now,
-        }
-        self._update(connection, late, State.DEAD, values)
 
     def tidy(self, connection: Connection, now: float) -> bool:
         """Delete rows that ended more than 30 days ago, a few hundred at once.
 
+        Those of other reporters too: one that was renamed does not come back for its own.
+
         Returns:
             Whether there may be more.
         """
-        old = sa.select(_d.sequence, _d.state).where(
-            _d.reporter == self.reporter, _d.state.in_(_ENDED), _d.updated_at < now - KEPT_FOR
-        )
-        rows = list(connection.execute(old.limit(TIDIED_AT_ONCE)))
-        for state in _ENDED:
-            count(connection, self.reporter, state, sum(row.state == state for row in rows))
-        connection.execute(
-            deliveries.delete().where(_d.sequence.in_([row.sequence for row in rows]))
-        )
+        old = {"before": now - KEPT_FOR, "most": TIDIED_AT_ONCE}
+        rows = connection.execute(statements.OLD, old).all()
+        for (reporter, state), amount in Counter((row[1], row[2]) for row in rows).items():
+            _count(connection, reporter, state, amount)
+        connection.execute(statements.DELETE, {"sequences": [row.sequence for row in rows]})
         return len(rows) == TIDIED_AT_ONCE
 
     def export(self, connection: Connection) -> list[dict[str, Any]]:
         """Return all rows, in order, for another outbox to take over."""
-        rows = connection.execute(sa.select(deliveries).order_by(_d.sequence))
-        return [dict(row._mapping) for row in rows]
+        return [dict(row._mapping) for row in connection.execute(statements.EVERYTHING)]
 
-    def take_over(self, connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
-        """Keep what another outbox has: new rows, and moves that are legal for known ones."""
+    def take_over(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keep what another outbox holds: its new rows, and what it knows more of others."""
         for row in rows:
-            fresh = {name: row[name] for name in row if name not in ("sequence", "reporter")}
-            fresh |= {"owner": None, "lease_until": 0.0}
+            fresh = {name: row[name] for name in row if name != "sequence"}
             if not self._insert(connection, fresh):
-                sources = [each.value for each in State if State(row["state"]) in MOVES[each]]
-                moved = {name: row[name] for name in ("state", "outcome", "updated_at", "body")}
-                connection.execute(
-                    deliveries.update()
-                    .where(_d.id == row["id"], _d.state.in_(sources))
-                    .values(**moved, attempts=row["attempts"], next_attempt=row["next_attempt"])
+                _merge(connection, row)
+            if row["state"] == State.DELIVERED.value:
+                sequence = _find(connection, row["id"]).sequence
+                self._supersede_older(
+                    connection, row["subject"], row["event"], sequence, row["updated_at"]
                 )
+
+
+def _count(connection: Connection, reporter: str, name: str, amount: int) -> None:
+    """Add to one of the totals that outlive the rows they count."""
+    values = {"reporter": reporter, "name": name, "count": amount}
+    connection.execute(statements.COUNT[connection.dialect.name], values)
+
+
+def _find(connection: Connection, delivery_id: str) -> Any:
+    return connection.execute(statements.PLACE, {"of_id": delivery_id}).first()
+
+
+def _merge(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Write down what another outbox found out about a delivery that is known here too."""
+    place = _find(connection, row["id"])
+    known, found = State(place.state), State(row["state"])
+    if row["outcome"] is not None and _may_become(known, found):
+        attempts = max(place.attempts, row["attempts"])
+        _write(connection, row["id"], {**row, "attempts": attempts})
+    elif row["owner"] is not None and known in PENDING:
+        leased = {"to_owner": row["owner"], "until": row["lease_until"]}
+        connection.execute(statements.LEASE, {"sequences": [place.sequence], **leased})
+
+
+def _may_become(known: State, found: State) -> bool:
+    """Tell whether an attempt can move a delivery; only a person brings a dead one back."""
+    return found in MOVES[known] and (known in PENDING or found not in PENDING)
+
+
+def _write(connection: Connection, delivery_id: str, values: Mapping[str, Any]) -> None:
+    is_sent = values["state"] in (State.DELIVERED.value, State.SUPERSEDED.value)
+    connection.execute(
+        statements.RECORD_END if is_sent else statements.RECORD,
+        {
+            "of_id": delivery_id,
+            "to_state": values["state"],
+            "to_outcome": _storable(values["outcome"]),
+            "to_attempts": values["attempts"],
+            "to_next_attempt": values["next_attempt"],
+            "at": values["updated_at"],
+            "to_owner": values["owner"],
+            "until": values["lease_until"],
+        },
+    )
+
+
+def _storable(text: str) -> str:
+    """Replace what a database does not take as text: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def _row(delivery: Delivery, now: float) -> dict[str, Any]:
     return {
         "id": delivery.id,
-        "lane": delivery.lane,
-        "subject": delivery.subject,
-        "event": delivery.event,
-        "title": delivery.title,
+        "lane": _storable(delivery.lane),
+        "subject": _storable(delivery.subject),
+        "event": _storable(delivery.event),
+        "title": _storable(delivery.title),
         "build": delivery.build,
-        "content_type": delivery.content_type,
+        "content_type": _storable(delivery.content_type),
         "body": delivery.body,
         "state": State.WAITING.value,
         "created_at": now,

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from buildbot_http_status_push.database import Operation
+from buildbot_http_status_push.database import Operation, StorageError
 from buildbot_http_status_push.ledger import Ledger, Probe
 from buildbot_http_status_push.model import Claim, Delivery, State, Verdict
 from buildbot_http_status_push.storage import Storage
@@ -22,7 +22,7 @@ from buildbot_http_status_push.storage import Storage
 RETURN_INTERVAL = 10.0
 
 T = TypeVar("T")
-InThread: TypeAlias = Callable[..., "Deferred[Any]"]
+InThread: TypeAlias = Callable[..., Deferred[Any]]
 
 
 @frozen
@@ -50,7 +50,9 @@ class Outbox:
         self._ledger = ledger
         self._requests: list[_Request] = []
         self._busy = False
-        self._returning: IDelayedCall | None = None
+        self._closed = False
+        self._return_due = False
+        self._timer: IDelayedCall | None = None
 
     @property
     def durable(self) -> bool:
@@ -105,44 +107,53 @@ class Outbox:
         return self._run(lambda connection: self._ledger.tidy(connection, now))
 
     def close(self) -> Deferred[None]:
-        """Finish what was asked for, and close the database."""
-        if self._returning is not None:
-            self._returning.cancel()
-            self._returning = None
+        """Finish what was asked for, and close the database; what is asked later fails."""
         flushed = self._run(lambda _: None)
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         return flushed.addCallback(lambda _: self._in_thread(self._storage.close))
 
     def _run(self, operation: Callable[[Any], T]) -> Deferred[T]:
+        if self._closed:
+            return fail(StorageError("the outbox is closed"))
         done: Deferred[T] = Deferred()
         self._requests.append(_Request(operation, done))
         self._next()
         return done
 
     def _next(self) -> None:
-        if self._busy or not self._requests:
+        if self._busy or not (self._requests or self._return_due):
             return
-        batch, self._requests = self._requests, []
         self._busy = True
-        job = self._in_thread(self._storage.transact, [each.operation for each in batch])
-        job.addCallbacks(_succeed, _fail, callbackArgs=(batch,), errbackArgs=(batch,))
+        job = self._come_back() if self._return_due else self._commit()
         job.addBoth(self._done)
 
-    def _done(self, _: object) -> None:
+    def _commit(self) -> Deferred[None]:
+        batch, self._requests = self._requests, []
+        job = self._in_thread(self._storage.transact, [each.operation for each in batch])
+        return job.addCallbacks(_succeed, _fail, callbackArgs=(batch,), errbackArgs=(batch,))
+
+    def _come_back(self) -> Deferred[None]:
+        self._return_due = False
+        return self._in_thread(self._storage.come_back)
+
+    def _done(self, result: T) -> T:
         self._busy = False
-        self._come_back_later()
+        if self._storage.fallen_back:
+            self._come_back_later()
         self._next()
+        return result
 
     def _come_back_later(self) -> None:
-        if self._storage.fallen_back and self._returning is None:
-            self._returning = self._reactor.callLater(RETURN_INTERVAL, self._come_back)
+        if self._timer is None and not self._closed:
+            self._timer = self._reactor.callLater(RETURN_INTERVAL, self._try_to_return)
 
-    def _come_back(self) -> None:
-        self._returning = None
-        if self._busy:
-            self._come_back_later()
-            return
-        self._busy = True
-        self._in_thread(self._storage.come_back).addBoth(self._done)
+    def _try_to_return(self) -> None:
+        self._timer = None
+        self._return_due = True
+        self._next()
 
 
 def _succeed(results: list[Any], batch: list[_Request]) -> None:

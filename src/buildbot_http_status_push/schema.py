@@ -5,15 +5,20 @@ Speaks what SQLAlchemy 1.4 and 2.1 both know, for SQLite and PostgreSQL.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-VERSION = 1
-LOCK = 0x68747073  # any number that all masters agree on
-
 metadata = sa.MetaData()
+
+
+def _index(name: str, *columns: str, where: str | None = None) -> sa.Index:
+    condition = None if where is None else sa.text(where)
+    return sa.Index(
+        f"http_status_push_{name}", *columns, sqlite_where=condition, postgresql_where=condition
+    )
+
 
 deliveries = sa.Table(
     "http_status_push_deliveries",
@@ -37,10 +42,18 @@ deliveries = sa.Table(
     sa.Column("outcome", sa.Text),
     sa.Column("owner", sa.Text),
     sa.Column("lease_until", sa.Float(53), nullable=False),
-    sa.Index("http_status_push_by_state", "reporter", "state", "sequence"),
-    sa.Index("http_status_push_by_lane", "reporter", "lane", "state", "sequence"),
-    sa.Index("http_status_push_by_subject", "reporter", "subject"),
-    sa.Index("http_status_push_by_age", "state", "updated_at"),
+    _index("by_state", "reporter", "state", "sequence", "lane"),
+    _index("by_lane", "reporter", "lane", "state", "sequence"),
+    _index("by_subject", "reporter", "subject"),
+    _index("by_age", "state", "updated_at"),
+    _index(
+        "by_retry",
+        "reporter",
+        "next_attempt",
+        "sequence",
+        where="next_attempt IS NOT NULL",
+    ),
+    _index("by_owner", "reporter", "owner", where="owner IS NOT NULL"),
     sqlite_autoincrement=True,
 )
 
@@ -56,6 +69,11 @@ versions = sa.Table(
     "http_status_push_schema", metadata, sa.Column("version", sa.Integer, primary_key=True)
 )
 
+UPGRADES: tuple[Callable[[Connection], None], ...] = ()
+"""What leads from version 1 to 2, from 2 to 3, and so on."""
+
+VERSION = 1 + len(UPGRADES)
+
 
 class SchemaTooNewError(Exception):
     """The outbox was written by a newer version of this package."""
@@ -67,36 +85,31 @@ class SchemaTooNewError(Exception):
         )
 
 
-def lock(connection: Connection) -> None:
-    """Let one connection at a time go on, until its transaction ends.
-
-    SQLite's transactions begin with such a lock. On PostgreSQL, even CREATE TABLE IF NOT EXISTS
-    fails when two connections run it at once.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
-
-
 def prepare(connection: Connection) -> None:
     """Create the tables, or bring them to the present version, in the running transaction.
 
     Raises:
         SchemaTooNewError: A newer version of this package has been here.
     """
-    lock(connection)
-    metadata.tables[versions.name].create(connection, checkfirst=True)
+    versions.create(connection, checkfirst=True)
     found = connection.execute(sa.select(sa.func.max(versions.c.version))).scalar() or 0
     if found > VERSION:
         raise SchemaTooNewError(found)
-    for upgrade in UPGRADES[found:]:
-        upgrade(connection)
-    if found < VERSION:
-        connection.execute(versions.insert().values(version=VERSION))
+    if found == VERSION:
+        return
+    if found == 0:
+        metadata.create_all(connection)
+    else:
+        for upgrade in UPGRADES[found - 1 :]:
+            upgrade(connection)
+    connection.execute(versions.insert().values(version=VERSION))
 
 
-def _create(connection: Connection) -> None:
-    metadata.create_all(connection)
+def count_on_from(connection: Connection, sequence: int) -> None:
+    """Let a new SQLite outbox give out higher sequences than this one.
 
-
-UPGRADES: tuple[Any, ...] = (_create,)
-"""What leads from each version to the next one; the first makes an outbox of nothing."""
+    Claims from the outbox that it stands in for then never name a delivery of its own.
+    """
+    counters = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
+    if connection.execute(counters.select()).first() is None:
+        connection.execute(counters.insert().values(name=deliveries.name, seq=sequence))

@@ -16,12 +16,14 @@ from buildbot_http_status_push.database import (
     MEMORY,
     CorruptStorageError,
     Database,
+    LostStorageError,
     Operation,
     StorageError,
     file_of,
+    masked,
 )
 from buildbot_http_status_push.ledger import Ledger
-from buildbot_http_status_push.redaction import mask_url
+from buildbot_http_status_push.schema import count_on_from
 
 
 class Storage:
@@ -30,7 +32,7 @@ class Storage:
     Args:
         url: The SQLAlchemy URL of the database, None for memory and nothing else.
         ledger: The statements that carry deliveries from memory to the database.
-        seconds: The clock, for naming a file that is set aside.
+        seconds: The clock, in seconds since the epoch.
         on_lost: Called, in this thread, when what the outbox held is gone.
         log: Where lines go.
     """
@@ -49,6 +51,7 @@ class Storage:
         self._on_lost = on_lost
         self._log = log
         self._database: Database | None = None
+        self._trouble_told = False
         self.fallen_back = False
 
     def transact(self, operations: Sequence[Operation]) -> list[Any]:
@@ -56,12 +59,18 @@ class Storage:
 
         Returns:
             What each operation returned.
+
+        Raises:
+            StorageError: Memory, where there is nothing else, refuses them too.
         """
-        try:
-            return self._opened().transact(operations)
-        except StorageError as trouble:
-            self._stand_in(trouble)
-            return self._opened().transact(operations)
+        while True:
+            try:
+                results = self._opened().transact(operations)
+            except StorageError as trouble:
+                self._stand_in(trouble)
+            else:
+                self._tell_recovery()
+                return results
 
     def _opened(self) -> Database:
         if self._database is None:
@@ -74,35 +83,38 @@ class Storage:
             raise trouble  # memory itself failed: nothing is left to stand in
         self._discard()
         self._database = self._begun_anew(trouble)
-        if self._database is not None:
-            return
-        self._database, self.fallen_back = Database(MEMORY), True
-        self._log.error(
-            "the outbox {url} can't be used ({trouble}): statuses are kept in memory and "
-            "delivered from there until it can",
-            url=mask_url(self._url),
-            trouble=trouble,
-        )
+        if self._database is None:
+            self._database = self._empty(MEMORY)
+            self.fallen_back = True
+            self._tell_trouble(trouble)
 
     def _begun_anew(self, trouble: StorageError) -> Database | None:
-        """Set a broken file aside and begin a new one, where that is the trouble."""
-        path = file_of(str(self._url))
-        if path is None or not isinstance(trouble, CorruptStorageError):
+        """Begin a new file in place of one that is broken or gone."""
+        if not isinstance(trouble, LostStorageError):
             return None
-        aside = path.with_name(f"{path.name}.broken-{int(self._seconds())}")
+        path = Path(str(file_of(str(self._url))))
+        kept = ""
         try:
-            _set_aside(path, aside)
-            database = Database(str(self._url))
+            if isinstance(trouble, CorruptStorageError):
+                kept = f"it is kept as {_set_aside(path, int(self._seconds()))}, "
+            database = self._empty(str(self._url))
         except (OSError, StorageError):
             return None
         self._log.error(
-            "the outbox {path} is broken ({trouble}): it is kept as {aside}, a new one was "
-            "begun, and what it held is found again in the master's database",
+            "the outbox {path} is lost ({trouble}): {kept}a new one was begun, and what it held "
+            "is found again in the master's database",
             path=path,
             trouble=trouble,
-            aside=aside.name,
+            kept=kept,
         )
         self._on_lost()
+        return database
+
+    def _empty(self, url: str) -> Database:
+        """Make a new outbox, whose sequences differ from those of what it stands in for."""
+        database = Database(url)
+        milliseconds = int(self._seconds() * 1000)
+        database.transact([partial(count_on_from, sequence=milliseconds)])
         return database
 
     def come_back(self) -> None:
@@ -119,13 +131,28 @@ class Storage:
             return
         memory.close()
         self._database, self.fallen_back = database, False
-        self._log.info("the outbox {url} can be used again", url=mask_url(str(self._url)))
 
     def _reopened(self) -> Database | None:
         try:
             return Database(str(self._url))
         except StorageError as trouble:
             return self._begun_anew(trouble)
+
+    def _tell_trouble(self, trouble: StorageError) -> None:
+        if not self._trouble_told:
+            self._log.error(
+                "the outbox {url} can't be used ({trouble}): statuses are kept in memory and "
+                "delivered from there until it can",
+                url=masked(str(self._url)),
+                trouble=trouble,
+            )
+        self._trouble_told = True
+
+    def _tell_recovery(self) -> None:
+        """Say that all is well once a transaction proves it: a full disk can still be opened."""
+        if self._trouble_told and not self.fallen_back:
+            self._log.info("the outbox {url} can be used again", url=masked(str(self._url)))
+            self._trouble_told = False
 
     def _discard(self) -> None:
         if self._database is not None:
@@ -136,12 +163,29 @@ class Storage:
         """Come back to the database if that is possible at once, and close it."""
         if self.fallen_back:
             self.come_back()
+        if self.fallen_back:
+            self._tell_loss()
         self._discard()
 
+    def _tell_loss(self) -> None:
+        [waiting] = self._opened().transact([self._ledger.waiting])
+        if waiting:
+            self._log.warn(
+                "the outbox {url} still can't be used: {waiting} statuses that only memory holds "
+                "end with the master, and are found again in its database",
+                url=masked(str(self._url)),
+                waiting=waiting,
+            )
 
-def _set_aside(path: Path, aside: Path) -> None:
+
+def _set_aside(path: Path, now: int) -> str:
+    """Give a broken file another name, and return that."""
+    aside = path.with_name(f"{path.name}.broken-{now}")
+    if aside.exists():
+        raise FileExistsError(aside)  # it would be lost, and breaks too fast for a new file
     path.rename(aside)
     for suffix in ("-wal", "-shm"):
         side = path.with_name(path.name + suffix)
         if side.exists():
             side.rename(aside.with_name(aside.name + suffix))
+    return aside.name
