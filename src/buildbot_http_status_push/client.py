@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from attrs import evolve, field, frozen
 from twisted.internet import defer, error
@@ -19,15 +18,18 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from buildbot_http_status_push import __version__, auth, tls
-from buildbot_http_status_push.debugging import DebugAgent, excerpt
+from buildbot_http_status_push import __version__, auth, signing, tls, urls
+from buildbot_http_status_push.clocks import ClockCheck
+from buildbot_http_status_push.debugging import DebugAgent
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
-from buildbot_http_status_push.redaction import Mask
+from buildbot_http_status_push.redaction import Mask, one_line
 from buildbot_http_status_push.retry import parse_retry_after
 from buildbot_http_status_push.transport import Answer, Request, exchange
 
 USER_AGENT = f"buildbot-http-status-push/{__version__}"
 ANSWER_EXCERPT = 200
+REASON_MOST = 300
+CANCELLATIONS = (defer.CancelledError, error.ConnectingCancelledError)
 
 
 class RenderingError(Exception):
@@ -43,26 +45,31 @@ class Target:
         auth: The rendered ``auth=`` option.
         headers: The rendered ``headers=`` option.
         secrets: Every secret value that was used, to be hidden from logs.
+        signing_keys: The rendered ``signing_secret=`` option.
     """
 
     url: str
     auth: object = None
     headers: Mapping[str, str] = field(factory=dict)
     secrets: frozenset[str] = frozenset()
+    signing_keys: tuple[str, ...] = ()
 
 
-def without_user_info(target: Target) -> Target:
-    """Turn user info in the URL into Basic credentials, unless the target has others."""
-    parts = urlsplit(target.url)
-    if "@" not in parts.netloc:
-        return target
-    user_info, _, host = parts.netloc.rpartition("@")
-    user, _, password = (unquote(each) for each in user_info.partition(":"))
+def resolve(target: Target) -> Target:
+    """Put the URL as it stands on the wire, and its user info in the place of missing credentials.
+
+    Raises:
+        URLError: The URL can't be posted to.
+    """
+    url = urls.parse(target.url)
+    if url.credentials is None:
+        return evolve(target, url=url.wire)
+    user, password = url.credentials
     return evolve(
         target,
-        url=urlunsplit(parts._replace(netloc=host)),
-        auth=target.auth or (user, password),
-        secrets=target.secrets | {password, user_info},
+        url=url.wire,
+        auth=url.credentials if target.auth is None else target.auth,
+        secrets=target.secrets | {password or user},
     )
 
 
@@ -80,6 +87,7 @@ class Client:
         timeout: Seconds for a whole exchange.
         debug: Whether every request and response is logged.
         log: Where lines go.
+        clocks: Warns when the receiver's clock would make it refuse signatures.
     """
 
     reactor: IReactorTime
@@ -88,6 +96,7 @@ class Client:
     timeout: float
     debug: bool = False
     log: Logger = field(factory=Logger)
+    clocks: ClockCheck = field(factory=ClockCheck)
 
     def send(self, delivery: Delivery) -> Deferred[Outcome]:
         """Make one attempt.
@@ -102,46 +111,52 @@ class Client:
 
     async def _send(self, delivery: Delivery) -> Outcome:
         began = self.reactor.seconds()
+        attempt = ensureDeferred(self._attempt(delivery)).addTimeout(self.timeout, self.reactor)
         try:
-            target = without_user_info(await self.render())
-        except RenderingError as trouble:
-            return Unreachable(str(trouble))
-        mask = Mask(target.secrets)
-        outcome = await self._attempt(delivery, target, mask)
+            outcome = await attempt
+        except defer.TimeoutError:
+            outcome = Unreachable(f"no answer within {self.timeout:g} s")
+        except defer.CancelledError:
+            outcome = Unreachable("the attempt was cut off")
         return evolve(outcome, duration=self.reactor.seconds() - began)
 
-    async def _attempt(self, delivery: Delivery, target: Target, mask: Mask) -> Outcome:
-        headers = self._headers(delivery, target)
-        request = Request(target.url, headers, delivery.body)
+    async def _attempt(self, delivery: Delivery) -> Outcome:
         try:
-            answer = await self._exchange(request, target, mask)
+            target = resolve(await self.render())
+        except (RenderingError, urls.URLError) as trouble:
+            return _unreachable(str(trouble))
+        mask = Mask(target.secrets)
+        try:
+            answer = await self._exchange(delivery, target, mask)
         except Exception as trouble:  # any trouble of one attempt is that attempt's outcome
-            return Unreachable(mask.text(self._explain(trouble)))
+            if _is_cancelled(trouble):
+                raise defer.CancelledError from trouble
+            return _unreachable(mask.text(_explain(trouble)))
         return self._outcome(answer, mask)
 
-    async def _exchange(self, request: Request, target: Target, mask: Mask) -> Answer:
-        inner = DebugAgent(self.agent, mask, self.log) if self.debug else self.agent
+    async def _exchange(self, delivery: Delivery, target: Target, mask: Mask) -> Answer:
+        inner = DebugAgent(self.agent, mask, self.reactor, self.log) if self.debug else self.agent
         agent = _StaleConnectionAgent(auth.wrap(inner, target.auth))
-        began = self.reactor.seconds()
-        answer = await exchange(self.reactor, agent, request, self.timeout)
-        if self.debug:
-            self.log.info(
-                "response body after {seconds:.3f} s: {body}",
-                seconds=self.reactor.seconds() - began,
-                body=mask.text(excerpt(answer.body)),
-            )
+        headers = self._headers(delivery, target)
+        answer = await exchange(agent, Request(target.url, headers, delivery.body))
+        if target.signing_keys:
+            self.clocks.look(answer.header("Date"), self.reactor.seconds())
         return answer
 
     def _headers(self, delivery: Delivery, target: Target) -> Headers:
+        timestamp = int(self.reactor.seconds())
         headers = Headers(
             {
                 "User-Agent": [USER_AGENT],
                 "Content-Type": [delivery.content_type],
-                "webhook-id": [delivery.id],
-                "webhook-timestamp": [str(int(self.reactor.seconds()))],
+                signing.ID_HEADER: [delivery.id],
+                signing.TIMESTAMP_HEADER: [str(timestamp)],
                 "Buildbot-Event": [delivery.event],
             }
         )
+        if target.signing_keys:
+            signature = signing.sign(target.signing_keys, delivery.id, timestamp, delivery.body)
+            headers.setRawHeaders(signing.SIGNATURE_HEADER, [signature])
         for name, value in target.headers.items():
             headers.setRawHeaders(name, [value])
         return headers
@@ -149,30 +164,46 @@ class Client:
     def _outcome(self, answer: Answer, mask: Mask) -> Outcome:
         if 200 <= answer.status < 300:
             return Accepted(answer.status)
-        words = answer.body.decode("utf-8", "replace")
-        if location := answer.headers.getRawHeaders("Location"):
-            words = f"redirects to {location[0].partition('?')[0]}, which is not followed"
-        retry_after = answer.headers.getRawHeaders("Retry-After", [None])[0]
+        words = _redirection(answer, mask) or mask.text(answer.body.decode("utf-8", "replace"))
         return Refused(
             answer.status,
-            mask.text(" ".join(words.split()))[:ANSWER_EXCERPT],
-            parse_retry_after(retry_after, self.reactor.seconds()),
+            one_line(words)[:ANSWER_EXCERPT],
+            parse_retry_after(answer.header("Retry-After"), self.reactor.seconds()),
         )
 
-    def _explain(self, trouble: Exception) -> str:
-        if words := tls.describe(trouble):
-            return words
-        for kind, words in TROUBLES:
-            if isinstance(trouble, kind):
-                return words.format(timeout=self.timeout, trouble=trouble)
-        return f"{type(trouble).__name__}: {trouble}"
+
+def _redirection(answer: Answer, mask: Mask) -> str | None:
+    location = answer.header("Location")
+    if location is None or not 300 <= answer.status < 400:
+        return None
+    where = mask.url(location).partition("?")[0].partition("#")[0]
+    return f"redirects to {where}, which is not followed"
+
+
+def _unreachable(words: str) -> Unreachable:
+    return Unreachable(one_line(words)[:REASON_MOST])
+
+
+def _is_cancelled(trouble: Exception) -> bool:
+    # Twisted's agent wraps a cancellation once a connection is there.
+    reasons = trouble.reasons if isinstance(trouble, ResponseFailed) else ()
+    return isinstance(trouble, CANCELLATIONS) or any(each.check(*CANCELLATIONS) for each in reasons)
+
+
+def _explain(trouble: Exception) -> str:
+    if words := tls.describe(trouble):
+        return words
+    for kind, words in TROUBLES:
+        if isinstance(trouble, kind):
+            return words.format(trouble=trouble)
+    return f"{type(trouble).__name__}: {trouble}"
 
 
 TROUBLES: tuple[tuple[type[Exception], str], ...] = (
     # The first that fits counts: subclasses stand before their bases.
-    (defer.TimeoutError, "no answer within {timeout:g} s"),
     (error.ConnectionRefusedError, "connection refused"),
-    (error.DNSLookupError, "the host name can't be resolved: {trouble}"),
+    (error.DNSLookupError, "the host name can't be resolved"),
+    (error.TimeoutError, "no connection came about in time"),
     (error.ConnectError, "no connection: {trouble}"),
     (auth.AuthenticationFailed, "{trouble}"),
     (tls.TLSFileError, "{trouble}"),

@@ -1,10 +1,18 @@
-"""The ``debug=`` option: logs each request and each answer as they cross the wire, masked."""
+"""The ``debug=`` option: logs each request and each response as they cross the wire, masked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
 from attrs import frozen
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IReactorTime, ITransport
+from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
+from twisted.python.components import proxyForInterface
+from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -12,17 +20,9 @@ from zope.interface import implementer
 from buildbot_http_status_push.redaction import Mask
 
 EXCERPT = 2048
+LOOKED_AT = 64 * 1024
 
-
-def excerpt(body: bytes) -> str:
-    """Return the first 2 KiB of a body as text."""
-    return body[:EXCERPT].decode("utf-8", "replace")
-
-
-def _pairs(headers: Headers | None) -> list[tuple[str, str]]:
-    raw = headers.getAllRawHeaders() if headers else []
-    return [(name.decode("latin-1"), value.decode("utf-8", "replace"))
-            for name, values in raw for value in values]  # fmt: skip
+OnEnd: TypeAlias = Callable[[bytes, int], None]
 
 
 @implementer(IAgent)
@@ -33,11 +33,13 @@ class DebugAgent:
     Args:
         agent: The agent that sends.
         mask: Hides secrets.
+        clock: Tells how long it took.
         log: Where the lines go.
     """
 
     agent: IAgent
     mask: Mask
+    clock: IReactorTime
     log: Logger
 
     def request(
@@ -47,23 +49,94 @@ class DebugAgent:
         headers: Headers | None = None,
         bodyProducer: IBodyProducer | None = None,  # noqa: N803 - Twisted's name
     ) -> Deferred[IResponse]:
-        """Log the request, send it, and log the answer's head."""
+        """Log the request, send it, and log what comes of it."""
+        name = f"{method.decode('ascii')} {self.mask.url(uri.decode('ascii'))}"
         body = bytes(getattr(bodyProducer, "body", b""))
         self.log.info(
-            "request: {method} {url} [{headers}] {size} bytes: {body}",
-            method=method.decode("ascii"),
-            url=self.mask.url(uri.decode("ascii")),
-            headers=self.mask.headers(_pairs(headers)),
+            "request {name} [{headers}] {size} bytes: {body}",
+            name=name,
+            headers=self._headers(headers),
             size=len(body),
-            body=self.mask.text(excerpt(body)),
+            body=self._excerpt(body),
         )
+        began = self.clock.seconds()
         sent: Deferred[IResponse] = self.agent.request(method, uri, headers, bodyProducer)
-        return sent.addCallback(self._log_answer)
-
-    def _log_answer(self, response: IResponse) -> IResponse:
-        self.log.info(
-            "response: {status} [{headers}]",
-            status=response.code,
-            headers=self.mask.headers(_pairs(response.headers)),
+        return sent.addCallbacks(
+            self._answered, self._failed, callbackArgs=(name, began), errbackArgs=(name, began)
         )
-        return response
+
+    def _answered(self, response: IResponse, name: str, began: float) -> IResponse:
+        self.log.info(
+            "response to {name}: {status} after {seconds:.3f} s [{headers}]",
+            name=name,
+            status=response.code,
+            seconds=self.clock.seconds() - began,
+            headers=self._headers(response.headers),
+        )
+        return _LoggedResponse(response, partial(self._log_body, name, began))
+
+    def _log_body(self, name: str, began: float, body: bytes, size: int) -> None:
+        self.log.info(
+            "response body of {name}: {size} bytes after {seconds:.3f} s: {body}",
+            name=name,
+            size=size,
+            seconds=self.clock.seconds() - began,
+            body=self._excerpt(body),
+        )
+
+    def _failed(self, failure: Failure, name: str, began: float) -> Failure:
+        self.log.info(
+            "no response to {name} after {seconds:.3f} s: {kind}: {trouble}",
+            name=name,
+            seconds=self.clock.seconds() - began,
+            kind=type(failure.value).__name__,
+            trouble=self.mask.text(failure.getErrorMessage()),
+        )
+        return failure
+
+    def _headers(self, headers: Headers | None) -> str:
+        raw = headers.getAllRawHeaders() if headers else ()
+        return self.mask.headers(
+            (name.decode("latin-1"), value.decode("utf-8", "replace"))
+            for name, values in raw
+            for value in values
+        )
+
+    def _excerpt(self, body: bytes) -> str:
+        # Masked before it is cut: half a secret would not be recognised.
+        return self.mask.text(body[:LOOKED_AT].decode("utf-8", "replace"))[:EXCERPT]
+
+
+class _LoggedResponse(proxyForInterface(IResponse)):  # type: ignore[misc]  # a base made at run time
+    """A response that tells of its body when that has been read."""
+
+    def __init__(self, original: IResponse, on_end: OnEnd) -> None:
+        super().__init__(original)
+        self._on_end = on_end
+
+    def deliverBody(self, protocol: IProtocol) -> None:
+        self.original.deliverBody(_Listener(protocol, self._on_end))
+
+
+class _Listener(Protocol):
+    """Hands a body on to its reader, and keeps its beginning."""
+
+    transport: ITransport  # a body's reader is connected before anything else
+
+    def __init__(self, reader: IProtocol, on_end: OnEnd) -> None:
+        self._reader = reader
+        self._on_end = on_end
+        self._body = bytearray()
+        self._size = 0
+
+    def connectionMade(self) -> None:
+        self._reader.makeConnection(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._size += len(data)
+        self._body += data[: LOOKED_AT - len(self._body)]
+        self._reader.dataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted's default is a Failure
+        self._on_end(bytes(self._body), self._size)
+        self._reader.connectionLost(reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from math import isfinite
 from types import NoneType
 from typing import Any
 
@@ -16,6 +17,7 @@ from attrs import frozen
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
+CONTENT_TYPES = {"plain": PLAIN, "html": HTML, "json": JSON}
 
 
 class EncodingError(ValueError):
@@ -48,49 +50,55 @@ def encode(report: Mapping[str, Any]) -> Encoded | None:
     Raises:
         EncodingError: The body holds something that has no JSON form.
     """
-    body, kind = report.get("body"), report.get("type")
+    body, kind = report.get("body"), report.get("type", "plain")
     if body is None:
         return None
     if isinstance(body, bytes):
-        return Encoded(HTML if kind == "html" else PLAIN, body)
+        return Encoded(CONTENT_TYPES.get(kind, PLAIN), body)
     if isinstance(body, str) and kind != "json":
-        return Encoded(HTML if kind == "html" else PLAIN, encode_text(body))
+        return Encoded(CONTENT_TYPES.get(kind, PLAIN), _encode_text(body))
     return Encoded(JSON, to_json(body))
 
 
 def to_json(value: object) -> bytes:
-    """Encode a value as JSON (RFC 8259), times as whole seconds since the epoch.
+    """Encode a value as JSON (RFC 8259), times as whole seconds since the epoch, bytes as null.
 
     Raises:
         EncodingError: The value, or something in it, has no JSON form.
     """
     try:
-        return json.dumps(value, default=_epoch, allow_nan=False).encode("ascii")
+        return json.dumps(value, default=_default, allow_nan=False).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise EncodingError(_explain(value, error)) from error
 
 
-def encode_text(text: str) -> bytes:
-    """Encode a text as UTF-8.
+def epoch_seconds(moment: datetime) -> int:
+    """Return a time as whole seconds since the epoch; without a time zone it is in UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return int(aware.timestamp())
 
-    Raises:
-        EncodingError: The text holds half of a surrogate pair.
-    """
+
+def _encode_text(text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise EncodingError(f"the text has no UTF-8 form: {error}") from error
+        raise EncodingError(f"body has no UTF-8 form: {error}") from error
 
 
-def _epoch(value: object) -> int:
+def _default(value: object) -> int | None:
     if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-        return int(aware.timestamp())
+        return epoch_seconds(value)
+    if isinstance(value, bytes):
+        # The body of a try build's patch: the built-in reporter sends null for it.
+        return None
     raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
 def _explain(value: object, error: Exception) -> str:
-    return next(_faults(value, "body", frozenset()), str(error))
+    try:
+        return next(_faults(value, "body", frozenset()), str(error))
+    except RecursionError:
+        return "body is nested too deeply"
 
 
 def _faults(value: object, path: str, parents: frozenset[int]) -> Iterator[str]:
@@ -102,15 +110,20 @@ def _faults(value: object, path: str, parents: frozenset[int]) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _faults(item, f"{path}[{index}]", parents | {id(value)})
-    elif not isinstance(value, datetime):
+    elif not isinstance(value, datetime | bytes):
         yield from _leaf_faults(value, path)
 
 
 def _dict_faults(value: dict[Any, Any], path: str, parents: frozenset[int]) -> Iterator[str]:
     for key, item in value.items():
-        if not isinstance(key, str | int | float | NoneType):
+        if not _is_key(key):
             yield f"{path} has the key {key!r}, a {type(key).__name__}; JSON keys are texts"
         yield from _faults(item, f"{path}[{key!r}]", parents)
+
+
+def _is_key(key: object) -> bool:
+    # json.dumps turns these into texts.
+    return isinstance(key, str | int | NoneType) or (isinstance(key, float) and isfinite(key))
 
 
 def _leaf_faults(value: object, path: str) -> Iterator[str]:
@@ -119,4 +132,6 @@ def _leaf_faults(value: object, path: str) -> Iterator[str]:
     except TypeError:
         yield f"{path} is a {type(value).__name__}, which has no JSON form"
     except ValueError:
-        yield f"{path} is {value!r}, which JSON can't hold"
+        # Python refuses to write down huge integers; what JSON has no numbers for are floats.
+        shown = value if isinstance(value, float) else "a number of too many digits"
+        yield f"{path} is {shown}, which JSON can't hold"

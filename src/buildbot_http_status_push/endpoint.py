@@ -12,7 +12,12 @@ from enum import Enum
 from attrs import define, field, frozen
 
 from buildbot_http_status_push.model import Accepted, Outcome, Refused
-from buildbot_http_status_push.retry import TOO_MANY_REQUESTS, concerns_endpoint, probe_delay
+from buildbot_http_status_push.retry import (
+    TOO_MANY_REQUESTS,
+    asked_delay,
+    concerns_endpoint,
+    probe_delay,
+)
 
 REMEMBERED = 1000
 
@@ -109,6 +114,7 @@ class Endpoint:
     def _answered(self, outcome: Outcome, attempt: Attempt) -> None:
         self.accepted += isinstance(outcome, Accepted)
         self.failures = 0
+        self.probe_at = 0.0
         self._failed_lanes.clear()
         self._troubled.pop(attempt.id, None)
 
@@ -124,8 +130,8 @@ class Endpoint:
         # What was under way when the pause began says nothing new about how long it lasts.
         if self.is_open or attempt.probe:
             self.failures += 1
-        asked = outcome.retry_after if isinstance(outcome, Refused) else None
-        self._told_to_wait = bool(asked) or _is_too_many(outcome)
+        asked = asked_delay(outcome)
+        self._told_to_wait = asked > 0 or _is_too_many(outcome)
         self.probe_at = max(self.probe_at, now + probe_delay(self.failures, draw, asked))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from buildbot_http_status_push.encoding import Encoded
+from buildbot_http_status_push.encoding import Encoded, epoch_seconds
 from buildbot_http_status_push.events import Event
 from buildbot_http_status_push.model import Delivery
 
@@ -123,4 +123,4 @@ def _id(*parts: object) -> str:
 
 
 def _epoch(value: object) -> object:
-    return int(value.timestamp()) if isinstance(value, datetime) else value
+    return epoch_seconds(value) if isinstance(value, datetime) else value

@@ -10,14 +10,13 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, TypeGuard
 
 from attrs import field, fields, frozen
 
 from buildbot_http_status_push import auth as authentication
-from buildbot_http_status_push import tls
-from buildbot_http_status_push.redaction import mask_url
+from buildbot_http_status_push import signing, tls, urls
+from buildbot_http_status_push.redaction import HIDDEN, mask_url
 
 IsRenderable = Callable[[object], bool]
 
@@ -27,8 +26,9 @@ FRAMING_HEADERS = frozenset(
      "transfer-encoding", "upgrade"}
 )  # fmt: skip
 OWN_HEADERS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature"})
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-HEADER_VALUE = re.compile(r"[^\x00\r\n]*\Z")
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Control characters have no place in a value (RFC 9110, 5.5), and surrogates no UTF-8 form.
+HEADER_VALUE = re.compile("[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 
 
 class OptionError(ValueError):
@@ -55,6 +55,8 @@ class Options:
         concurrency: How many POSTs may be under way at once.
         outbox: None for a file in the master's folder, a SQLAlchemy URL, or False.
         give_up_after: Seconds after which a delivery that always failed is dead.
+        signing_secret: The key that deliveries are signed with, a list of keys while one takes
+            another's place, renderables at any depth, or None.
     """
 
     serverUrl: object
@@ -68,6 +70,7 @@ class Options:
     concurrency: int = 10
     outbox: object = None
     give_up_after: float = field(default=7 * DAY, converter=_seconds)
+    signing_secret: object = None
 
 
 OPTION_NAMES = tuple(each.name for each in fields(Options))
@@ -104,6 +107,7 @@ def faults(
     yield from _skip_encoding_faults(given)
     yield from _number_faults(given)
     yield from _outbox_faults(given.get("outbox"), is_renderable)
+    yield from _signing_faults(given.get("signing_secret"), is_renderable)
 
 
 def _unknown_names(given: Mapping[str, object], known: tuple[str, ...]) -> Iterator[str]:
@@ -128,18 +132,19 @@ def check_url(value: object) -> str:
     """Return the URL where it can be posted to.
 
     Raises:
-        OptionError: It is no http or https URL with a host.
+        OptionError: It is no http or https URL with a host, or could not be sent as written.
     """
     right = "write an http or https URL such as 'https://status.example.com/submit'"
     if not isinstance(value, str):
         raise OptionError(f"serverUrl is a {type(value).__name__}: {right}")
+    # Where a URL is at fault, its user info may end at any of its @.
+    shown = mask_url(re.sub("//.*@", f"//{HIDDEN}@", value, flags=re.DOTALL))
     try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError as error:
-        raise OptionError(f"serverUrl is {mask_url(value)!r} ({error}): {right}") from None
-    if not good or re.search(r"[\x00-\x20\x7f]", value):
-        raise OptionError(f"serverUrl is {mask_url(value)!r}: {right}")
+        url = urls.parse(value)
+    except urls.URLError as why:
+        raise OptionError(f"serverUrl is {shown!r}, {why}: {right}") from None
+    if fault := authentication.fault(url.credentials, lambda _: False):
+        raise OptionError(f"serverUrl is {shown!r}, its user info can't be sent: {fault}")
     return value
 
 
@@ -164,7 +169,7 @@ def _header_faults(name: object, content: object, is_renderable: IsRenderable) -
 
 
 def _name_fault(name: object) -> str | None:
-    if not isinstance(name, str) or not HEADER_NAME.match(name):
+    if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
         return f"headers has the name {name!r}: RFC 9110 allows letters, digits and !#$%&'*+-.^_`|~"
     if name.lower() in FRAMING_HEADERS | OWN_HEADERS:
         return f"headers has the name {name!r}, which is set for every request: leave it out"
@@ -174,8 +179,8 @@ def _name_fault(name: object) -> str | None:
 def _value_fault(name: object, content: object) -> str | None:
     if not isinstance(content, str):
         return f"headers[{name!r}] is a {type(content).__name__}: write a text or a renderable"
-    if not HEADER_VALUE.match(content):
-        return f"headers[{name!r}] holds a line break or a NUL: RFC 9110 allows neither"
+    if not HEADER_VALUE.fullmatch(content):
+        return f"headers[{name!r}] holds a line break or a control character: RFC 9110 allows none"
     return None
 
 
@@ -188,6 +193,41 @@ def check_headers(value: object) -> dict[str, str]:
     for fault in _headers_faults(value, lambda _: False):
         raise OptionError(fault)
     return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _signing_faults(value: object, is_renderable: IsRenderable) -> Iterator[str]:
+    if value is None or is_renderable(value):
+        return
+    keys = value if isinstance(value, list | tuple) else [value]
+    if not keys:
+        yield "signing_secret is an empty list: write a key, or leave it out"
+    for key in keys:
+        if not is_renderable(key) and (fault := _key_fault(key)):
+            yield fault
+
+
+def _key_fault(key: object) -> str | None:
+    right = "write a key such as 'whsec_' and 24 to 64 bytes in base64, or util.Secret('key')"
+    if not isinstance(key, str):
+        return f"signing_secret is a {type(key).__name__}: {right}"
+    try:
+        signing.parse_key(key)
+    except signing.KeyFormatError as error:
+        return f"signing_secret is {HIDDEN} ({error}): {right}"
+    return None
+
+
+def check_signing_keys(value: object) -> tuple[str, ...]:
+    """Return rendered signing keys where deliveries can be signed with them.
+
+    Raises:
+        OptionError: A key is malformed.
+    """
+    for fault in _signing_faults(value, lambda _: False):
+        raise OptionError(fault)
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, list | tuple) else (str(value),)
 
 
 def _skip_encoding_faults(given: Mapping[str, object]) -> Iterator[str]:
@@ -203,17 +243,17 @@ def _skip_encoding_faults(given: Mapping[str, object]) -> Iterator[str]:
 def _number_faults(given: Mapping[str, object]) -> Iterator[str]:
     timeout, concurrency = given.get("timeout", 30), given.get("concurrency", 10)
     give_up_after = given.get("give_up_after", 7 * DAY)
-    if not _is_number(timeout) or not 0 < float(timeout) <= DAY:  # type: ignore[arg-type]  # a number
-        yield f"timeout is {timeout!r}: write seconds, such as timeout=30"
+    if not _is_number(timeout) or not 0 < timeout <= DAY:
+        yield f"timeout is {timeout!r}: write seconds up to a day, such as timeout=30"
     if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
         yield f"concurrency is {concurrency!r}: write a whole number from 1 on"
     if not isinstance(give_up_after, timedelta) and not _is_number(give_up_after):
         yield f"give_up_after is {give_up_after!r}: write seconds or timedelta(days=7)"
-    elif _seconds(give_up_after) <= 0:  # type: ignore[arg-type]  # a number or a timedelta
+    elif not _seconds(give_up_after) > 0:
         yield f"give_up_after is {give_up_after!r}: write a time longer than zero"
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
@@ -33,6 +33,7 @@ STOP_PATIENCE = 3.0
 PREFETCH = 4
 EXTRA_LEASE = 60.0
 
+T = TypeVar("T")
 Send: TypeAlias = Callable[[Delivery], "Deferred[Outcome]"]
 
 
@@ -110,7 +111,7 @@ class Relay:
 
     def start(self) -> None:
         """Give back what an earlier run of this master had claimed, and begin."""
-        self._outbox.release()
+        self._outbox.release().addErrback(self._notices.failed, "releasing deliveries")
         self._tick()
 
     def poke(self) -> None:
@@ -155,8 +156,9 @@ class Relay:
         if self._stopping:
             return
         wait = POLL_INTERVAL
-        if not self._endpoint.is_open:
-            wait = min(wait, max(self._endpoint.probe_at - self._reactor.seconds(), 0.01))
+        until_probe = self._endpoint.probe_at - self._reactor.seconds()
+        if until_probe > 0:
+            wait = min(wait, max(until_probe, 0.01))
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._reactor.callLater(wait, self._tick)
@@ -179,7 +181,8 @@ class Relay:
 
     def _give_back(self) -> None:
         if self._ready:
-            self._outbox.release([claim.sequence for claim in self._ready])
+            released = self._outbox.release([claim.sequence for claim in self._ready])
+            released.addErrback(self._notices.failed, "releasing deliveries")
             self._ready.clear()
 
     def _probe(self) -> None:
@@ -195,11 +198,15 @@ class Relay:
         self._claiming = True
         self._may_have_more = False
         claimed = self._outbox.claim(limit, self._settings.lease, probe)
+        claimed.addBoth(self._claim_ended)
         claimed.addCallback(self._claimed, limit, probe)
         claimed.addErrback(self._notices.failed, "claiming deliveries")
 
-    def _claimed(self, claims: list[Claim], limit: int, probe: Probe | None) -> None:
+    def _claim_ended(self, claims: T) -> T:
         self._claiming = False
+        return claims
+
+    def _claimed(self, claims: list[Claim], limit: int, probe: Probe | None) -> None:
         self._may_have_more |= len(claims) == limit
         if probe is not None and not self._stopping and not self._endpoint.is_open:
             for claim in claims:
@@ -221,7 +228,7 @@ class Relay:
 
     def _unforeseen(self, failure: Failure) -> Outcome:
         self._notices.failed(failure, "sending")
-        return Unreachable(f"{type(failure.value).__name__}: {failure.getErrorMessage()}")
+        return Unreachable(f"an error in the program itself: {type(failure.value).__name__}")
 
     def _finished(self, outcome: Outcome, claim: Claim, attempt: Attempt) -> None:
         del self._in_flight[claim.delivery.id]

@@ -6,18 +6,26 @@ One of the few modules that know Buildbot; must not know how requests are made.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from attrs import define, field
 from buildbot.interfaces import IRenderable
 from buildbot.process.properties import Properties
-from twisted.internet.defer import Deferred, FirstError, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, FirstError, ensureDeferred
 from twisted.logger import Logger
 
 from buildbot_http_status_push import auth as authentication
 from buildbot_http_status_push.client import RenderingError, Target
-from buildbot_http_status_push.options import OptionError, Options, check_headers, check_url
+from buildbot_http_status_push.options import (
+    OptionError,
+    Options,
+    check_headers,
+    check_signing_keys,
+    check_url,
+)
+from buildbot_http_status_push.redaction import Mask
+from buildbot_http_status_push.urls import parse
 
 
 def is_renderable(value: object) -> bool:
@@ -53,16 +61,28 @@ async def render(master: Any, value: object) -> tuple[Any, frozenset[str]]:
     """
     properties = _NotingProperties(master)
     try:
-        rendered = await properties.render(value)
+        rendered = await _deep(properties, value)
     except Exception as trouble:  # providers are anybody's code
-        raise RenderingError(f"a secret or renderable can't be had: {_words(trouble)}") from trouble
+        words = Mask(properties.secrets).text(_explain(trouble))
+        raise RenderingError(f"a secret or renderable {words}") from trouble
     return rendered, frozenset(properties.secrets)
 
 
-def _words(trouble: BaseException | None) -> str:
+async def _deep(properties: Properties, value: object) -> Any:
+    # Element by element: of a container, Buildbot 4.0 logs the failure of one as unhandled.
+    if isinstance(value, tuple | list):
+        return type(value)([await _deep(properties, each) for each in value])
+    if isinstance(value, dict):
+        return dict([await _deep(properties, each) for each in value.items()])
+    return await properties.render(value) if is_renderable(value) else value
+
+
+def _explain(trouble: BaseException | None) -> str:
     while isinstance(trouble, FirstError):
         trouble = trouble.subFailure.value
-    return f"{type(trouble).__name__}: {trouble}"
+    if isinstance(trouble, CancelledError):
+        return "did not come in time"
+    return f"can't be had: {type(trouble).__name__}: {trouble}"
 
 
 @define
@@ -91,41 +111,64 @@ class Renderer:
         return ensureDeferred(self._target())
 
     async def _target(self) -> Target:
-        unrendered = (self.options.serverUrl, self.options.auth, self.options.headers)
-        (url, auth, headers), secrets = await render(self.master, unrendered)
-        target = _checked(url, auth, headers, secrets)
+        options = self.options
+        unrendered = (options.serverUrl, options.auth, options.signing_secret)
+        (url, auth, keys), secrets = await render(self.master, unrendered)
+        headers, header_secrets = await self._headers()
+        target = _checked(url, auth, headers, keys, secrets | header_secrets)
         self._warn_of_plain_http(target)
         return target
 
+    async def _headers(self) -> tuple[Any, frozenset[str]]:
+        """Render the headers; what was made from a secret is a secret too."""
+        given = self.options.headers
+        if not isinstance(given, Mapping):
+            headers, used = await render(self.master, given)
+            return headers, used | (_texts(headers) if used else set())
+        headers, secrets = {}, set[str]()
+        for item in given.items():
+            (name, value), used = await render(self.master, item)
+            headers[name] = value
+            secrets |= used
+            if used and value is not item[1]:
+                secrets |= _texts({name: value})
+        return headers, frozenset(secrets)
+
     def _warn_of_plain_http(self, target: Target) -> None:
-        parts = urlsplit(target.url)
-        credentials = target.auth is not None or "@" in parts.netloc
-        if (
-            self._warned
-            or not credentials
-            or parts.scheme == "https"
-            or _is_loopback(parts.hostname)
-        ):
+        url = parse(target.url)
+        # A key that deliveries are signed with does not go over the wire.
+        sent = target.secrets.difference(target.signing_keys)
+        credentials = target.auth is not None or sent or url.credentials
+        if self._warned or not credentials or url.scheme == "https" or _is_loopback(url.host):
             return
         self._warned = True
         self.log.warn(
             "{name}: credentials go over plain http to {host}, where others can read them: "
             "use an https serverUrl",
             name=self.name,
-            host=parts.hostname,
+            host=url.host,
         )
 
 
-def _checked(url: object, auth: object, headers: object, secrets: frozenset[str]) -> Target:
+def _texts(headers: object) -> set[str]:
+    values = headers.values() if isinstance(headers, Mapping) else ()
+    return {each for each in values if isinstance(each, str)}
+
+
+def _checked(
+    url: object, auth: object, headers: object, keys: object, secrets: frozenset[str]
+) -> Target:
+    mask = Mask(secrets)
     try:
         checked_url, checked_headers = check_url(url), check_headers(headers)
+        signing_keys = check_signing_keys(keys)
     except OptionError as trouble:
-        raise RenderingError(str(trouble)) from None
+        raise RenderingError(mask.text(str(trouble))) from None
     if fault := authentication.fault(auth, lambda _: False):
         raise RenderingError(fault)
     pair = auth if isinstance(auth, tuple | list) else ()
     own = {each if isinstance(each, str) else each.decode("utf-8", "replace") for each in pair[1:]}
-    return Target(checked_url, auth, checked_headers, secrets | own)
+    return Target(checked_url, auth, checked_headers, secrets | own, signing_keys)
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, State, Unreachable, Verdict
@@ -29,19 +30,17 @@ def concerns_endpoint(outcome: Outcome) -> bool:
     return isinstance(outcome, Unreachable)
 
 
-def probe_delay(failures: int, draw: float, retry_after: float | None = None) -> float:
+def probe_delay(failures: int, draw: float, asked: float = 0.0) -> float:
     """Return how long to wait before the endpoint is probed again.
 
     Args:
         failures: How many attempts in a row failed, from 1 on.
         draw: A random number from 0 to 1, for the jitter.
-        retry_after: Seconds that the receiver asked for (RFC 9110, 10.2.3), if any.
+        asked: Seconds that the receiver asked to wait.
 
     Returns:
-        Seconds: 1 doubling to 60, 20 % less or more, and no less than ``retry_after``,
-        which counts up to an hour.
+        Seconds: 1 doubling to 60, 20 % less or more, and no less than what was asked.
     """
-    asked = min(retry_after or 0.0, RETRY_AFTER_MOST)
     return max(_doubling(PROBE_FIRST, PROBE_MOST, failures, draw), asked)
 
 
@@ -56,6 +55,12 @@ def own_delay(attempts: int, draw: float) -> float:
         Seconds: 30 doubling to an hour, 20 % less or more.
     """
     return _doubling(OWN_FIRST, OWN_MOST, attempts, draw)
+
+
+def asked_delay(outcome: Outcome) -> float:
+    """Return how long the receiver asked to wait, in seconds: up to an hour counts."""
+    asked = outcome.retry_after if isinstance(outcome, Refused) else None
+    return min(asked or 0.0, RETRY_AFTER_MOST)
 
 
 def _doubling(first: float, most: float, count: int, draw: float) -> float:
@@ -98,7 +103,8 @@ def decide(
         return Verdict(State.DEAD, f"{words}; given up after {attempts} attempts")
     if concerns_endpoint(outcome) and not lone:
         return Verdict(State.WAITING, words)
-    return Verdict(State.RETRYING, words, now + own_delay(attempts, draw))
+    delay = max(own_delay(attempts, draw), asked_delay(outcome))
+    return Verdict(State.RETRYING, words, now + delay)
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
@@ -115,9 +121,15 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:12]), RETRY_AFTER_MOST)
+        return float(text)
+    moment = _read_date(text)
+    return None if moment is None else max(moment - now, 0.0)
+
+
+def _read_date(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(moment.timestamp() - now, 0.0), RETRY_AFTER_MOST)
+    # The oldest of the three forms (RFC 9110, 5.6.7) names no zone and is in UTC like the others.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()

@@ -1,4 +1,4 @@
-"""One HTTP exchange: one deadline over all of it, and a cap on what is read.
+"""One HTTP exchange: a request goes out, its answer is read up to a cap, redirects not followed.
 
 Knows Twisted's agents; must not know deliveries, retries or Buildbot.
 """
@@ -8,9 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import field, frozen
-from hyperlink import URL
-from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool
@@ -28,16 +26,14 @@ class Request:
     """What goes out.
 
     Args:
-        url: The absolute URL, without user info.
+        url: The absolute URL as it stands on the wire, without user info.
         headers: The header fields.
         body: The bytes to send.
-        method: The HTTP method.
     """
 
     url: str
     headers: Headers = field(factory=Headers)
     body: bytes = b""
-    method: str = "POST"
 
 
 @frozen
@@ -53,6 +49,11 @@ class Answer:
     status: int
     headers: Headers
     body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return a header's first value, None where there is none."""
+        values = self.headers.getRawHeaders(name.encode("ascii"))
+        return values[0].decode("utf-8", "replace") if values else None
 
 
 def make_agent(
@@ -71,38 +72,21 @@ def make_agent(
     return Agent(reactor, contextFactory=policy, pool=pool), pool
 
 
-def exchange(
-    reactor: IReactorTime, agent: IAgent, request: Request, timeout: float
-) -> Deferred[Answer]:
-    """Send a request and read its answer, redirects not followed.
+async def exchange(agent: IAgent, request: Request) -> Answer:
+    """POST a request and read its answer.
 
     Args:
-        reactor: The clock of the deadline.
         agent: The agent that sends.
         request: What to send.
-        timeout: Seconds for the whole exchange: connecting, sending, answer and body.
 
     Returns:
-        The answer. Where a status came but its body stalls or breaks off, what was read until
-        then: the status is what counts.
+        The answer. Where a status came but its body breaks off, or is still coming when the
+        exchange is cancelled, what was read until then: the status is what counts.
     """
-    answer = ensureDeferred(_exchange(agent, request))
-    return answer.addTimeout(timeout, reactor)
-
-
-async def _exchange(agent: IAgent, request: Request) -> Answer:
     response = await agent.request(
-        request.method.encode("ascii"),
-        to_uri(request.url).encode("ascii"),
-        request.headers,
-        BytesProducer(request.body),
+        b"POST", request.url.encode("ascii"), request.headers, BytesProducer(request.body)
     )
     return Answer(response.code, response.headers, await _read(response))
-
-
-def to_uri(url: str) -> str:
-    """Return the URL as it stands on the wire: as written, non-ASCII parts encoded (RFC 3987)."""
-    return url if url.isascii() else URL.from_text(url).to_uri().to_text()
 
 
 def _read(response: IResponse) -> Deferred[bytes]:
@@ -116,7 +100,7 @@ class _Reader(Protocol):
 
     def __init__(self) -> None:
         self._read = bytearray()
-        self.finished: Deferred[bytes] = Deferred(self._cancel)
+        self.finished: Deferred[bytes] = Deferred(lambda _: self._cut())
 
     def dataReceived(self, data: bytes) -> None:
         self._read += data[: ANSWER_MOST - len(self._read)]
@@ -126,19 +110,16 @@ class _Reader(Protocol):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted's default is a Failure
         self._finish()
 
-    def _cancel(self, _: Deferred[bytes]) -> None:
-        self._cut()
-
     def _cut(self) -> None:
         self._finish()
-        abort(self.transport)
+        _abort(self.transport)
 
     def _finish(self) -> None:
         if not self.finished.called:
             self.finished.callback(bytes(self._read))
 
 
-def abort(transport: Any) -> None:
+def _abort(transport: Any) -> None:
     """Close a connection without a goodbye, which a silent TLS peer would never answer."""
     # Twisted hands a body's reader a proxy that can only say goodbye.
     inner = getattr(transport, "_producer", None) or transport

@@ -1,0 +1,247 @@
+"""Small stand-ins with behaviour: a delivery, a log, an outbox, sends that a test answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, Logger, formatEvent
+from zope.interface import implementer
+
+from buildbot_http_status_push.ledger import Probe
+from buildbot_http_status_push.model import (
+    MOVES,
+    PENDING,
+    Claim,
+    Delivery,
+    Outcome,
+    State,
+    Unreachable,
+    Verdict,
+)
+
+
+def a_delivery(number: int = 1, lane: str = "buildrequest-1", **more: Any) -> Delivery:
+    """Return a delivery about build 1, unless told otherwise."""
+    values = {
+        "id": f"msg_{number}",
+        "lane": lane,
+        "subject": f"build-{number}",
+        "event": "builds.finished",
+        "title": f"build {number}",
+        "content_type": "application/json",
+        "body": b'{"state": "success"}',
+        "build": number,
+    }
+    return Delivery(**{**values, **more})
+
+
+@implementer(ILogObserver)
+class LogBook:
+    """Keeps what is logged, and keeps it from all other logs."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.log = Logger(namespace="test", observer=self)
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Keep an event."""
+        self.events.append(event)
+
+    @property
+    def lines(self) -> list[str]:
+        """The messages, as people read them."""
+        return [formatEvent(each) for each in self.events]
+
+    @property
+    def levels(self) -> list[str]:
+        """The levels of the messages."""
+        return [each["log_level"].name for each in self.events]
+
+
+@define
+class Row:
+    """A delivery in an outbox."""
+
+    sequence: int
+    delivery: Delivery
+    created_at: float
+    state: State = State.WAITING
+    attempts: int = 0
+    next_attempt: float = 0.0
+    leased: bool = False
+    outcome: str = ""
+
+    def claim(self) -> Claim:
+        """Return it as it is handed out."""
+        return Claim(self.delivery, self.created_at, self.attempts, self.sequence)
+
+
+@define
+class MemoryOutbox:
+    """What the relay needs of an outbox, in memory and in the order of the calls.
+
+    Like the real one it answers later: a call is carried out when the test says ``step``, or at
+    once where ``eager``.
+
+    Args:
+        clock: Tells which retries are due.
+        eager: Whether calls are carried out at once.
+    """
+
+    clock: Clock
+    eager: bool = True
+    rows: list[Row] = field(factory=list)
+    broken: Exception | None = None
+    claims: int = 0
+    leases: set[float] = field(factory=set)
+    _calls: list[tuple[Callable[[], Any], Deferred[Any]]] = field(factory=list)
+
+    def put(self, *deliveries: Delivery) -> None:
+        """Keep deliveries."""
+        for each in deliveries:
+            self.rows.append(Row(len(self.rows) + 1, each, self.clock.seconds()))
+
+    def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
+        """Hand out deliveries."""
+        self.leases.add(lease)
+        return self._later(lambda: self._claim(limit, probe))
+
+    def release(self, sequences: list[int] | None = None) -> Deferred[None]:
+        """Take deliveries back."""
+        return self._later(lambda: self._release(sequences))
+
+    def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
+        """Write down what becomes of a delivery."""
+        return self._later(lambda: self._record(claim, verdict))
+
+    def waiting(self) -> Deferred[int]:
+        """Count what is still to be sent."""
+        return self._later(lambda: sum(each.state in PENDING for each in self.rows))
+
+    def step(self) -> None:
+        """Carry out the oldest call."""
+        if self._calls:
+            call, done = self._calls.pop(0)
+            try:
+                done.callback(call())
+            except OSError:
+                done.errback()
+
+    def settle(self) -> None:
+        """Carry out all calls, and those that come of them."""
+        while self._calls:
+            self.step()
+
+    def states(self) -> list[State]:
+        """Return where each delivery stands."""
+        return [each.state for each in self.rows]
+
+    def row(self, delivery: Delivery) -> Row:
+        """Return a delivery's row."""
+        [row] = [each for each in self.rows if each.delivery.id == delivery.id]
+        return row
+
+    def _later(self, call: Callable[[], Any]) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        self._calls.append((call, done))
+        if self.eager:
+            self.step()
+        return done
+
+    def _claim(self, limit: int, probe: Probe | None) -> list[Claim]:
+        self.claims += 1
+        if self.broken is not None:
+            raise self.broken
+        free = [each for each in self._heads() if not self._is_leased(each.delivery.lane)]
+        waiting = [each for each in free if each.state is State.WAITING]
+        if probe is not None:
+            waiting = self._for_probe(waiting, probe)
+        retries = [] if probe and probe.strict else [each for each in free if self._is_due(each)]
+        taken = [*waiting, *retries][:limit]
+        for each in taken:
+            each.leased = True
+        return [each.claim() for each in taken]
+
+    def _for_probe(self, waiting: list[Row], probe: Probe) -> list[Row]:
+        elsewhere = [each for each in waiting if each.delivery.lane != probe.avoid]
+        begin = int(probe.draw * len(elsewhere))
+        return elsewhere[begin:] + elsewhere[:begin] or ([] if probe.strict else waiting)
+
+    def _heads(self) -> Iterable[Row]:
+        for lane in dict.fromkeys(each.delivery.lane for each in self.rows):
+            rows = [each for each in self.rows if each.delivery.lane == lane]
+            waiting = [each for each in rows if each.state is State.WAITING]
+            yield from waiting[:1] or [each for each in rows if self._is_due(each)][:1]
+
+    def _is_due(self, row: Row) -> bool:
+        return row.state is State.RETRYING and row.next_attempt <= self.clock.seconds()
+
+    def _is_leased(self, lane: str) -> bool:
+        return any(each.leased for each in self.rows if each.delivery.lane == lane)
+
+    def _release(self, sequences: list[int] | None) -> None:
+        for each in self.rows:
+            if sequences is None or each.sequence in sequences:
+                each.leased = False
+
+    def _record(self, claim: Claim, verdict: Verdict) -> State | None:
+        row = self.row(claim.delivery)
+        if verdict.state not in MOVES[row.state]:
+            return None
+        row.state, row.outcome, row.leased = verdict.state, verdict.outcome, False
+        row.attempts = claim.attempts + 1
+        row.next_attempt = verdict.next_attempt or 0.0
+        if row.state is State.DELIVERED:
+            self._supersede_older(row)
+        return row.state
+
+    def _supersede_older(self, row: Row) -> None:
+        for each in self.rows:
+            same = each.delivery.subject == row.delivery.subject
+            if same and each.sequence < row.sequence and each.state in PENDING:
+                each.state = State.SUPERSEDED
+
+
+@define
+class Sends:
+    """Attempts that are under way until the test answers them.
+
+    Args:
+        on_begin: Called with each delivery before it is under way.
+    """
+
+    on_begin: Callable[[Delivery], None] = lambda _: None
+    log: list[Delivery] = field(factory=list)
+    cut: list[Delivery] = field(factory=list)
+    _under_way: dict[str, tuple[Delivery, Deferred[Outcome]]] = field(factory=dict)
+
+    def __call__(self, delivery: Delivery) -> Deferred[Outcome]:
+        """Begin an attempt."""
+        self.on_begin(delivery)
+        self.log.append(delivery)
+        done: Deferred[Outcome] = Deferred(lambda _: self._cut(delivery))
+        self._under_way[delivery.id] = (delivery, done)
+        return done
+
+    def _cut(self, delivery: Delivery) -> None:
+        self.cut.append(delivery)
+        self.answer(delivery, Unreachable("cut off"))
+
+    @property
+    def under_way(self) -> list[Delivery]:
+        """What is being sent."""
+        return [delivery for delivery, _ in self._under_way.values()]
+
+    def answer(self, delivery: Delivery, outcome: Outcome) -> None:
+        """End an attempt."""
+        _, done = self._under_way.pop(delivery.id)
+        done.callback(outcome)
+
+    def break_down(self, delivery: Delivery, error: Exception) -> None:
+        """End an attempt with an error that no attempt should end with."""
+        _, done = self._under_way.pop(delivery.id)
+        done.errback(error)
