@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from buildbot_http_status_push import events
-from buildbot_http_status_push.builders import Builders
+from buildbot_http_status_push.known import Known
 from buildbot_http_status_push.trimming import trim
 
 log = Logger()
@@ -96,7 +96,7 @@ class DefaultGenerator:
         self, master: Any, reporter: Any, key: tuple[str, str, str], build: Build
     ) -> dict[str, Any] | None:
         try:
-            full = await enrich(master, reporter.builders, build, self)
+            full = await enrich(master, reporter.known, build, self)
         except Exception:
             _note(failed=True)
             raise
@@ -257,12 +257,12 @@ def _property(properties: Mapping[str, Sequence[Any]], name: str) -> Any:
     return properties.get(name, (None,))[0]
 
 
-async def enrich(master: Any, builders: Builders, build: Build, wants: DefaultGenerator) -> Build:
+async def enrich(master: Any, known: Known, build: Build, wants: DefaultGenerator) -> Build:
     """Return a copy of a build with what the body holds beside the build itself.
 
     Args:
         master: The Buildbot master, whose data API is asked.
-        builders: The builders that are known.
+        known: The builders and buildsets that were asked for before.
         build: The build as the data API gives it; it is not changed.
         wants: Says whether properties, steps and logs are wanted.
 
@@ -272,8 +272,8 @@ async def enrich(master: Any, builders: Builders, build: Build, wants: DefaultGe
     """
     found = await gatherResults(
         [
-            ensureDeferred(_request(master, builders, build)),
-            ensureDeferred(builders.get(build["builderid"])),
+            ensureDeferred(_request(master, known, build)),
+            ensureDeferred(known.get("builders", build["builderid"])),
             ensureDeferred(_extras(master, build, wants)),
         ],
         consumeErrors=True,
@@ -289,13 +289,13 @@ async def enrich(master: Any, builders: Builders, build: Build, wants: DefaultGe
     }
 
 
-async def _request(master: Any, builders: Builders, build: Build) -> dict[str, Any]:
+async def _request(master: Any, known: Known, build: Build) -> dict[str, Any]:
     request = await master.data.get(("buildrequests", build["buildrequestid"]))
-    buildset = await master.data.get(("buildsets", request["buildsetid"]))
+    buildset = await known.get("buildsets", request["buildsetid"])
     parent = parent_builder = None
     if buildset["parent_buildid"]:
         parent = await master.data.get(("builds", buildset["parent_buildid"]))
-        parent_builder = await builders.get(parent["builderid"])
+        parent_builder = await known.get("builders", parent["builderid"])
     # Last, like the built-in: just after its start a build still gets properties (its owners).
     # They are read even where the body does not hold them: the filters look at them.
     properties = await master.data.get(("builds", build["buildid"], "properties"))

@@ -21,13 +21,13 @@ from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
 from buildbot_http_status_push import events, options, payload, users
-from buildbot_http_status_push.builders import Builders
 from buildbot_http_status_push.catchup import Catchup
 from buildbot_http_status_push.client import RenderingError
 from buildbot_http_status_push.database import file_url, resolve
 from buildbot_http_status_push.encoding import EncodingError, encode
 from buildbot_http_status_push.events import Event
 from buildbot_http_status_push.identity import make_delivery
+from buildbot_http_status_push.known import Known
 from buildbot_http_status_push.ledger import Ledger
 from buildbot_http_status_push.options import Options
 from buildbot_http_status_push.payload import DefaultGenerator
@@ -58,7 +58,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
 
     name: str | None = "HttpStatusPush"
     configured: bool
-    secrets: ClassVar[Sequence[str]] = ["serverUrl", "auth", "headers", "outbox"]
+    secrets: ClassVar[Sequence[str]] = ["serverUrl", "auth", "headers", "outbox", "signing_secret"]
     """Options that may hold secrets. Ours are rendered anew for every attempt; those that a
     subclass adds are rendered at each (re)configuration, as Buildbot does it."""
 
@@ -71,8 +71,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         self._outbox_url: str | None = None
         self._shape: dict[str, Any] = {}
         self._users_are_seen = True
-        self._builder_events: Any = None
-        self.builders: Builders | None = None
+        self.known: Known | None = None
         super().__init__(*args, **kwargs)
 
     def checkConfig(
@@ -107,8 +106,9 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         """
         if self.configured and self._configured_like(sibling):
             return
-        if self.builders is None:
-            yield self._remember_builders()
+        if self.known is None:
+            self.known = Known(self.master)
+            yield ensureDeferred(self.known.listen())
         self.configured = True
         kwargs = yield self._render_secrets_of_subclass(sibling._config_kwargs)
         yield self.reconfigService(*sibling._config_args, **kwargs)
@@ -121,13 +121,6 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
             "generators" not in _by_name(sibling._config_args, sibling._config_kwargs)
             and self._config_args == sibling._config_args
             and self._config_kwargs == sibling._config_kwargs
-        )
-
-    @inlineCallbacks
-    def _remember_builders(self) -> Generator[Any, Any, None]:
-        self.builders = Builders(self.master)
-        self._builder_events = yield self.master.mq.startConsuming(
-            self.builders.forget, Builders.events
         )
 
     @inlineCallbacks
@@ -242,8 +235,8 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         if self._catchup is not None:
             self._catchup.stop()
         yield super().stopService()
-        if self._builder_events is not None:
-            yield self._builder_events.stopConsuming()
+        if self.known is not None:
+            yield ensureDeferred(self.known.stop())
         if self._pipeline is not None:
             yield ensureDeferred(self._pipeline.stop())
 

@@ -149,7 +149,9 @@ class Master:
             return
         self.stopped = True
         await self.master.stopService()
-        await self.master.db.pool.stop() if hasattr(self.master.db.pool, "stop") else None
+        pool = self.master.db.pool
+        # Buildbot 4.0 calls it shutdown, later ones stop; its threads outlive the test otherwise.
+        await defer.maybeDeferred(pool.shutdown if hasattr(pool, "shutdown") else pool.stop)
 
     async def reconfigure(self, config: dict[str, Any]) -> None:
         """Do what ``buildbot reconfig`` does."""
