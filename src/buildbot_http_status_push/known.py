@@ -1,0 +1,67 @@
+"""Remembers what many reports hold and what hardly ever changes: builders and buildsets."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+
+REMEMBERED = 1000
+
+CHANGES = (("builders", None, None), ("buildsets", None, "complete"))
+"""The routing keys of the events that tell of a change."""
+
+
+class Known:
+    """Asks the data API for a builder or a buildset once, until an event says that it changed.
+
+    Args:
+        master: The Buildbot master.
+    """
+
+    def __init__(self, master: Any) -> None:
+        self._master = master
+        self._known: OrderedDict[tuple[str, int], dict[str, Any]] = OrderedDict()
+        self._changes = 0
+        self._consumers: list[Any] = []
+
+    async def listen(self) -> None:
+        """Begin to hear of changes."""
+        for key in CHANGES:
+            self._consumers.append(await self._master.mq.startConsuming(self.forget, key))
+
+    async def stop(self) -> None:
+        """Hear of no more changes."""
+        while self._consumers:
+            await maybeDeferred(self._consumers.pop().stopConsuming)
+
+    async def get(self, kind: str, number: int) -> dict[str, Any]:
+        """Return one as the data API gives it; the caller may change it.
+
+        Args:
+            kind: ``builders`` or ``buildsets``.
+            number: Its id.
+        """
+        key = (kind, number)
+        if key not in self._known:
+            changes = self._changes
+            found: dict[str, Any] = await self._master.data.get(key)
+            if changes != self._changes:
+                return found  # it may have changed while it was read
+            self._known[key] = found
+        self._known.move_to_end(key)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return copy.deepcopy(self._known[key])
+
+    def forget(self, key: tuple[str, str, str], message: object = None) -> None:
+        """Forget what an event tells of.
+
+        Args:
+            key: The event's routing key.
+            message: The event's content.
+        """
+        self._changes += 1
+        self._known.pop((key[0], int(key[1])), None)
