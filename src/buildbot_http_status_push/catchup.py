@@ -115,11 +115,13 @@ class Catchup:
         self._unsettled.clear()
         self._schedule(0)
 
-    def stop(self) -> None:
-        """Look no more."""
+    async def stop(self) -> None:
+        """Look no more, and wait for what is being announced just now."""
         self._stopped = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+        if self._scan is not None:
+            await self._scan
 
     def _schedule(self, wait: float) -> None:
         if self._stopped:
@@ -155,19 +157,27 @@ class Catchup:
         """Look once at every build that may lack an announcement."""
         await self._begin()
         for build_id in list(self._unsettled):
-            await self._settle([await self._build(build_id)])
+            await self._look_again(build_id)
         while page := await self._page():
-            self._seen = page[-1]["buildid"]
             await self._settle(page)
-        await self._save()
+            self._seen = page[-1]["buildid"]
+        if not self._stopped:
+            await self._save()
+
+    async def _look_again(self, build_id: int) -> None:
+        build = await self._build(build_id)
+        if build is None:  # somebody has deleted it
+            del self._unsettled[build_id]
+        else:
+            await self._settle([build])
 
     async def _begin(self) -> None:
         if self._progress is _UNKNOWN:
             self._progress = await self._load()
             self._seen = self._progress.build
 
-    def _build(self, build_id: int) -> Deferred[Build]:
-        build: Deferred[Build] = self._master.data.get(("builds", build_id))
+    def _build(self, build_id: int) -> Deferred[Build | None]:
+        build: Deferred[Build | None] = self._master.data.get(("builds", build_id))
         return build
 
     async def _page(self) -> list[Build]:
@@ -187,6 +197,8 @@ class Catchup:
         }
         known = await self._outbox.known(ids.values())
         for build in builds:
+            if self._stopped:
+                return
             build_id = build["buildid"]
             missing = build_id in ids and ids[build_id] not in known
             done = await self._announced(build_id) if missing else True
@@ -207,8 +219,8 @@ class Catchup:
     async def _announced(self, build_id: int) -> bool:
         """Announce what is true of a build now, and tell whether that is done with."""
         build = await self._build(build_id)
-        name = self._due(build)
-        if name is None:
+        name = self._due(build) if build else None
+        if build is None or name is None:
             return True
         event = await self._announce(Event(_key(name, build), build))
         if event.failed:

@@ -217,7 +217,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
 
     async def _replace_catchup(self, pipeline: Pipeline) -> None:
         if self._catchup is not None:
-            self._catchup.stop()
+            await self._catchup.stop()
         if self.delivers_for_itself:
             return  # no row tells what such a subclass has sent
         self._catchup = Catchup(
@@ -233,7 +233,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
     def stopService(self) -> Generator[Any, Any, None]:
         """Stop listening, and give what is under way a few seconds."""
         if self._catchup is not None:
-            self._catchup.stop()
+            yield ensureDeferred(self._catchup.stop())
         yield super().stopService()
         if self.known is not None:
             yield ensureDeferred(self.known.stop())
