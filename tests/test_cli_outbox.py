@@ -328,11 +328,11 @@ class ShowTests(OutboxTestCase):
         """--json has the body as JSON, as text, or as null."""
         filled = self.fill()
         filled.put(1)
-        filled.put(2, body="Grüße".encode(), content_type="text/plain; charset=utf-8")
+        filled.put(2, body='[1, "Grüße"]'.encode(), content_type="text/plain; charset=utf-8")
         filled.put(3, body=b"\xff{")
         filled.end(4, State.DELIVERED)
         bodies = [self.document("show", f"msg_{number}")["body"] for number in range(1, 5)]
-        self.assertEqual(bodies, [{"state": "success"}, "Grüße", "\ufffd{", None])
+        self.assertEqual(bodies, [{"state": "success"}, '[1, "Grüße"]', "\ufffd{", None])
 
     def test_text_body(self) -> None:
         """A text is shown line by line, without what would steer a terminal."""

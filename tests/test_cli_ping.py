@@ -123,6 +123,7 @@ class HTTPTests(PingTestCase):
             f"http://127.0.0.1:{server.port}/submit",
             *("--auth", "me:pass:word", "--header", "X-One: 1", "--header", "X-Two:  a b "),
         )
+        self.assertEqual(self.said[0], f"POST http://127.0.0.1:{server.port}/submit")
         [request] = server.requests
         credentials = base64.b64encode(b"me:pass:word").decode()
         self.assertEqual(request.line, "POST /submit HTTP/1.1")

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SECRET_LEAST = 4
+"""Any header may hold a secret; a shorter value is none, and hiding it would garble the lines."""
+
 
 def add_ping(commands: SubParsers) -> None:
     """Add ``ping``: tries out a receiver before a master relies on it."""
@@ -164,9 +167,9 @@ def make_settings(arguments: argparse.Namespace) -> Settings:
     from buildbot_http_status_push.ping import Settings
 
     headers = {name: value for each in arguments.header for name, value in each.items()}
-    secrets = {*arguments.secret, *headers.values()}
     # A scheme such as Bearer is no secret, what follows it may come back by itself.
-    secrets |= {part for value in headers.values() for part in value.split()[1:]}
+    parts = {part for value in headers.values() for part in (value, *value.split()[1:])}
+    secrets = {*arguments.secret, *(part for part in parts if len(part) >= SECRET_LEAST)}
     if arguments.auth:
         secrets.add(arguments.auth[1])
     cert = (arguments.cert, arguments.key) if arguments.key else arguments.cert
