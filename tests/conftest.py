@@ -1,0 +1,26 @@
+"""What holds for every test: nothing secret reaches a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from twisted.logger import LogEvent, eventAsText, globalLogPublisher
+
+SECRETS = ("s3cret", "client-secret", "token-secret", "whsec_AQEBAQEB", "whsec_AgICAgIC")
+"""What the tests use for secrets: passwords, tokens and signing keys, or how these begin."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_secret_is_logged() -> Iterator[None]:
+    """Sweep over everything that is logged while a test runs, Buildbot's own lines included."""
+    told: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        text = eventAsText(event)
+        told.extend(f"{secret} in: {text}" for secret in SECRETS if secret in text)
+
+    globalLogPublisher.addObserver(observe)
+    yield
+    globalLogPublisher.removeObserver(observe)
+    assert told == []
