@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from buildbot.config import error as config_error
-from buildbot.interfaces import IReportGenerator
 from buildbot.process.properties import Properties
 from buildbot.reporters.base import ReporterBase
 from buildbot.warnings import DeprecatedApiWarning
 from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
 from buildbot_http_status_push import events, options, payload, users
+from buildbot_http_status_push.arguments import by_name, generators_faults
 from buildbot_http_status_push.catchup import Catchup
 from buildbot_http_status_push.client import RenderingError
 from buildbot_http_status_push.database import file_url, resolve
@@ -35,8 +36,8 @@ from buildbot_http_status_push.pipeline import Pipeline, Sender
 from buildbot_http_status_push.rendering import Renderer, is_renderable, render
 from buildbot_http_status_push.session import Session
 
-POSITIONAL = ("serverUrl", "auth", "headers", "generators", "debug", "verify")
 OUTBOX_FILE = "http_status_push.sqlite"
+OUTBOX_RETRY = 30.0
 
 
 class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no types
@@ -69,6 +70,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         self._catchup: Catchup | None = None
         self._sender: Sender | None = None
         self._outbox_url: str | None = None
+        self._outbox_retry: IDelayedCall | None = None
         self._shape: dict[str, Any] = {}
         self._users_are_seen = True
         self.known: Known | None = None
@@ -85,13 +87,13 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         **others: object,
     ) -> None:
         """Tell every fault of the options through Buildbot's configuration errors."""
-        given = _by_name((serverUrl, auth, headers, generators, debug, verify), others)
+        given = by_name((serverUrl, auth, headers, generators, debug, verify), others)
         names = (*payload.GENERATOR_OPTIONS, *payload.OLD_SPELLINGS, "generators", "name")
         for old in payload.deprecations(given):
             warnings.warn(f"{self.name}: {old}", DeprecatedApiWarning, stacklevel=2)
         for fault in (*options.faults(given, names, is_renderable), *payload.faults(given)):
             config_error(f"{self.name}: {fault}")
-        if faults := list(_generators_faults(generators)):
+        if faults := list(generators_faults(generators)):
             for fault in faults:
                 config_error(f"{self.name}: {fault}")
         elif isinstance(generators, list):
@@ -118,7 +120,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         # Generators compare as equal where only their functions differ: with generators of a
         # user's own, nothing is known to be the same.
         return (
-            "generators" not in _by_name(sibling._config_args, sibling._config_kwargs)
+            "generators" not in by_name(sibling._config_args, sibling._config_kwargs)
             and self._config_args == sibling._config_args
             and self._config_kwargs == sibling._config_kwargs
         )
@@ -160,7 +162,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
             **others: See the class.
         """
         values = (serverUrl, auth, headers, None, debug, verify)
-        given = payload.renamed(_by_name(values, others))
+        given = payload.renamed(by_name(values, others))
         self._shape = {name: given.pop(name) for name in payload.GENERATOR_OPTIONS if name in given}
         given.pop("generators", None)
         yield ensureDeferred(self._configure(options.read(given)))
@@ -179,29 +181,46 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         self._sender = Sender(self.master.reactor, wanted, renderer, self.log)
         if wanted.verify is False:
             self.log.warn("{name}: verify=False: certificates are not checked", name=self.name)
-        url = await self._find_outbox(wanted.outbox)
+        await self._use_outbox(wanted, told=False)
+
+    async def _use_outbox(self, wanted: Options, *, told: bool) -> None:
+        """Send through the outbox that is wanted, or through memory until it can be named."""
+        if self._outbox_retry is not None and self._outbox_retry.active():
+            self._outbox_retry.cancel()
+        try:
+            url = await self._find_outbox(wanted.outbox)
+        except RenderingError as trouble:
+            url = None
+            self._try_outbox_later(wanted, trouble, told=told)
         if self._pipeline is not None and url == self._outbox_url:
-            await self._pipeline.use(self._sender)
+            await self._pipeline.use(self._current_sender())
         else:
-            await self._replace_pipeline(url, self._sender)
+            await self._replace_pipeline(url, self._current_sender())
+
+    def _try_outbox_later(self, wanted: Options, trouble: Exception, *, told: bool) -> None:
+        if not told:
+            self.log.error(
+                "{name}: outbox: {trouble}. Statuses are kept in memory until it can be used",
+                name=self.name,
+                trouble=trouble,
+            )
+        self._outbox_retry = self.master.reactor.callLater(
+            OUTBOX_RETRY, lambda: ensureDeferred(self._use_outbox(wanted, told=True))
+        )
 
     async def _find_outbox(self, outbox: object) -> str | None:
-        """Return the outbox's URL, None for memory."""
+        """Return the outbox's URL, None for memory.
+
+        Raises:
+            RenderingError: The URL can't be had now.
+        """
         if outbox is False:
             return None
         basedir = Path(self.master.basedir)
         if outbox is None:
             return file_url(basedir / OUTBOX_FILE)
-        try:
-            rendered, _ = await render(self.master, outbox)
-            return resolve(rendered, basedir)
-        except RenderingError as trouble:
-            self.log.error(
-                "{name}: outbox: {trouble}. Statuses are kept in memory until the next reconfig",
-                name=self.name,
-                trouble=trouble,
-            )
-            return None
+        rendered, _ = await render(self.master, outbox)
+        return resolve(str(rendered), basedir)
 
     async def _replace_pipeline(self, url: str | None, sender: Sender) -> None:
         former = self._pipeline
@@ -234,6 +253,8 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         """Stop listening, and give what is under way a few seconds."""
         if self._catchup is not None:
             yield ensureDeferred(self._catchup.stop())
+        if self._outbox_retry is not None and self._outbox_retry.active():
+            self._outbox_retry.cancel()
         yield super().stopService()
         if self.known is not None:
             yield ensureDeferred(self.known.stop())
@@ -254,9 +275,12 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
     @property
     def _http(self) -> Session:
         """What subclasses post with that deliver for themselves."""
+        return self._current_sender().session
+
+    def _current_sender(self) -> Sender:
         if self._sender is None:
             raise RuntimeError(f"{self.name} is used before Buildbot has configured it")
-        return self._sender.session
+        return self._sender
 
     def _wants(self, key: tuple[str, ...]) -> bool:
         return any(self._does_generator_want_key(each, key) for each in self.generators)
@@ -311,27 +335,6 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         )
 
 
-def _by_name(values: Sequence[Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options by name, positional ones included, those that are None left out."""
-    given = dict(zip(POSITIONAL, values, strict=False)) | dict(others)
-    return {name: value for name, value in given.items() if value is not None}
-
-
 def _settle(event: Event | None) -> None:
     if event is not None:
         event.settled = True
-
-
-def _generators_faults(generators: object) -> list[str]:
-    if generators is None:
-        return []
-    right = (
-        "write a list of report generators, such as generators=[reporters.BuildStatusGenerator()]"
-    )
-    if not isinstance(generators, list):
-        return [f"generators is a {type(generators).__name__}: {right}"]
-    return [
-        f"generators holds a {type(each).__name__}: {right}"
-        for each in generators
-        if not IReportGenerator.providedBy(each)
-    ]

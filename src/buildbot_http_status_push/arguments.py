@@ -1,0 +1,42 @@
+"""How a reporter is called in master.cfg: options by position and by name, and generators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from buildbot.interfaces import IReportGenerator
+
+POSITIONAL = ("serverUrl", "auth", "headers", "generators", "debug", "verify")
+"""The options that may be given by position, in the specification's order."""
+
+
+def by_name(values: Sequence[Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options by name, positional ones included, those that are None left out.
+
+    Args:
+        values: The positional ones, in their order.
+        others: Those given by name.
+    """
+    given = dict(zip(POSITIONAL, values, strict=False)) | dict(others)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def generators_faults(generators: object) -> list[str]:
+    """Tell what is wrong with the ``generators`` option.
+
+    Args:
+        generators: What the user wrote.
+    """
+    if generators is None:
+        return []
+    right = (
+        "write a list of report generators, such as generators=[reporters.BuildStatusGenerator()]"
+    )
+    if not isinstance(generators, list):
+        return [f"generators is a {type(generators).__name__}: {right}"]
+    return [
+        f"generators holds a {type(each).__name__}: {right}"
+        for each in generators
+        if not IReportGenerator.providedBy(each)
+    ]
