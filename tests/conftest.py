@@ -1,14 +1,21 @@
-"""What holds for every test: nothing secret reaches a log."""
+"""What holds for every test: a folder of its own, and nothing secret reaches a log."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
 SECRETS = ("s3cret", "client-secret", "token-secret", "whsec_AQEBAQEB", "whsec_AgICAgIC")
 """What the tests use for secrets: passwords, tokens and signing keys, or how these begin."""
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave nothing behind in the checkout: trial makes its temporary files where it is run."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(autouse=True)
