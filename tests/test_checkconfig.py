@@ -37,7 +37,8 @@ REFUSED = {
     ),
     "": "HttpStatusPush: serverUrl is missing: write serverUrl='https://status.example.com/submit'",
     "serverUrl='ftp://example.com/x'": (
-        "HttpStatusPush: serverUrl is 'ftp://example.com/x', it does not begin with http:// or https://: "
+        "HttpStatusPush: serverUrl is 'ftp://example.com/x', it does not begin with http:// "
+        "or https://: "
         "write an http or https URL such as 'https://status.example.com/submit'"
     ),
     "'http://example.com/', headers=['X-Token']": (

@@ -164,6 +164,15 @@ class Contract(Case):
         self.assertEqual(["msg_1"], self.box.send())
         self.assertIsNone(self.box.entry(1).next_attempt)
 
+    def test_retry_order(self) -> None:
+        """Of retries that are due, the one whose time came first goes first, in a lane too."""
+        self.box.put(1, *of_lane("lane", 2, 3))
+        for wait in (50.0, 40.0, 30.0):
+            self.box.record(self.box.claim(limit=1)[0], State.RETRYING, wait)
+        self.box.clock.advance(50)
+        self.assertEqual(["msg_3", "msg_1"], self.box.send())
+        self.assertEqual(["msg_2"], self.box.send())
+
     def test_retry_locks_lane(self) -> None:
         """While a retry is under way, nothing else of its lane is."""
         self.box.put(*of_lane("lane", 1, 2))
@@ -196,6 +205,15 @@ class Contract(Case):
         entry = self.box.entry(1)
         self.assertEqual((None, None), (entry.size, entry.next_attempt))
         self.assertEqual("a newer status (builds.finished) was accepted", entry.outcome)
+
+    def test_not_superseded(self) -> None:
+        """A newer status changes nothing about older ones that have come to an end."""
+        self.box.put(*of_lane("lane", 1, 2, 3, subject="build-1"))
+        for state in (State.DEAD, State.DELIVERED, State.DELIVERED):
+            self.box.send(state)
+        self.assertEqual(
+            [State.DEAD, State.DELIVERED, State.DELIVERED], list(self.box.states().values())
+        )
 
     def test_never_late(self) -> None:
         """A failed status is not tried again where a newer one of its subject was accepted."""

@@ -134,10 +134,23 @@ class FlowTest(RelayTestCase):
             self.setting.answer(OK, self.sends.under_way[1])
         self.assertEqual(self.sends.log, [slow, *others])
 
+    def test_held(self) -> None:
+        """What is sent next is claimed ahead, of large bodies hardly more than is being sent."""
+        held = []
+        for size in (10, 8 * 1024 * 1024):
+            self.begin(concurrency=1)
+            bodies = [
+                a_delivery(number, f"lane {number}", body=b"x" * size) for number in range(20)
+            ]
+            self.setting.put(*bodies)
+            self.setting.answer(OK)
+            held.append(sum(each.leased for each in self.outbox.rows))
+        self.assertEqual(held, [9, 1])
+
     def test_lease(self) -> None:
         """What is claimed is reserved for longer than all that may be sent before it takes."""
         self.lanes(1)
-        self.assertEqual(self.outbox.leases, {6 * 30 + 60.0})
+        self.assertEqual(self.outbox.leases, {12 * 30 + 60.0})
 
     def test_looking_again(self) -> None:
         """What others bring into the outbox, or a retry that is due, is found within 5 s."""
@@ -195,6 +208,16 @@ class FlowTest(RelayTestCase):
         self.outbox.broken = None
         self.clock.advance(5)
         self.assertEqual(self.sends.under_way, [delivery])
+
+    def test_verdict_not_written_down(self) -> None:
+        """A verdict that could not be written down is told, and other lanes go on."""
+        first, second = self.lanes(2)
+        self.outbox.broken = OSError("disk full")
+        self.setting.answer(OK, first)
+        self.outbox.broken = None
+        self.assertIn("push: recording a verdict failed", self.setting.book.lines)
+        self.setting.answer(OK, second)
+        self.assertIs(self.outbox.row(second).state, State.DELIVERED)
 
 
 class PauseTest(RelayTestCase):
@@ -356,6 +379,17 @@ class StopTest(RelayTestCase):
         self.setting.answer(OK)
         self.successResultOf(stopped)
         self.assertEqual(self.outbox.states(), [State.DELIVERED] * 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_probe_that_passes(self) -> None:
+        """A probe that is accepted while it stops begins nothing, not even a timer."""
+        self.lanes(5)
+        self.setting.answer(DOWN)
+        self.clock.advance(1)
+        stopped = self.stop()
+        self.setting.answer(OK)
+        self.successResultOf(stopped)
+        self.assertEqual(self.outbox.states().count(State.DELIVERED), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_cut_off(self) -> None:

@@ -126,6 +126,26 @@ class TargetTest(RenderingTestCase):
         self.assertEqual(self.successResultOf(renderer()).headers, {"X-Token": "rotated"})
         self.assertEqual(self.vault.asked, ["token", "token"])
 
+    def test_every_place(self) -> None:
+        """That holds wherever the secret stands."""
+        token = util.Secret("token")
+        for options in (
+            {"serverUrl": util.Interpolate("https://receiver.test/%(secret:token)s")},
+            {"auth": ("user", token)},
+            {"auth": ["user", token]},
+        ):
+            renderer, found = self.renderer(**options), []
+            for value in ("one", "two"):
+                self.vault.values["token"] = value
+                found.append(self.successResultOf(renderer()).secrets)
+            self.assertIn("two", found[1], options)
+
+    def test_only_once(self) -> None:
+        """What holds no renderable is put in place once."""
+        renderer = self.renderer(auth=("user", "pw"), headers={"X": "1"})
+        first = self.successResultOf(renderer())
+        self.assertIs(self.successResultOf(renderer()), first)
+
     def test_is_renderable(self) -> None:
         """Renderables are told from plain values."""
         for value in (util.Secret("x"), util.Interpolate("x"), util.Property("x")):

@@ -5,6 +5,7 @@ Blocking: whoever calls this does so off the reactor's thread.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -30,10 +31,11 @@ Operation: TypeAlias = Callable[[Connection], Any]
 FOREIGN = (exc.SQLAlchemyError, sqlite3.Error, OSError)
 
 # One transaction at a time, as on SQLite: nobody waits for a row in a circle, and what is
-# committed later has the higher sequence. A master that stands still is cut off by the server.
+# committed later has the higher sequence. A master that stands still is cut off by the server
+# before the others lose their patience.
 BEGIN_ON_POSTGRESQL = (
     "SELECT set_config('lock_timeout', '10s', true), "
-    "set_config('idle_in_transaction_session_timeout', '10s', true), "
+    "set_config('idle_in_transaction_session_timeout', '5s', true), "
     f"pg_advisory_xact_lock({LOCK_NUMBER})"
 )
 
@@ -196,9 +198,8 @@ def _begin_on_postgresql(connection: Connection) -> None:
 
 def _sqlite_engine(url: URL) -> Engine:
     path = file_of(url.render_as_string(hide_password=False))
-    if path is not None:
-        # SQLite gives its side files the mode of the database file.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if path is not None and not path.exists():
+        _create(path)
     engine = sa.create_engine(
         url,
         poolclass=StaticPool,
@@ -209,9 +210,17 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
+def _create(path: Path) -> None:
+    """Create a file that only its owner can read; SQLite gives its side files the same mode.
+
+    A file that exists must not be opened here: to close it again would cancel the locks that
+    another reporter's SQLite holds on it in this process.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
 def _on_sqlite_connect(connection: Any, _: object) -> None:
-    # The driver's own transactions begin too late to keep two writers apart: ours begin by hand.
-    connection.isolation_level = None
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -221,4 +230,5 @@ def _on_sqlite_connect(connection: Any, _: object) -> None:
 
 
 def _begin_on_sqlite(connection: Connection) -> None:
+    # By itself the driver begins only before the first change, too late to keep writers apart.
     connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -166,7 +166,7 @@ def show(connection: Connection, prefix: str) -> Entry:
     Raises:
         NotPossibleError: There is none, or more than one.
     """
-    begins = _d.id.startswith(prefix, autoescape=True)
+    begins = sa.func.substr(_d.id, 1, len(prefix)) == prefix
     query = sa.select(*_COLUMNS).where(begins).order_by(_d.id).limit(2)
     found = _read(connection, query)
     if not found:

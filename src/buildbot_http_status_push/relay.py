@@ -30,7 +30,8 @@ from buildbot_http_status_push.retry import decide
 
 POLL_INTERVAL = 5.0
 STOP_PATIENCE = 3.0
-PREFETCH = 4
+PREFETCH = 10
+HELD_BYTES = 8 * 1024 * 1024
 EXTRA_LEASE = 60.0
 
 T = TypeVar("T")
@@ -102,6 +103,7 @@ class Relay:
         self._notices = notices
         self._endpoint = Endpoint()
         self._ready: deque[Claim] = deque()
+        self._largest = HELD_BYTES
         self._in_flight: dict[str, tuple[Claim, Deferred[Any]]] = {}
         self._last_lane = ""
         self._claiming = False
@@ -175,9 +177,16 @@ class Relay:
     def _flow(self) -> None:
         while self._ready and len(self._in_flight) < self._settings.concurrency:
             self._begin(self._ready.popleft(), probe=False)
-        wanted = self._settings.concurrency * PREFETCH - len(self._ready) - len(self._in_flight)
-        if self._may_have_more and len(self._ready) < self._settings.concurrency and wanted > 0:
+        room = self._room()
+        wanted = room - len(self._ready) - len(self._in_flight)
+        # While half of them are sent, the other half is claimed.
+        if self._may_have_more and wanted * 2 > room:
             self._claim(wanted, None)
+
+    def _room(self) -> int:
+        """Return how many deliveries to hold: fewer where bodies are large."""
+        concurrency = self._settings.concurrency
+        return min(max(HELD_BYTES // self._largest, 2 * concurrency), concurrency * PREFETCH)
 
     def _give_back(self) -> None:
         if self._ready:
@@ -208,6 +217,8 @@ class Relay:
 
     def _claimed(self, claims: list[Claim], limit: int, probe: Probe | None) -> None:
         self._may_have_more |= len(claims) == limit
+        if claims:
+            self._largest = max(1, *(len(claim.delivery.body) for claim in claims))
         if probe is not None and not self._stopping and not self._endpoint.is_open:
             for claim in claims:
                 self._begin(claim, probe=True)

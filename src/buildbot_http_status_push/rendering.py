@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define, field
 from buildbot.interfaces import IRenderable
 from buildbot.process.properties import Properties
-from twisted.internet.defer import CancelledError, Deferred, FirstError, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, FirstError, ensureDeferred, succeed
 from twisted.logger import Logger
 
 from buildbot_http_status_push import auth as authentication
@@ -101,6 +101,7 @@ class Renderer:
     name: str
     log: Logger
     _warned: bool = field(default=False, init=False)
+    _fixed: Target | None = field(default=None, init=False)
 
     def __call__(self) -> Deferred[Target]:
         """Render the URL, the credentials and the headers.
@@ -108,7 +109,7 @@ class Renderer:
         Returns:
             The target, or a failure with ``RenderingError``.
         """
-        return ensureDeferred(self._target())
+        return ensureDeferred(self._target()) if self._fixed is None else succeed(self._fixed)
 
     async def _target(self) -> Target:
         options = self.options
@@ -117,6 +118,8 @@ class Renderer:
         headers, header_secrets = await self._headers()
         target = _checked(url, auth, headers, keys, secrets | header_secrets)
         self._warn_of_plain_http(target)
+        if not _holds_renderables((unrendered, options.headers)):
+            self._fixed = target
         return target
 
     async def _headers(self) -> tuple[Any, frozenset[str]]:
@@ -148,6 +151,14 @@ class Renderer:
             name=self.name,
             host=url.host,
         )
+
+
+def _holds_renderables(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_renderables, value.items()))
+    if isinstance(value, tuple | list):
+        return any(map(_holds_renderables, value))
+    return is_renderable(value)
 
 
 def _texts(headers: object) -> set[str]:

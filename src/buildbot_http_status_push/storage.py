@@ -63,26 +63,27 @@ class Storage:
         Raises:
             StorageError: Memory, where there is nothing else, refuses them too.
         """
-        while True:
+        for may_begin_anew in (True, False):
             try:
                 results = self._opened().transact(operations)
             except StorageError as trouble:
-                self._stand_in(trouble)
+                self._stand_in(trouble, may_begin_anew=may_begin_anew)
             else:
                 self._tell_recovery()
                 return results
+        return self._opened().transact(operations)
 
     def _opened(self) -> Database:
         if self._database is None:
             self._database = Database(self._url or MEMORY)
         return self._database
 
-    def _stand_in(self, trouble: StorageError) -> None:
+    def _stand_in(self, trouble: StorageError, *, may_begin_anew: bool) -> None:
         """Put something in the failed database's place: a new file, or memory."""
         if self._url is None or self.fallen_back:
             raise trouble  # memory itself failed: nothing is left to stand in
         self._discard()
-        self._database = self._begun_anew(trouble)
+        self._database = self._begun_anew(trouble) if may_begin_anew else None
         if self._database is None:
             self._database = self._empty(MEMORY)
             self.fallen_back = True
@@ -182,7 +183,7 @@ def _set_aside(path: Path, now: int) -> str:
     """Give a broken file another name, and return that."""
     aside = path.with_name(f"{path.name}.broken-{now}")
     if aside.exists():
-        raise FileExistsError(aside)  # it would be lost, and breaks too fast for a new file
+        raise FileExistsError(aside)
     path.rename(aside)
     for suffix in ("-wal", "-shm"):
         side = path.with_name(path.name + suffix)

@@ -126,10 +126,10 @@ class MemoryOutbox:
         """Carry out the oldest call."""
         if self._calls:
             call, done = self._calls.pop(0)
-            try:
+            if self.broken is None:
                 done.callback(call())
-            except OSError:
-                done.errback()
+            else:
+                done.errback(self.broken)
 
     def settle(self) -> None:
         """Carry out all calls, and those that come of them."""
@@ -154,8 +154,6 @@ class MemoryOutbox:
 
     def _claim(self, limit: int, probe: Probe | None) -> list[Claim]:
         self.claims += 1
-        if self.broken is not None:
-            raise self.broken
         free = [each for each in self._heads() if not self._is_leased(each.delivery.lane)]
         waiting = [each for each in free if each.state is State.WAITING]
         if probe is not None:

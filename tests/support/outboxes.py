@@ -55,13 +55,13 @@ class Box:
         self.book = LogBook()
         self.losses = 0
         self._closed = False
-        ledger = Ledger(reporter, owner)
+        self.ledger = Ledger(reporter, owner)
         self.storage = (
             beside.storage
             if beside
-            else Storage(url, ledger, self.clock.seconds, self._lose, self.book.log)
+            else Storage(url, self.ledger, self.clock.seconds, self._lose, self.book.log)
         )
-        self.outbox = Outbox(self.clock, maybeDeferred, self.storage, ledger)
+        self.outbox = Outbox(self.clock, maybeDeferred, self.storage, self.ledger)
 
     def _lose(self) -> None:
         self.losses += 1
