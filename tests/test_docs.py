@@ -1,0 +1,223 @@
+"""The pages in docs/ hold what the code has, and the tutorial's commands do what it shows."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import ModuleType
+
+import jsonschema
+import pytest
+from twisted.trial import unittest
+
+from buildbot_http_status_push import client, contract, tls
+from buildbot_http_status_push.model import State
+from buildbot_http_status_push.options import OPTION_NAMES
+from buildbot_http_status_push.payload import GENERATOR_OPTIONS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "src" / "buildbot_http_status_push"
+"""The sources' text is looked at; what is run is what is installed."""
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OPTION = r"--[a-z][a-z-]*"
+PORT = "8099"
+ACTIVATE = ". sandbox/bin/activate\n"
+PATIENCE = 120
+LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+
+
+def load(name: str) -> ModuleType:
+    """Load one of the programs in docs/."""
+    specification = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def words(text: str) -> str:
+    """Return a text with single spaces, the format of its fields left out."""
+    return " ".join(re.sub(r"\{(\w+)[^}]*\}", r"{\1}", text).split())
+
+
+def page(name: str) -> str:
+    """Return a page's text."""
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+class ReferenceTests(unittest.SynchronousTestCase):
+    """The reference is held against the code."""
+
+    def test_options_page_is_up_to_date(self) -> None:
+        """The page has each option, and each error text is what a wrong value gets now."""
+        table = load("options_table")
+        named = [option.name for option in table.options()]
+        assert sorted(named) == sorted([*OPTION_NAMES, *GENERATOR_OPTIONS, "generators", "name"])
+        assert page("reference/options.md") == table.page(), "run: python docs/options_table.py"
+
+    def test_cli_page_is_up_to_date(self) -> None:
+        """The page has all that the commands' --help tells."""
+        cli_page = load("cli_page")
+        text = page("reference/cli.md")
+        assert text == cli_page.page(), "run: python docs/cli_page.py"
+        for command in cli_page.commands(cli_page.make_parser()):
+            told = help_of(command.prog.split()[1:])
+            section = text.partition(f"## {command.prog.partition(' ')[2]}\n")[2].partition("##")[0]
+            assert set(re.findall(OPTION, told)) == set(re.findall(OPTION, section))
+
+    def test_every_log_line_is_explained(self) -> None:
+        """The page on operating quotes each line that the reporter can log."""
+        told = words(page("how-to/operate.md"))
+        missing = [each for each in load("log_lines").log_lines() if words(each) not in told]
+        assert not missing
+
+    def test_every_cause_of_trouble_is_explained(self) -> None:
+        """The page on operating has the words for each kind of network and TLS trouble."""
+        told = page("how-to/operate.md")
+        texts = [text for _, text in client.TROUBLES]
+        texts += [*tls.REFUSALS.values(), *tls.BREAKDOWNS.values()]
+        plain = [re.sub(r"\{\w+\}", "", text).strip(" :") for text in texts]
+        assert not [text for text in plain if text not in told]
+
+    def test_states_are_listed(self) -> None:
+        """The page on states has a row for each of them, and for no other."""
+        rows = re.findall(r"^\| `(\w+)` \|", page("reference/states.md"), re.MULTILINE)
+        assert rows == [state.value for state in State]
+
+    def test_body_page_has_the_keys_of_the_schema(self) -> None:
+        """The table of the body's keys has those of the shipped schema."""
+        rows = re.findall(r"^\| (`.*?`) \|", page("reference/body.md"), re.MULTILINE)
+        named = re.findall(r"`(\w+)`", " ".join(rows))
+        assert sorted(named) == sorted(contract.body_schema()["properties"])
+
+    def test_examples_fulfil_the_schema(self) -> None:
+        """The bodies shown as examples are valid."""
+        for example in ("builds-new", "builds-finished"):
+            body = json.loads(page(f"reference/examples/{example}.json"))
+            jsonschema.validate(body, contract.body_schema())
+
+    def test_modules_are_listed(self) -> None:
+        """The architecture page has a row for each module of the package."""
+        table = page("architecture.md").partition("## Modules")[2].partition("## ")[0]
+        rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+        named = re.findall(r"`(\w+)`", " ".join(rows))
+        modules = [path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")]
+        assert sorted(named) == sorted(modules)
+
+    def test_links_lead_somewhere(self) -> None:
+        """Each relative link in the texts names a file that is there."""
+        texts = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+        broken = [
+            f"{text.name}: {target}"
+            for text in texts
+            for target in LINK.findall(text.read_text(encoding="utf-8"))
+            if "://" not in target and not (text.parent / target).exists()
+        ]
+        assert not broken
+
+
+def help_of(command: list[str]) -> str:
+    """Return what a command's --help prints."""
+    program = str(Path(sys.executable).with_name("buildbot-http-status-push"))
+    asked = [program, *command, "--help"]
+    wide = os.environ | {"COLUMNS": "1000"}  # no line is broken within an option's name
+    return subprocess.run(asked, env=wide, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.timeout(300)
+class TutorialTests(unittest.SynchronousTestCase):
+    """The tutorial, word by word."""
+
+    def setUp(self) -> None:
+        """Work in a new folder."""
+        self.folder = Path(tempfile.mkdtemp(prefix="http-status-push-tutorial-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.printed = self.folder / "printed by the receiver"
+        self.printed.touch()
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = os.environ | {"PATH": path}
+
+    def test_commands_do_what_the_tutorial_shows(self) -> None:
+        """Builds arrive, statuses wait while the receiver is away, and arrive when it is back."""
+        blocks = FENCE.findall(page("tutorial.md"))
+        (config,) = [block for language, block in blocks if language == "python"]
+        shell = [block for language, block in blocks if language == "shell"]
+        install, ask, receive, create, start, look, list_outbox, receive_again, stop = shell
+
+        assert "pip install buildbot-http-status-push" in install
+        assert "buildbot-http-status-push" in self.run_block(ask)
+        port = self.begin_receiving(receive, port="0")
+        self.run_block(create)
+        (self.folder / "master" / "master.cfg").write_text(config.replace(PORT, port))
+        self.run_block(start)
+        self.addCleanup(self.run_block, stop)
+        self.wait_until_printed("hello #2 .*finished: success")
+        self.end_receiving()
+        assert "does not accept statuses: connection refused" in self.run_block(look)
+        assert re.search("waiting .*hello#[0-9]+ finished", self.run_block(list_outbox))
+        self.begin_receiving(receive_again, port)
+        for number in range(3, 6):
+            self.wait_until_printed(f"hello #{number} .*finished: success")
+        self.end_receiving()
+
+        arrived = re.findall(r"hello #(\d+) +(new|finished)", self.printed.read_text())
+        for number in map(str, range(1, 6)):
+            statuses = [what for each, what in arrived if each == number]
+            assert statuses == ["new", "finished"], f"build {number}: {statuses}"
+
+    def run_block(self, block: str) -> str:
+        """Run a block in the tests' own environment, and return what it printed."""
+        command = ["/bin/bash", "-euc", block]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def begin_receiving(self, block: str, port: str) -> str:
+        """Run the receiver of a block, but on another port, which is returned."""
+        command = block.replace(ACTIVATE, "").replace(PORT, port).split()
+        before = len(self.printed.read_text())
+        with self.printed.open("ab") as output:
+            self.receiver = subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdout=output
+            )
+        self.addCleanup(self.end_receiving)
+        listening = self.wait_until_printed(r"Listening on http://127\.0\.0\.1:(\d+),", before)
+        return listening[1]
+
+    def end_receiving(self) -> None:
+        """Press Ctrl-C in the receiver's terminal."""
+        if self.receiver.poll() is None:
+            self.receiver.send_signal(signal.SIGINT)
+        self.receiver.wait()
+
+    def told(self) -> str:
+        """Return what the receiver printed and what the master logged."""
+        logs = [self.printed, self.folder / "master" / "twistd.log"]
+        return "\n".join(log.read_text() for log in logs if log.exists())
+
+    def wait_until_printed(self, pattern: str, begin: int = 0) -> re.Match[str]:
+        """Wait until the receiver has printed something, and return it."""
+        end = time.monotonic() + PATIENCE
+        while not (found := re.search(pattern, self.printed.read_text()[begin:])):
+            assert time.monotonic() < end, f"no {pattern!r} in:\n{self.told()}"
+            time.sleep(0.1)
+        return found
