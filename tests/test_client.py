@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -19,7 +20,9 @@ from twisted.web.client import RequestTransmissionFailed, ResponseFailed, Respon
 
 from buildbot_http_status_push import __version__
 from buildbot_http_status_push.client import Client, RenderingError, Target, resolve
+from buildbot_http_status_push.clocks import ClockCheck
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, Unreachable
+from buildbot_http_status_push.signing import verify
 from buildbot_http_status_push.tls import TLSFileError
 
 URL = "http://receiver.test/submit"
@@ -98,6 +101,13 @@ class RequestTest(ClientTestCase):
         self.assertEqual(found["x-more"], "ä")
         self.assertEqual(found["webhook-id"], "msg_1")
 
+    def test_signature(self) -> None:
+        """With signing keys the delivery is signed as it goes out, by each of them."""
+        found = self.headers(Target(URL, signing_keys=("old", "new")), body=b"{}")
+        self.assertEqual(len(found["webhook-signature"].split(" ")), 2)
+        for key in ("old", "new"):
+            verify(found, b"{}", key, now=1000.0)
+
     def test_user_info(self) -> None:
         """User info goes into the Authorization header and not into the URL."""
         found = self.headers("http://us%40er:p%3Aw@receiver.test/submit")
@@ -173,11 +183,11 @@ class AnswerTest(ClientTestCase):
 
     def test_redirection(self) -> None:
         """A redirection is a refusal that names its target, but neither query nor user info."""
-        for status in (301, 302, 303, 307, 308):
+        for status in (300, 301, 302, 303, 307, 308):
             given = answer(status, b"Moved", Location="https://u:pw@other.test/login?next=s3#tok")
             words = "redirects to https://***@other.test/login, which is not followed"
             self.assertEqual(self.outcome(given), Refused(status, words))
-        self.assertEqual(len(self.receiver.sent), 5)
+        self.assertEqual(len(self.receiver.sent), 6)
 
     def test_redirection_in_other_bytes(self) -> None:
         """A Location that is no UTF-8 is no trouble."""
@@ -187,7 +197,20 @@ class AnswerTest(ClientTestCase):
     def test_location_without_redirection(self) -> None:
         """Where no redirection is meant the body says more."""
         self.assertEqual(self.outcome(answer(409, b"busy", Location="/x")), Refused(409, "busy"))
+        self.assertEqual(self.outcome(answer(400, b"bad", Location="/x")), Refused(400, "bad"))
         self.assertEqual(self.outcome(answer(304, b"")), Refused(304))
+
+    def test_clocks(self) -> None:
+        """A receiver whose clock is far off is told of where signatures count, elsewhere not."""
+        clocks = ClockCheck(self.book.log)
+        for keys, lines in (((), 0), (("key",), 1)):
+            target = Target(URL, signing_keys=keys)
+            render = partial(succeed, target)
+            client = Client(self.clock, self.receiver, render, 30.0, clocks=clocks)
+            client.send(a_delivery())
+            given = answer(200, Date="Thu, 01 Jan 1970 01:00:00 GMT")
+            self.receiver.sent[-1].answer.callback(given)
+            self.assertEqual(len(self.book.lines), lines)
 
     def test_duration(self) -> None:
         """An outcome says how long the attempt took."""

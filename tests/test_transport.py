@@ -24,7 +24,8 @@ from twisted.internet.tcp import Client
 from twisted.web.client import ResponseFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 
-from buildbot_http_status_push.transport import ANSWER_MOST, Answer, Request, exchange
+from buildbot_http_status_push import tls
+from buildbot_http_status_push.transport import Answer, Request, exchange, make_agent
 
 
 class ExchangeTestCase(ServerTestCase):
@@ -112,6 +113,11 @@ class AnswerTest(ExchangeTestCase):
             await exchange(agent, Request(f"http://127.0.0.1:{server.port}/"))
         self.assertEqual([each.served for each in server.connections], [3])
 
+    def test_pool(self) -> None:
+        """As many connections are kept as may be used at once, for half a minute."""
+        _, pool = make_agent(reactor, tls.make_policy(None, None), 7)
+        self.assertEqual((pool.maxPersistentPerHost, pool.cachedConnectionTimeout), (7, 30))
+
 
 class TooMuchTest(ExchangeTestCase):
     """Answers longer than anyone wants to read."""
@@ -122,7 +128,7 @@ class TooMuchTest(ExchangeTestCase):
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
         answer = await self.exchange(server)
-        self.assertEqual((answer.status, answer.body), (500, b"x" * ANSWER_MOST))
+        self.assertEqual((answer.status, answer.body), (500, b"x" * 65536))
         await server.connections[0].lost
         _, most = tracemalloc.get_traced_memory()
         self.assertLess(most, 2**23)
@@ -132,7 +138,7 @@ class TooMuchTest(ExchangeTestCase):
         """Over TLS it is the same: nobody waits for the server to say goodbye."""
         server = self.serve(endless(500), tls_context=TLSContext())
         answer = await self.exchange(server, "https")
-        self.assertEqual(len(answer.body), ANSWER_MOST)
+        self.assertEqual(len(answer.body), 65536)
         await server.connections[0].lost
         self.assertLess(server.written, 2**26)
 

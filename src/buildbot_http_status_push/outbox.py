@@ -39,15 +39,22 @@ class Outbox:
         in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
         storage: The database, or the memory that stands in for it.
         ledger: The statements of this reporter.
+        gather: Seconds that a transaction waits for more requests before it begins.
     """
 
     def __init__(
-        self, reactor: IReactorTime, in_thread: InThread, storage: Storage, ledger: Ledger
+        self,
+        reactor: IReactorTime,
+        in_thread: InThread,
+        storage: Storage,
+        ledger: Ledger,
+        gather: float = 0.0,
     ) -> None:
         self._reactor = reactor
         self._in_thread = in_thread
         self._storage = storage
         self._ledger = ledger
+        self._gather = gather
         self._requests: list[_Request] = []
         self._busy = False
         self._closed = False
@@ -127,6 +134,12 @@ class Outbox:
         if self._busy or not (self._requests or self._return_due):
             return
         self._busy = True
+        if self._gather:
+            self._reactor.callLater(self._gather, self._begin)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
         job = self._come_back() if self._return_due else self._commit()
         job.addBoth(self._done)
 

@@ -28,6 +28,8 @@ from buildbot_http_status_push.storage import Storage
 from buildbot_http_status_push.transport import make_agent
 
 TIDY_INTERVAL = 3600.0
+GATHER = 0.01
+"""Seconds that a transaction waits for more: its fixed costs are higher than those of a request."""
 
 
 class Sender:
@@ -80,7 +82,7 @@ class Pipeline:
             url, ledger, reactor.seconds, partial(reactor.callFromThread, on_lost), log
         )
         in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-        self.outbox = Outbox(reactor, in_thread, storage, ledger)
+        self.outbox = Outbox(reactor, in_thread, storage, ledger, GATHER)
         self._notices = Notices(reactor, ledger.reporter, log)
         self._relay = Relay(
             reactor,
@@ -105,12 +107,8 @@ class Pipeline:
             Once it is kept: whether it is new.
         """
         kept = self.outbox.put(delivery)
-        kept.addCallback(self._poke)
+        self._relay.poke()  # what it claims is claimed in the same transaction, after this
         return kept
-
-    def _poke(self, fresh: bool) -> bool:
-        self._relay.poke()
-        return fresh
 
     def use(self, sender: Sender) -> Deferred[None]:
         """Send in another way from now on; attempts under way end as they began."""
