@@ -15,6 +15,7 @@ import time
 from itertools import count
 from typing import Any, NoReturn
 
+import pytest
 import sqlalchemy as sa
 from support.fakes import a_delivery
 from support.outboxes import Box
@@ -118,6 +119,7 @@ class Killer:
         self._process.communicate()
 
 
+@pytest.mark.timeout(120 + KILLS)
 class KillTests(SynchronousTestCase):
     """Kills at random moments."""
 

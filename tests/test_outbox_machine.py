@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from attrs import define, field
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -386,6 +387,7 @@ class OutboxMachine(RuleBasedStateMachine):
 class MachineTests(SynchronousTestCase):
     """All of it."""
 
+    @pytest.mark.timeout(900)  # a failure is made small first, which takes its time
     def test_outbox(self) -> None:
         """The outbox does what the model does."""
         quick = settings(

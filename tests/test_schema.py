@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -142,15 +143,15 @@ class WorkTests(SynchronousTestCase):
     @classmethod
     def setUpClass(cls) -> None:
         """Make a backlog of 100,000 lanes once; tests undo what they change."""
-        cls.folder = SynchronousTestCase().mktemp()
-        Path(cls.folder).mkdir(parents=True)
+        cls.folder = tempfile.mkdtemp(prefix="http-status-push-work-")
         cls.database = Database(file_url(f"{cls.folder}/outbox.sqlite"))
         cls.database.transact([fill(100_000)])
 
     @classmethod
     def tearDownClass(cls) -> None:
-        """Close it."""
+        """Remove it."""
         cls.database.close()
+        shutil.rmtree(cls.folder)
 
     def steps(self, *operations: Callable[[Connection], Any]) -> list[int]:
         """Count what each of some operations takes; nothing of them remains."""

@@ -106,15 +106,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        if _identity(self._path) == self._file:
-            self._engine.dispose()
-        else:
-            _LEFT_OPEN.append(self._engine)
-
-
-_LEFT_OPEN: list[Engine] = []
-"""Connections to files that have lost their name: closing one of them would delete the
-write-ahead log of the file that has the name now."""
+        self._engine.dispose()
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:
@@ -198,7 +190,7 @@ def _begin_on_postgresql(connection: Connection) -> None:
 
 def _sqlite_engine(url: URL) -> Engine:
     path = file_of(url.render_as_string(hide_password=False))
-    if path is not None and not path.exists():
+    if path is not None:
         _create(path)
     engine = sa.create_engine(
         url,
@@ -213,8 +205,8 @@ def _sqlite_engine(url: URL) -> Engine:
 def _create(path: Path) -> None:
     """Create a file that only its owner can read; SQLite gives its side files the same mode.
 
-    A file that exists must not be opened here: to close it again would cancel the locks that
-    another reporter's SQLite holds on it in this process.
+    One that exists is not even opened: to close it again would cancel the locks that another
+    reporter's SQLite holds on it in this process.
     """
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

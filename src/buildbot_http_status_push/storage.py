@@ -63,11 +63,11 @@ class Storage:
         Raises:
             StorageError: Memory, where there is nothing else, refuses them too.
         """
-        for may_begin_anew in (True, False):
+        for _ in range(2):
             try:
                 results = self._opened().transact(operations)
             except StorageError as trouble:
-                self._stand_in(trouble, may_begin_anew=may_begin_anew)
+                self._stand_in(trouble)
             else:
                 self._tell_recovery()
                 return results
@@ -78,12 +78,12 @@ class Storage:
             self._database = Database(self._url or MEMORY)
         return self._database
 
-    def _stand_in(self, trouble: StorageError, *, may_begin_anew: bool) -> None:
+    def _stand_in(self, trouble: StorageError) -> None:
         """Put something in the failed database's place: a new file, or memory."""
         if self._url is None or self.fallen_back:
             raise trouble  # memory itself failed: nothing is left to stand in
         self._discard()
-        self._database = self._begun_anew(trouble) if may_begin_anew else None
+        self._database = self._begun_anew(trouble)
         if self._database is None:
             self._database = self._empty(MEMORY)
             self.fallen_back = True
