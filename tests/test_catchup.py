@@ -189,6 +189,15 @@ class CatchupTests(unittest.SynchronousTestCase):
         self.scan()
         self.assertEqual(self.master.saved, before)
 
+    def test_running_build_while_the_outbox_stands_in_memory(self) -> None:
+        """A running build is not announced again because memory does not know that it was."""
+        self.master.add(2, complete=False)
+        self.scan()
+        self.outbox.ids.clear()
+        self.outbox.durable = False
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.new")])
+
     def test_stop_amid_a_scan(self) -> None:
         """What a stop cuts short is not taken for settled."""
         self.master.add(2)

@@ -145,10 +145,11 @@ class WhereaboutsTest(SynchronousTestCase):
         self.assertIsNone(found.build)
 
     def test_worker(self) -> None:
-        """What is about nothing else is about its kind of event."""
+        """What is about nothing else goes in its kind's lane, and replaces no other."""
         found = delivery_of("workers.1.missing", {}, {"builds": []})
         self.assertEqual(found.event, "workers.missing")
-        self.assertEqual({found.lane, found.subject, found.title}, {"workers.missing"})
+        self.assertEqual({found.lane, found.title}, {"workers.missing"})
+        self.assertEqual(found.subject, found.id)
 
     def test_no_event(self) -> None:
         """Where no event is known, the report itself says what it is about."""

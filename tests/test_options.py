@@ -16,6 +16,7 @@ from buildbot_http_status_push.options import (
     OptionError,
     Options,
     check_headers,
+    check_signing_keys,
     check_url,
     faults,
     read,
@@ -198,7 +199,7 @@ class ReadURLTest(SynchronousTestCase):
             ("http://h/#f", "http://h/"),
             ("https://h:444/a/../b/./%7e%2F/?q=%zz&r", "https://h:444/a/../b/./%7e%2F/?q=%zz&r"),
             ("http://u:p@[::1]:1/", "http://[::1]:1/"),
-            ("http://h/[x]|^`{}\"'<>\\", "http://h/[x]|^`{}\"'<>\\"),
+            ("http://h/[x]|^`{}\"'<>\\!~", "http://h/[x]|^`{}\"'<>\\!~"),
             ("http://bücher.example/ä?ö", "http://xn--bcher-kva.example/%C3%A4?%C3%B6"),
         ):
             self.assertEqual(urls.parse(written).wire, wire)
@@ -296,6 +297,32 @@ class OtherOptionsTest(SynchronousTestCase):
         [found] = told(auth="user:password")
         self.assertTrue(found.startswith("auth is a str: write None, a pair (user, password)"))
 
+    def test_signing_secret(self) -> None:
+        """It is one key or several, whose faults are told without showing a key."""
+        right = "write a key such as 'whsec_' and 24 to 64 bytes in base64, or util.Secret('key')"
+        for value, fault in (
+            (5, f"signing_secret is a int: {right}"),
+            (b"key", f"signing_secret is a bytes: {right}"),
+            ([], "signing_secret is an empty list: write a key, or leave it out"),
+            ("", f"signing_secret is *** (a signing key must not be empty): {right}"),
+            (
+                ["fine", "whsec_s3cret!"],
+                "signing_secret is *** (a signing key's part after whsec_ must be base64): "
+                + right,
+            ),
+        ):
+            self.assertEqual(told(signing_secret=value), [fault])
+            with self.assertRaises(OptionError) as caught:
+                check_signing_keys(value)
+            self.assertEqual(str(caught.exception), fault)
+        self.assertEqual(told(signing_secret=[Renderable(), "plain"]), [])
+
+    def test_signing_keys(self) -> None:
+        """One key or several become a tuple of keys."""
+        self.assertEqual(check_signing_keys(None), ())
+        self.assertEqual(check_signing_keys("key"), ("key",))
+        self.assertEqual(check_signing_keys(["old", "new"]), ("old", "new"))
+
     def test_tls(self) -> None:
         """Verify and cert are judged by the room that uses them."""
         self.assertEqual([fault.split()[0] for fault in told(verify=5, cert=5)], ["verify", "cert"])
@@ -372,6 +399,7 @@ class ReadTest(SynchronousTestCase):
         self.assertEqual((options.timeout, options.concurrency), (30.0, 10))
         self.assertEqual(options.give_up_after, 7 * 86400)
         self.assertIs(options.outbox, None)
+        self.assertEqual((options.debug, options.skipEncoding), (False, False))
 
     def test_other_forms(self) -> None:
         """A timedelta becomes seconds, truth becomes a bool, and skip_encoding its first name."""

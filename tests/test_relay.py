@@ -115,6 +115,16 @@ class FlowTest(RelayTestCase):
             self.setting.answer(OK)
         self.assertEqual(self.sends.log, [first, second, third])
 
+    def test_an_outbox_that_forgets(self) -> None:
+        """The order holds though the outbox, now in memory, hands out what comes next too early."""
+        first, second = a_delivery(1), a_delivery(2)
+        self.setting.put(first, second)
+        self.outbox.rows[0].state, self.outbox.rows[0].leased = State.DELIVERED, False
+        self.relay.poke()
+        self.assertEqual(self.sends.under_way, [first])
+        self.setting.answer(OK)
+        self.assertEqual(self.sends.under_way, [second])
+
     def test_concurrency(self) -> None:
         """Lanes share the allowed number of attempts, and nobody waits for a free place."""
         made = self.lanes(10)
@@ -565,7 +575,7 @@ class NoticesTest(SynchronousTestCase):
         self.setting.answer(OK)
         self.setting.answer(OK)
         self.assertEqual(
-            self.setting.book.lines[:2],
+            self.setting.book.lines,
             [
                 "push: the receiver does not accept statuses: no answer (build 2). "
                 "They are kept, and sent when it does",
@@ -595,6 +605,17 @@ class NoticesTest(SynchronousTestCase):
         self.setting.answer(REFUSED)
         self.assertIn(
             "It is tried again later; 3 more since the last such line", self.setting.book.lines[1]
+        )
+
+    def test_made_good(self) -> None:
+        """When what was refused is accepted, that is told, too."""
+        self.setting.put(a_delivery(1))
+        self.setting.answer(REFUSED)
+        self.setting.clock.pump([5] * 6)
+        self.setting.answer(OK)
+        self.assertEqual(
+            self.setting.book.lines[1:],
+            ["push: the receiver accepts statuses again after 30 s, 0 waited"],
         )
 
     def test_given_up(self) -> None:

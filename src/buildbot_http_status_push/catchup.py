@@ -101,6 +101,35 @@ class Catchup:
         except Exception as trouble:  # the database's own; a master starts all the same
             self._failed(Failure(trouble))
 
+    async def settle_unfinished_requests(self) -> None:
+        """Announce what the latest builds owe to build requests that will get another build.
+
+        To be awaited before builds start: what is announced later comes after the next build of
+        the same request. A crash leaves such builds, ended with RETRY when the master starts.
+        """
+        try:
+            await self._settle(await self._of_unfinished_requests())
+        except Exception as trouble:  # the database's own; a master starts all the same
+            self._failed(Failure(trouble))
+
+    async def _of_unfinished_requests(self) -> list[Build]:
+        newer = [Filter("buildid", "gt", [self._progress.build])]
+        latest = await self._master.data.get(
+            ("builds",), filters=newer, order=["-buildid"], limit=PAGE
+        )
+        requests = {build["buildrequestid"] for build in latest}
+        unfinished = [
+            Filter("buildrequestid", "eq", list(requests)),
+            Filter("complete", "eq", [False]),
+        ]
+        found = await self._master.data.get(("buildrequests",), filters=unfinished)
+        going_on = {request["buildrequestid"] for request in found}
+        return [
+            build
+            for build in reversed(latest)
+            if build["complete"] and build["buildrequestid"] in going_on
+        ]
+
     def start(self) -> None:
         """Look now, and every few minutes from now on."""
         self._schedule(0)
@@ -212,9 +241,17 @@ class Catchup:
         event, moment = (FINISHED, "complete_at") if build["complete"] else (NEW, "started_at")
         if _epoch(build[moment]) < self._progress.since:
             return None
-        if event == NEW and self._unsettled.get(build["buildid"], 0) >= TRIES:
+        if event == NEW and self._is_told(build["buildid"]):
             return None
         return event if self._wants(_key(event, build)) else None
+
+    def _is_told(self, build_id: int) -> bool:
+        """Tell whether a running build is not to be announced once more.
+
+        While the outbox stands in memory, it does not know what it knew.
+        """
+        tries = self._unsettled.get(build_id)
+        return tries is not None and (tries >= TRIES or not self._outbox.durable)
 
     async def _announced(self, build_id: int) -> bool:
         """Announce what is true of a build now, and tell whether that is done with."""

@@ -40,7 +40,7 @@ def make_delivery(
         # arrives in the same second is taken for the same.
         digest = hashlib.sha256(encoded.body).hexdigest()
         key = _id(reporter, name, list(event.key) if event else None, digest, int(now))
-    lane, subject, title = _whereabouts(name, build, report)
+    lane, subject, title = _whereabouts(name, key, build, report)
     return Delivery(
         id=key,
         lane=lane,
@@ -95,7 +95,7 @@ def _build(event: Event | None, report: Mapping[str, Any]) -> Mapping[str, Any] 
 
 
 def _whereabouts(
-    name: str, build: Mapping[str, Any] | None, report: Mapping[str, Any]
+    name: str, key: str, build: Mapping[str, Any] | None, report: Mapping[str, Any]
 ) -> tuple[str, str, str]:
     """Return the lane, the subject and the title."""
     if build is not None:
@@ -106,7 +106,8 @@ def _whereabouts(
     if buildset:
         subject = f"buildset-{buildset.get('bsid')}"
         return subject, subject, f"buildset {buildset.get('bsid')}"
-    return name, name, name
+    # Such events are each about something of its own: no newer one makes an older superfluous.
+    return name, key, name
 
 
 def _build_title(build: Mapping[str, Any], report: Mapping[str, Any]) -> str:

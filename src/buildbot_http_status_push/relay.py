@@ -104,7 +104,7 @@ class Relay:
         self._endpoint = Endpoint()
         self._ready: deque[Claim] = deque()
         self._largest = HELD_BYTES
-        self._in_flight: dict[str, tuple[Claim, Deferred[Any]]] = {}
+        self._in_flight: dict[str, Deferred[Any]] = {}
         self._last_lane = ""
         self._claiming = False
         self._may_have_more = True
@@ -136,7 +136,7 @@ class Relay:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        attempts = [attempt for _, attempt in self._in_flight.values()]
+        attempts = list(self._in_flight.values())
         cut = self._reactor.callLater(STOP_PATIENCE, self._cut)
         await DeferredList(attempts)
         if cut.active():
@@ -145,7 +145,7 @@ class Relay:
         await self._outbox.release()
 
     def _cut(self) -> None:
-        for _, attempt in list(self._in_flight.values()):
+        for attempt in list(self._in_flight.values()):
             attempt.cancel()
 
     def _tick(self) -> None:
@@ -175,13 +175,24 @@ class Relay:
             self._probe()
 
     def _flow(self) -> None:
-        while self._ready and len(self._in_flight) < self._settings.concurrency:
-            self._begin(self._ready.popleft(), probe=False)
+        while len(self._in_flight) < self._settings.concurrency and (claim := self._next_ready()):
+            self._begin(claim, probe=False)
         room = self._room()
         wanted = room - len(self._ready) - len(self._in_flight)
         # While half of them are sent, the other half is claimed.
         if self._may_have_more and wanted * 2 > room:
             self._claim(wanted, None)
+
+    def _next_ready(self) -> Claim | None:
+        """Take the first delivery whose lane is free.
+
+        An outbox that went over to memory knows nothing of what is under way from the database.
+        """
+        for claim in self._ready:
+            if claim.delivery.lane not in self._in_flight:
+                self._ready.remove(claim)
+                return claim
+        return None
 
     def _room(self) -> int:
         """Return how many deliveries to hold: fewer where bodies are large."""
@@ -195,8 +206,7 @@ class Relay:
             self._ready.clear()
 
     def _probe(self) -> None:
-        lanes = {claim.delivery.lane for claim, _ in self._in_flight.values()}
-        allowed = self._endpoint.probe_allowed(self._reactor.seconds(), lanes)
+        allowed = self._endpoint.probe_allowed(self._reactor.seconds(), self._in_flight)
         if allowed is not ProbeAllowed.NONE:
             strict = allowed is ProbeAllowed.OTHER_LANE
             self._claim(1, Probe(self._draw(), self._last_lane, strict))
@@ -221,7 +231,10 @@ class Relay:
             self._largest = max(1, *(len(claim.delivery.body) for claim in claims))
         if probe is not None and not self._stopping and not self._endpoint.is_open:
             for claim in claims:
-                self._begin(claim, probe=True)
+                if claim.delivery.lane in self._in_flight:
+                    self._ready.append(claim)  # to be given back
+                else:
+                    self._begin(claim, probe=True)
             return
         self._ready.extend(claims)
         if claims or self._may_have_more:
@@ -232,7 +245,7 @@ class Relay:
         self._last_lane = delivery.lane
         attempt = Attempt(delivery.id, delivery.lane, self._endpoint.accepted, probe)
         sent = self._send(delivery)
-        self._in_flight[delivery.id] = (claim, sent)
+        self._in_flight[delivery.lane] = sent
         sent.addErrback(self._unforeseen)
         sent.addCallback(self._finished, claim, attempt)
         sent.addErrback(self._notices.failed, "recording an attempt")
@@ -242,7 +255,7 @@ class Relay:
         return Unreachable(f"an error in the program itself: {type(failure.value).__name__}")
 
     def _finished(self, outcome: Outcome, claim: Claim, attempt: Attempt) -> None:
-        del self._in_flight[claim.delivery.id]
+        del self._in_flight[claim.delivery.lane]
         if self._stopping and not isinstance(outcome, Accepted):
             return  # it may have been cut off: the release at the end gives it back untried
         now = self._reactor.seconds()

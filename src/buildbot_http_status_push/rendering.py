@@ -72,8 +72,6 @@ async def _deep(properties: Properties, value: object) -> Any:
     # Element by element: of a container, Buildbot 4.0 logs the failure of one as unhandled.
     if isinstance(value, tuple | list):
         return type(value)([await _deep(properties, each) for each in value])
-    if isinstance(value, dict):
-        return dict([await _deep(properties, each) for each in value.items()])
     return await properties.render(value) if is_renderable(value) else value
 
 

@@ -171,6 +171,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         self._users_are_seen = self.delivers_for_itself or users.are_seen(generators)
         yield super().reconfigService(generators=generators)
         if self._catchup is not None:
+            yield ensureDeferred(self._catchup.settle_unfinished_requests())
             self._catchup.start()
 
     def _create_default_generators(self) -> list[Any]:

@@ -5,7 +5,7 @@ One request each, with the reporter's URL, credentials, headers and TLS; no outb
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import treq.client
@@ -14,7 +14,6 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -141,10 +140,8 @@ class Session:
         return _FixedAgent(auth.wrap(inner, target.auth), url.encode("ascii"))
 
 
-def _timed_out(result: Response | Failure, timeout: float) -> Response:
-    if isinstance(result, Failure):
-        raise defer.TimeoutError(f"no answer within {timeout:g} s")
-    return result
+def _timed_out(_: object, timeout: float) -> NoReturn:
+    raise defer.TimeoutError(f"no answer within {timeout:g} s")
 
 
 def _url(base: str, ep: str, params: Any) -> str:
