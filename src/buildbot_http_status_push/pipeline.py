@@ -46,7 +46,7 @@ class Sender:
         policy = tls.make_policy(options.verify, options.cert)
         agent, self._pool = make_agent(reactor, policy, options.concurrency)
         self.client = Client(reactor, agent, render, options.timeout, options.debug, log)
-        self.session = Session(reactor, agent, render, options.timeout)
+        self.session = Session(reactor, agent, render, options.timeout, options.debug, log)
         self.settings = Settings(options.concurrency, options.timeout, options.give_up_after)
 
     def close(self) -> Deferred[None]:
