@@ -1,0 +1,127 @@
+"""What the rounds come to: each bar with its figure, as a table and as a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+
+from attrs import frozen
+
+from bench.rounds import Round
+
+
+@frozen
+class Figure:
+    """One bar and what was measured.
+
+    Args:
+        what: What is measured.
+        bar: The bar.
+        at_least: Whether the bar is the least that will do, not the most.
+        rounds: The value of each round.
+        unit: What the values are counted in, empty for a ratio.
+        detail: The absolute values behind it, in words.
+    """
+
+    what: str
+    bar: float
+    rounds: tuple[float, ...]
+    detail: str
+    unit: str = ""
+    at_least: bool = False
+
+    @property
+    def value(self) -> float:
+        """The median of the rounds."""
+        return median(self.rounds)
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the bar is met."""
+        return self.value >= self.bar if self.at_least else self.value <= self.bar
+
+
+def figures(rounds: list[Round], memory: float, waiting: int) -> list[Figure]:
+    """Return the figure of each bar.
+
+    Args:
+        rounds: What was measured.
+        memory: The MiB that waiting deliveries take.
+        waiting: How many waited.
+    """
+
+    def of(value: Callable[[Round], float]) -> tuple[float, ...]:
+        return tuple(map(value, rounds))
+
+    def mid(value: Callable[[Round], float], digits: int = 1) -> str:
+        return f"{median(of(value)):,.{digits}f}"
+
+    return [
+        Figure(
+            "processor time per status, against the built-in",
+            1 / 4,
+            of(lambda each: each.this_one.processor / each.built_in.processor),
+            f"{mid(lambda each: each.this_one.processor)} ms against "
+            f"{mid(lambda each: each.built_in.processor)} ms",
+        ),
+        Figure(
+            "data API calls per status",
+            3,
+            of(lambda each: each.this_one.data_calls),
+            f"the built-in makes {mid(lambda each: each.built_in.data_calls)}; database calls: "
+            f"{mid(lambda each: each.this_one.database_calls)} against "
+            f"{mid(lambda each: each.built_in.database_calls)}, and "
+            f"{mid(lambda each: each.this_one.transactions)} transactions of the outbox",
+        ),
+        Figure(
+            "draining the backlog, against plain treq",
+            0.7,
+            of(lambda each: each.outbox_rate / each.treq_rate),
+            f"{mid(lambda each: each.outbox_rate, 0)} against "
+            f"{mid(lambda each: each.treq_rate, 0)} a second; processor time: "
+            f"{mid(lambda each: each.outbox_processor, 2)} against "
+            f"{mid(lambda each: each.treq_processor, 2)} ms each",
+            at_least=True,
+        ),
+        Figure(
+            "latency from event to acceptance, against the built-in",
+            1,
+            of(lambda each: each.this_one.latency / each.built_in.latency),
+            f"{mid(lambda each: each.this_one.latency)} ms against "
+            f"{mid(lambda each: each.built_in.latency)} ms",
+        ),
+        Figure(
+            "reactor lag added while draining, 99th percentile",
+            10,
+            of(lambda each: each.busy_lag - each.idle_lag),
+            f"{mid(lambda each: each.busy_lag)} ms, idle {mid(lambda each: each.idle_lag)} ms, "
+            f"with plain treq {mid(lambda each: each.treq_lag)} ms; the longest was "
+            f"{mid(lambda each: each.longest_lag, 0)} ms",
+            unit="ms",
+        ),
+        Figure(
+            f"memory for {waiting:,} waiting deliveries",
+            20,
+            (memory,),
+            "growth of the process, receiver down",
+            unit="MiB",
+        ),
+    ]
+
+
+def table(found: list[Figure]) -> str:
+    """Return the figures as a Markdown table."""
+    rows = ["| what | bar | measured | rounds | behind it |", "| --- | --- | --- | --- | --- |"]
+    for each in found:
+        bound = "at least" if each.at_least else "at most"
+        measured = f"{_shown(each.value, each.unit)} {'✓' if each.is_met else '✗'}"
+        spread = f"{_shown(min(each.rounds))} to {_shown(max(each.rounds))}"
+        rows.append(
+            f"| {each.what} | {bound} {_shown(each.bar, each.unit)} | {measured} | {spread} "
+            f"| {each.detail} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _shown(value: float, unit: str = "") -> str:
+    return f"{value:.2f} {unit}".rstrip()

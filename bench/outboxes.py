@@ -1,0 +1,50 @@
+"""An outbox with its relay and client, as a reporter puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.logger import Logger
+
+from bench.bodies import delivery
+from buildbot_http_status_push import options
+from buildbot_http_status_push.database import Database, Operation, file_url
+from buildbot_http_status_push.ledger import Ledger
+from buildbot_http_status_push.pipeline import Pipeline, Sender
+from buildbot_http_status_push.rendering import Renderer
+
+LEDGER = Ledger("HttpStatusPush", "bench")
+AT_ONCE = 500
+
+
+def fill(path: Path, count: int) -> None:
+    """Put deliveries into a new outbox, ready to be sent."""
+    database = Database(file_url(path))
+    puts = _puts(count)
+    while batch := list(islice(puts, AT_ONCE)):
+        database.transact(batch)
+    database.close()
+
+
+def _puts(count: int) -> Iterator[Operation]:
+    for number in range(count):
+        yield partial(LEDGER.put, delivery=delivery(number), now=reactor.seconds())
+
+
+def make_pipeline(path: Path, url: str, concurrency: int = 10) -> Pipeline:
+    """Put a pipeline together; the caller starts and stops it.
+
+    Args:
+        path: The outbox's file.
+        url: Where to POST.
+        concurrency: How many attempts may be under way at once.
+    """
+    log = Logger()
+    wanted = options.read({"serverUrl": url, "concurrency": concurrency})
+    renderer = Renderer(None, wanted, LEDGER.reporter, log)
+    sender = Sender(reactor, wanted, renderer, log)
+    return Pipeline(reactor, file_url(path), LEDGER, sender, lambda: None, log)

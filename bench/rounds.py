@@ -1,0 +1,174 @@
+"""Takes the measurements, the variants in turn within each round, and makes figures of them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from attrs import frozen
+
+from bench.children import Receiver, run
+
+VARIANTS = ("none", "built-in", "this one")
+MIB = 1024 * 1024
+
+Say = Callable[[str], None]
+
+
+@frozen
+class Size:
+    """How much is measured.
+
+    Args:
+        rounds: How often each measurement is taken; medians count.
+        builds: How many builds a master has; each has two statuses.
+        interval: Seconds from one status to the next one, so that the built-in keeps up.
+        backlog: How many deliveries are drained.
+        waiting: How many deliveries wait for a receiver that is down.
+    """
+
+    rounds: int
+    builds: int
+    interval: float
+    backlog: int
+    waiting: int
+
+
+FULL = Size(rounds=3, builds=40, interval=0.1, backlog=10_000, waiting=100_000)
+QUICK = Size(rounds=1, builds=3, interval=0.05, backlog=100, waiting=200)
+
+
+@frozen
+class Cost:
+    """What a status costs with one reporter, beyond a master that has none.
+
+    Args:
+        processor: Milliseconds of processor time.
+        data_calls: Data API calls, those that such a call makes in turn included.
+        database_calls: Calls of the master's database.
+        transactions: Transactions of the outbox.
+        latency: Milliseconds from the event to the receiver's acceptance, the median.
+    """
+
+    processor: float
+    data_calls: float
+    database_calls: float
+    transactions: float
+    latency: float
+
+
+@frozen
+class Round:
+    """The figures of one round.
+
+    Args:
+        built_in: What a status costs with the built-in reporter.
+        this_one: What it costs with this one.
+        treq_rate: Plain treq POSTs a second.
+        outbox_rate: Deliveries a second, out of the outbox.
+        treq_processor: Milliseconds of processor time of a plain treq POST.
+        outbox_processor: Milliseconds of processor time of a delivery out of the outbox.
+        idle_lag: The idle reactor's lag in milliseconds, the 99th percentile.
+        busy_lag: The same while draining.
+        longest_lag: The longest of them.
+        treq_lag: The 99th percentile while plain treq POSTs are made.
+    """
+
+    built_in: Cost
+    this_one: Cost
+    treq_rate: float
+    outbox_rate: float
+    treq_processor: float
+    outbox_processor: float
+    idle_lag: float
+    busy_lag: float
+    longest_lag: float
+    treq_lag: float
+
+
+def take(size: Size, receiver: Receiver, say: Say) -> tuple[list[Round], float]:
+    """Take all rounds, and then the memory.
+
+    Args:
+        size: How much is measured.
+        receiver: Where statuses go.
+        say: Told what is being done.
+
+    Returns:
+        The rounds, and the MiB that waiting deliveries take.
+    """
+    with TemporaryDirectory(prefix="http-status-push-bench-") as folder:
+        template = Path(folder) / "template"
+        buildbot = Path(sys.executable).with_name("buildbot")
+        command = [str(buildbot), "create-master", "--quiet", str(template)]
+        subprocess.run(command, check=True)  # noqa: S603 - Buildbot's own command
+        rounds = []
+        for number in range(size.rounds):
+            say(f"round {number + 1} of {size.rounds}")
+            costs = [_cost(name, size, receiver, template) for name in VARIANTS]
+            rounds.append(_round(costs, size, receiver))
+            say(f"  {rounds[-1]}")
+    say("memory")
+    return rounds, float(run("memory", size.waiting)["grown"]) / MIB
+
+
+def _cost(variant: str, size: Size, receiver: Receiver, template: Path) -> dict[str, Any]:
+    basedir = template.with_name("master")
+    shutil.copytree(template, basedir)
+    told = run("master", variant, basedir, receiver.keeping, size.builds, size.interval)
+    shutil.rmtree(basedir)
+    accepted = receiver.taken()
+    if variant != "none":
+        told["latency"] = median(_latencies(variant, told["events"], accepted))
+    return told
+
+
+def _latencies(
+    variant: str, events: list[tuple[int, bool, float]], accepted: dict[tuple[int, bool], float]
+) -> list[float]:
+    missing = [
+        (build, complete) for build, complete, _ in events if (build, complete) not in accepted
+    ]
+    if missing:
+        raise RuntimeError(f"with {variant}, {len(missing)} statuses did not come: {missing[:5]}")
+    return [accepted[build, complete] - at for build, complete, at in events]
+
+
+def _round(costs: list[dict[str, Any]], size: Size, receiver: Receiver) -> Round:
+    none, built_in, this_one = costs
+    statuses = 2 * size.builds
+    treq = run("drain", "treq", receiver.counting, size.backlog)
+    outbox = run("drain", "outbox", receiver.counting, size.backlog)
+    treq_lag = run("drain", "treq", receiver.counting, size.backlog, "--lag")
+    lag = run("drain", "outbox", receiver.counting, size.backlog, "--lag")
+    return Round(
+        built_in=_beyond(none, built_in, statuses),
+        this_one=_beyond(none, this_one, statuses),
+        treq_rate=size.backlog / treq["seconds"],
+        outbox_rate=size.backlog / outbox["seconds"],
+        treq_processor=1000 * treq["processor"] / size.backlog,
+        outbox_processor=1000 * outbox["processor"] / size.backlog,
+        idle_lag=1000 * lag["idle"],
+        busy_lag=1000 * lag["busy"],
+        longest_lag=1000 * lag["longest"],
+        treq_lag=1000 * treq_lag["busy"],
+    )
+
+
+def _beyond(none: dict[str, Any], some: dict[str, Any], statuses: int) -> Cost:
+    def each(name: str) -> float:
+        return float(some[name] - none[name]) / statuses
+
+    return Cost(
+        processor=1000 * each("processor"),
+        data_calls=each("data API calls"),
+        database_calls=each("database calls"),
+        transactions=each("outbox transactions"),
+        latency=1000 * some["latency"],
+    )

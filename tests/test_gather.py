@@ -1,0 +1,52 @@
+"""Requests that an outbox gathers for one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from support.fakes import LogBook, a_delivery
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from buildbot_http_status_push.ledger import Ledger
+from buildbot_http_status_push.outbox import Outbox
+from buildbot_http_status_push.storage import Storage
+
+GATHER = 0.5
+
+
+class GatherTest(SynchronousTestCase):
+    """An outbox that waits for more before it begins a transaction."""
+
+    def setUp(self) -> None:
+        """Make one that counts its transactions."""
+        self.clock = Clock()
+        self.sizes: list[int] = []
+        ledger = Ledger("push", "master")
+        storage = Storage(None, ledger, self.clock.seconds, lambda: None, LogBook().log)
+        self.outbox = Outbox(self.clock, self.in_thread, storage, ledger, GATHER)
+
+    def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        """Run it here, and note how many requests it carries out."""
+        self.sizes += [len(each) for each in arguments]
+        return maybeDeferred(function, *arguments)
+
+    def test_one_transaction(self) -> None:
+        """What is asked for within that time is one transaction, in the order of the asking."""
+        put = self.outbox.put(a_delivery())
+        claim = self.outbox.claim(10, 60.0)
+        self.assertNoResult(put)
+        self.clock.advance(GATHER)
+        self.assertTrue(self.successResultOf(put))
+        [found] = self.successResultOf(claim)
+        self.assertEqual((found.delivery, self.sizes), (a_delivery(), [2]))
+
+    def test_closing(self) -> None:
+        """What is being gathered when the outbox is closed is still carried out."""
+        put = self.outbox.put(a_delivery())
+        closed = self.outbox.close()
+        self.clock.advance(GATHER)
+        self.assertTrue(self.successResultOf(put))
+        self.successResultOf(closed)
