@@ -274,6 +274,18 @@ class LifeCycle(ReporterTestCase):
         self.assertEqual([build["kind"] for build in inbox.builds], ["old", "new"])
 
     @async_to_deferred
+    async def test_reconfig_amid_an_attempt(self) -> None:
+        """An attempt that is under way at a reconfig ends as it began, and leaves nothing open."""
+        inbox, url = await self.open_inbox()
+        inbox.behave(delay=0.3)
+        factory = {"success": [EndWith(SUCCESS)]}
+        master = await self.start_master(configuration([HttpStatusPush(url)], factory))
+        await master.build("success")
+        await master.reconfigure(configuration([HttpStatusPush(url, debug=True)], factory))
+        await inbox.until(2)
+        self.assertEqual(len(inbox.seen()), 2)
+
+    @async_to_deferred
     async def test_removed_and_added_again(self) -> None:
         """A reporter that a reconfig removes sends nothing; added again it sends what it missed."""
         inbox, url = await self.open_inbox()

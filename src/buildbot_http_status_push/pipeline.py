@@ -50,7 +50,8 @@ class Sender:
         self.settings = Settings(options.concurrency, options.timeout, options.give_up_after)
 
     def close(self) -> Deferred[None]:
-        """Close the connections that are kept alive."""
+        """Close the connections that are kept alive, and those under way when they are done."""
+        self._pool.cachedConnectionTimeout = 0
         closed: Deferred[None] = self._pool.closeCachedConnections()
         return closed
 
