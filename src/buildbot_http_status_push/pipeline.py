@@ -121,9 +121,9 @@ class Pipeline:
         """End attempts within a few seconds, and close the outbox and all connections."""
         if self._tidying.running:
             self._tidying.stop()
-        await self._relay.stop()
-        await self.outbox.close()
-        await self._sender.close()
+        for end in (self._relay.stop, self.outbox.close, self._sender.close):
+            # A reporter that fails to stop keeps the master's process from ending.
+            await end().addErrback(self._notices.failed, "stopping")
 
     async def _tidied(self) -> None:
         if self._relay.paused:

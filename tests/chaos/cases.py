@@ -1,0 +1,239 @@
+"""What may happen to a master and a receiver. Each case ends with both of them up and at rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from chaos.scene import Scene
+
+Case: TypeAlias = Callable[[Scene], None]
+
+
+def receiver_down_then_up(scene: Scene) -> None:
+    """The receiver's process ends while builds run, and is started again."""
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds)
+    scene.play(2, 4)
+    scene.end_receiver()
+    scene.wait_for_builds()
+    scene.receiver.start()
+    scene.wait_until_through()
+
+
+def _misbehave_then_accept(scene: Scene, mode: str, **more: Any) -> None:
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds)
+    scene.play(1, 3)
+    scene.receiver.behave(mode, **more)
+    scene.wait_for_builds()
+    scene.receiver.behave("accept")
+    scene.wait_until_through()
+
+
+def answers_503(scene: Scene) -> None:
+    """The receiver answers 503 for a while."""
+    _misbehave_then_accept(scene, "status", status=503)
+
+
+def answers_429(scene: Scene) -> None:
+    """The receiver asks for patience: 429 with Retry-After."""
+    _misbehave_then_accept(scene, "status", status=429, retry_after=5)
+
+
+def a_third_fails(scene: Scene) -> None:
+    """A third of all requests ends in 500, a reset before or a reset after acceptance."""
+    _misbehave_then_accept(scene, "unreliable")
+
+
+def silent(scene: Scene) -> None:
+    """The receiver takes connections and requests, and never answers."""
+    _misbehave_then_accept(scene, "silent")
+
+
+def slow_under_a_burst(scene: Scene) -> None:
+    """Many builds at once meet a receiver that answers late, and sometimes too late."""
+    scene.receiver.behave("slow", most=1.2 * scene.options["timeout"])
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds, pause=0)
+    scene.wait_for_builds()
+    scene.receiver.behave("accept")
+    scene.wait_until_through()
+
+
+def stop_whatever_the_receiver_does(scene: Scene) -> None:
+    """The master is stopped while builds run, under every way of a receiver to misbehave."""
+    scene.receiver.start()
+    for mode, more in (
+        ("accept", {}),
+        ("status", {"status": 503}),
+        ("silent", {}),
+        ("slow", {"most": 2 * scene.options["timeout"]}),
+        ("unreliable", {}),
+    ):
+        scene.receiver.behave(mode, **more)
+        scene.start_master(builds=15)
+        scene.play(2, 5)
+        scene.stop_master()
+    scene.receiver.behave("accept")
+    scene.start_master()
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def stop_while_down_then_start_again(scene: Scene) -> None:
+    """Everything waits when the master stops, and is sent when both are back."""
+    scene.start_master(builds=scene.builds)
+    scene.wait_for_builds()
+    scene.stop_master()
+    scene.receiver.start()
+    scene.start_master()
+    scene.wait_until_through()
+
+
+def killed_again_and_again(scene: Scene) -> None:
+    """The master is killed at random moments, the receiver being up or down."""
+    scene.receiver.start()
+    for _ in range(scene.effort):
+        scene.start_master(builds=1000, pause=0.15, wait=False)
+        if scene.chance.random() < 1 / 2:
+            scene.toggle_receiver()
+        scene.play(1, 7)
+        scene.kill_master()
+    if not scene.receiver.is_running:
+        scene.receiver.start()
+    scene.start_master(builds=5)
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def killed_with_many_builds_running(scene: Scene) -> None:
+    """All builds of a full master are interrupted, and run again at once when it is back."""
+    scene.work["longest"] = 100
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds, pause=0)
+    scene.wait_for_running_builds(scene.builds // 2)
+    scene.kill_master()
+    scene.work["longest"] = 1
+    scene.start_master()
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def reconfigured_again_and_again(scene: Scene) -> None:
+    """The master is reconfigured as fast as it can, with and without a change of the file."""
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds)
+    for number in range(scene.effort):
+        scene.play(0, 1)
+        if number % 2:
+            scene.configure(timeout=3 + number / 10, concurrency=1 + number)
+        scene.master.reconfigure()
+    scene.end_receiver()
+    scene.wait_for_builds()
+    scene.receiver.start()
+    scene.configure(timeout=2)
+    scene.master.reconfigure()
+    scene.wait_until_through()
+
+
+def _refuse_one_builder(scene: Scene, mode: str, **more: Any) -> None:
+    scene.refuse_builder("failure", mode, **more)
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds)
+    scene.wait_for_builds()
+    scene.wait_until_through()
+    scene.note_longest_wait()
+
+
+def one_builder_answered_400(scene: Scene) -> None:
+    """The receiver answers 400 to all statuses of one builder, and takes all others."""
+    _refuse_one_builder(scene, "status", status=400)
+
+
+def one_builder_answered_500(scene: Scene) -> None:
+    """The receiver answers 500 to all statuses of one builder, and takes all others."""
+    _refuse_one_builder(scene, "status", status=500)
+
+
+def one_builder_never_answered(scene: Scene) -> None:
+    """The receiver never answers the statuses of one builder, and takes all others."""
+    _refuse_one_builder(scene, "silent")
+
+
+def disk_full(scene: Scene) -> None:
+    """The outbox's disk is full while builds run, the receiver up and down, and has room later."""
+    disk = scene.move_outbox_to_small_disk()
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds, ballast=2000)
+    scene.play(2, 3)
+    disk.fill()
+    scene.play(3, 4)
+    scene.end_receiver()
+    scene.wait_for_builds()
+    disk.clear()
+    scene.receiver.start()
+    scene.wait_until_through()
+
+
+def stopped_while_the_disk_is_full(scene: Scene) -> None:
+    """What only memory held is found again in the master's database at the next start."""
+    disk = scene.move_outbox_to_small_disk()
+    scene.start_master(builds=scene.builds, ballast=2000)
+    scene.play(2, 3)
+    disk.fill()
+    scene.wait_for_builds()
+    scene.stop_master()
+    scene.note_lost_outbox()
+    disk.clear()
+    scene.receiver.start()
+    scene.start_master()
+    scene.wait_until_through()
+
+
+def outbox_deleted_between_runs(scene: Scene) -> None:
+    """The outbox's file is gone when the master starts again."""
+    _lose_outbox(scene, lambda: scene.outbox.unlink())
+
+
+def outbox_overwritten_between_runs(scene: Scene) -> None:
+    """The outbox's file holds noise when the master starts again."""
+    _lose_outbox(scene, lambda: scene.outbox.write_bytes(os.urandom(50_000)))
+
+
+def _lose_outbox(scene: Scene, lose: Callable[[], object]) -> None:
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds)
+    scene.play(3, 4)
+    scene.end_receiver()
+    scene.wait_for_builds()
+    scene.stop_master()
+    lose()
+    scene.note_lost_outbox()
+    scene.receiver.start()
+    scene.start_master(builds=5)
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+CASES: tuple[Case, ...] = (
+    receiver_down_then_up,
+    answers_503,
+    answers_429,
+    a_third_fails,
+    silent,
+    slow_under_a_burst,
+    stop_whatever_the_receiver_does,
+    stop_while_down_then_start_again,
+    killed_again_and_again,
+    killed_with_many_builds_running,
+    reconfigured_again_and_again,
+    one_builder_answered_400,
+    one_builder_answered_500,
+    one_builder_never_answered,
+    disk_full,
+    stopped_while_the_disk_is_full,
+    outbox_deleted_between_runs,
+    outbox_overwritten_between_runs,
+)

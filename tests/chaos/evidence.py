@@ -1,0 +1,142 @@
+"""Reads what the judge compares: the receiver's record, the master's database, the outbox, the log.
+
+Reads only, and while the processes run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from chaos.judge import Acceptance, Build, Record, Rows, Status, Trouble
+
+PENDING = ("waiting", "retrying")
+BUILDS = """
+    select builds.id, buildrequestid, builders.name, results, started_at, complete_at
+    from builds join builders on builders.id = builds.builderid order by builds.id
+"""
+REQUESTS_LEFT = """
+    select count(*) from buildrequests left join buildrequest_claims on brid = buildrequests.id
+    where complete = 0 and (claimed_at is null or claimed_at >= {since})
+"""
+ROWS = "select build, event, state from http_status_push_deliveries order by sequence"
+TOTALS = "select name, count from http_status_push_totals"
+LONGEST_WAIT = """
+    select coalesce(max(updated_at - created_at), 0) from http_status_push_deliveries
+    where state = 'delivered'
+"""
+OWN_NAME = "http_status_push"
+
+
+@frozen
+class Accounts:
+    """How many deliveries there are of each state, deleted rows included.
+
+    Args:
+        produced: How many ever entered the outbox.
+        states: How many of them are in which state.
+    """
+
+    produced: int
+    states: dict[str, int]
+
+    @property
+    def pending(self) -> int:
+        """How many are still to be sent."""
+        return sum(self.states.get(state, 0) for state in PENDING)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every delivery that was produced is in exactly one state."""
+        return self.produced == sum(self.states.values())
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        states = " + ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
+        return f"{self.produced} = {states or '0'}"
+
+
+def _query(database: Path, statement: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def read_builds(database: Path) -> list[Build]:
+    """Return all builds that the master's database has."""
+    return [Build(*row) for row in _query(database, BUILDS)]
+
+
+def requests_left(database: Path, since: int) -> int:
+    """Return how many build requests a master that was started then still has to work on.
+
+    A master that is killed while it starts leaves some claimed for ever: nobody works on them.
+    """
+    [(count,)] = _query(database, REQUESTS_LEFT.format(since=since))
+    return int(count)
+
+
+def read_rows(outbox: Path) -> Rows:
+    """Return the state of each status that the outbox holds; none where it can't be read."""
+    try:
+        rows = _query(outbox, ROWS)
+    except sqlite3.Error:
+        return {}
+    return {Status(build, event.endswith("finished")): state for build, event, state in rows}
+
+
+def read_accounts(outbox: Path) -> Accounts:
+    """Count."""
+    totals = dict(_query(outbox, TOTALS))
+    produced = totals.pop("produced", 0)
+    return Accounts(
+        produced, dict(Counter(totals) + Counter(row[2] for row in _query(outbox, ROWS)))
+    )
+
+
+def longest_wait(outbox: Path) -> float:
+    """Return how long it took a status from the outbox to the receiver at most, in seconds."""
+    [(seconds,)] = _query(outbox, LONGEST_WAIT)
+    return float(seconds)
+
+
+def read_record(path: Path) -> Record:
+    """Return what the receiver has written down; a half-written last line counts as not there."""
+    acceptances, troubles = [], []
+    for line in _lines(path):
+        if line["kind"] == "accepted":
+            acceptances.append(_acceptance(line))
+        else:
+            accepted = line["kind"] == "unanswered"
+            troubles.append(Trouble(line["at"], line["id"], line["what"], accepted))
+    return Record(acceptances, troubles)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    text = path.read_text() if path.exists() else ""
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+def _acceptance(line: dict[str, Any]) -> Acceptance:
+    body = line["body"]
+    status = Status(body["buildid"], body["complete"])
+    return Acceptance(line["at"], line["id"], status, body["results"])
+
+
+def read_complaints(log: Path) -> list[str]:
+    """Return the last lines of the tracebacks in a master's log that pass through this package."""
+    blocks = re.split(r"\n(?=\d{4}-\d\d-\d\d )", log.read_text(errors="replace"))
+    return [
+        block.strip().splitlines()[-1].strip()
+        for block in blocks
+        if "Traceback (most recent call last)" in block and OWN_NAME in block
+    ]

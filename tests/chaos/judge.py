@@ -1,0 +1,314 @@
+"""Holds what a receiver has seen against what the master's database says happened. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+KILLED = "killed before the row was updated"
+REACH_OF_A_KILL = 5.0
+UNRECORDED_MOST = 10.0
+"""Seconds until a start is recorded at the latest, on a machine with much to do."""
+RECEIVER_ENDED = "the receiver ended before it answered"
+REACH_OF_AN_END = 0.5
+LOST_OUTBOX = "lost outbox"
+NO_ROW = "no row"
+
+
+@frozen(order=True)
+class Status:
+    """What is told of a build: that it began, or (``finish``) that it ended."""
+
+    build: int
+    finish: bool
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"the {'finish' if self.finish else 'start'} of build {self.build}"
+
+
+@frozen
+class Build:
+    """A build as the master's database has it.
+
+    Args:
+        id: Its id.
+        request: The id of its build request, which is its lane.
+        builder: The builder's name.
+        results: The result code, None while it runs.
+        started_at: Whole seconds since the epoch.
+        complete_at: Likewise, None while it runs.
+    """
+
+    id: int
+    request: int
+    builder: str
+    results: int | None
+    started_at: int
+    complete_at: int | None
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """What a receiver must have been told."""
+        begun, ended = Status(self.id, finish=False), Status(self.id, finish=True)
+        return (begun,) if self.complete_at is None else (begun, ended)
+
+
+@frozen
+class Acceptance:
+    """A POST that the receiver has taken.
+
+    Args:
+        at: When, in seconds since the epoch.
+        delivery: The ``webhook-id``.
+        status: What it told.
+        results: The build's result code, as told.
+    """
+
+    at: float
+    delivery: str
+    status: Status
+    results: int | None = None
+
+
+@frozen
+class Trouble:
+    """Something that the receiver did to a POST other than to take and answer it.
+
+    Args:
+        at: When, in seconds since the epoch.
+        delivery: The ``webhook-id``.
+        what: In words.
+        accepted: Whether the POST was taken all the same.
+    """
+
+    at: float
+    delivery: str
+    what: str
+    accepted: bool = False
+
+
+@frozen
+class Record:
+    """What the receiver has written down, in order."""
+
+    acceptances: Sequence[Acceptance] = ()
+    troubles: Sequence[Trouble] = ()
+
+
+@frozen
+class Circumstances:
+    """What was done to the master, and what therefore is no fault.
+
+    Args:
+        kills: When the master was killed, in seconds since the epoch.
+        ends: When the receiver was ended.
+        losses: When the outbox was lost.
+        refused_builder: The builder whose statuses the receiver never takes.
+    """
+
+    kills: Sequence[float] = ()
+    ends: Sequence[float] = ()
+    losses: Sequence[float] = ()
+    refused_builder: str | None = None
+
+
+Rows: TypeAlias = Mapping[Status, str]
+"""The state of each status in the outbox."""
+
+
+@frozen
+class Finding:
+    """What came out.
+
+    Args:
+        missing: Statuses that were not accepted though they should have been, with the reason.
+        unbegun: Starts that were not recorded before a kill, or got lost with the outbox. When the
+            build has ended, its finish is all that is worth telling.
+        superseded: Starts that were refused, and whose finish was accepted.
+        held: Statuses of the refused builder that wait, as they should.
+        not_held: Statuses of the refused builder that do not wait.
+        late: Statuses that came after a later one of the same build or build request.
+        excused: Such, where the receiver is the cause: it had refused the earlier status, or had
+            taken the later one without answering.
+        wrong: Builds whose last accepted status is not how they ended.
+        duplicates: How many POSTs came again, by their cause.
+        unexplained: Deliveries that came again without any cause.
+    """
+
+    missing: Sequence[str] = ()
+    unbegun: Sequence[Status] = ()
+    superseded: Sequence[Status] = ()
+    held: Sequence[Status] = ()
+    not_held: Sequence[str] = ()
+    late: Sequence[str] = ()
+    excused: Sequence[str] = ()
+    wrong: Sequence[str] = ()
+    duplicates: Mapping[str, int] = field(factory=dict)
+    unexplained: Sequence[str] = ()
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what must not be, in words."""
+        kinds = {
+            "lost": self.missing,
+            "not waiting": self.not_held,
+            "out of order": self.late,
+            "wrong final state": self.wrong,
+            "sent twice without a cause": self.unexplained,
+        }
+        return [f"{kind}: {each}" for kind, found in kinds.items() for each in found]
+
+
+def judge(
+    builds: Sequence[Build], record: Record, rows: Rows, circumstances: Circumstances
+) -> Finding:
+    """Compare.
+
+    Args:
+        builds: All builds of the master's database.
+        record: What the receiver has seen.
+        rows: What the outbox holds.
+        circumstances: What was done.
+    """
+    refused = circumstances.refused_builder
+    theirs = [build for build in builds if build.builder == refused]
+    others = [build for build in builds if build.builder != refused]
+    accepted = {each.status for each in record.acceptances}
+    absent = _absent(others, accepted)
+    permitted = _permitted(absent, rows, circumstances)
+    late, excused = _disorder(builds, record)
+    causes, unexplained = _duplicates(record, circumstances)
+    return Finding(
+        missing=[_because(each, rows) for each in absent if each not in permitted],
+        unbegun=[each for each, reason in permitted.items() if reason == NO_ROW],
+        superseded=[each for each, reason in permitted.items() if reason != NO_ROW],
+        held=[each for each in _absent(theirs, accepted) if _waits(each, rows)],
+        not_held=[
+            _because(each, rows)
+            for build in theirs
+            for each in build.statuses
+            if each in accepted or not _waits(each, rows)
+        ],
+        late=late,
+        excused=excused,
+        wrong=_wrong(others, record.acceptances),
+        duplicates=causes,
+        unexplained=unexplained,
+    )
+
+
+def _absent(builds: Iterable[Build], accepted: Collection[Status]) -> dict[Status, Build]:
+    return {
+        status: build for build in builds for status in build.statuses if status not in accepted
+    }
+
+
+def _waits(status: Status, rows: Rows) -> bool:
+    return rows.get(status) in ("waiting", "retrying")
+
+
+def _because(status: Status, rows: Rows) -> str:
+    return f"{status} ({rows.get(status, NO_ROW)})"
+
+
+def _permitted(
+    absent: Mapping[Status, Build], rows: Rows, circumstances: Circumstances
+) -> dict[Status, str]:
+    """Return the starts that may be absent: superseded ones, and those that nothing knows of."""
+    reasons = {}
+    for status, build in absent.items():
+        reason = rows.get(status, NO_ROW)
+        unknowable = reason == NO_ROW and _is_unknowable(build, circumstances)
+        if not status.finish and (unknowable or reason == "superseded"):
+            reasons[status] = reason
+    return reasons
+
+
+def _is_unknowable(build: Build, circumstances: Circumstances) -> bool:
+    """Tell whether nothing could know of a build's start any more when the build had ended."""
+    # Builds know whole seconds only.
+    killed = any(-1 <= at - build.started_at <= UNRECORDED_MOST for at in circumstances.kills)
+    return killed or any(build.started_at <= at for at in circumstances.losses)
+
+
+def _disorder(builds: Iterable[Build], record: Record) -> tuple[list[str], list[str]]:
+    lanes = {build.id: build.request for build in builds}
+    newest: dict[int, Acceptance] = {}
+    seen: set[Status] = set()
+    late: list[str] = []
+    excused: list[str] = []
+    for each in record.acceptances:
+        lane = lanes.get(each.status.build, -1)
+        before = newest.setdefault(lane, each)
+        newest[lane] = max(before, each, key=lambda acceptance: (acceptance.status, acceptance.at))
+        same_build = each.status.build == before.status.build
+        # What comes once more, and is about another build, changes nothing that is known.
+        if each.status < before.status and (same_build or each.status not in seen):
+            known = _was_answered(before, each.at, record)
+            provoked = not known or (not same_build and _was_refused(each, record))
+            (excused if provoked else late).append(f"{each.status} after {before.status}")
+        seen.add(each.status)
+    return late, excused
+
+
+def _was_answered(acceptance: Acceptance, until: float, record: Record) -> bool:
+    return not any(
+        each.delivery == acceptance.delivery and each.accepted and acceptance.at <= each.at <= until
+        for each in record.troubles
+    )
+
+
+def _was_refused(acceptance: Acceptance, record: Record) -> bool:
+    return any(
+        each.delivery == acceptance.delivery and not each.accepted and each.at <= acceptance.at
+        for each in record.troubles
+    )
+
+
+def _wrong(builds: Iterable[Build], acceptances: Iterable[Acceptance]) -> list[str]:
+    last = {each.status.build: each for each in acceptances}
+    return [
+        f"build {build.id} ended with {build.results}, told was "
+        f"{last[build.id].results if last[build.id].status.finish else 'its start'}"
+        for build in builds
+        if build.id in last and build.complete_at is not None
+        if not last[build.id].status.finish or last[build.id].results != build.results
+    ]
+
+
+def _duplicates(record: Record, circumstances: Circumstances) -> tuple[dict[str, int], list[str]]:
+    times = defaultdict(list)
+    for each in record.acceptances:
+        times[each.delivery].append(each)
+    causes: Counter[str] = Counter()
+    unexplained = []
+    for earlier, later in (pair for each in times.values() for pair in pairwise(each)):
+        cause = _cause(earlier, later, record, circumstances)
+        if cause is None:
+            unexplained.append(f"{later.status} ({later.delivery})")
+        else:
+            causes[cause] += 1
+    return dict(causes), unexplained
+
+
+def _cause(
+    earlier: Acceptance, later: Acceptance, record: Record, circumstances: Circumstances
+) -> str | None:
+    causes = {
+        KILLED: (circumstances.kills, REACH_OF_A_KILL),
+        LOST_OUTBOX: (circumstances.losses, float("inf")),
+        RECEIVER_ENDED: (circumstances.ends, REACH_OF_AN_END),
+    }
+    for trouble in record.troubles:
+        theirs = trouble.accepted and trouble.delivery == later.delivery
+        if theirs and earlier.at <= trouble.at <= later.at:
+            return trouble.what
+    for cause, (times, reach) in causes.items():
+        if any(earlier.at <= at <= min(later.at, earlier.at + reach) for at in times):
+            return cause
+    return None

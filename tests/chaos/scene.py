@@ -1,0 +1,235 @@
+"""One case on the stage: what is done to master and receiver, and what is measured meanwhile."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from chaos import evidence
+from chaos.evidence import Accounts
+from chaos.judge import Circumstances, Finding, judge
+from chaos.load import DONE_FILE
+from chaos.stage import Disk, Master, Receiver, Stop, wait_until
+
+OUTBOX = "http_status_push.sqlite"
+STOP_MOST = 5.0
+THROUGH_MOST = 60.0
+WAIT_MOST = 15.0
+BUILDS_PATIENCE = 180.0
+TIMEOUT = 3.0
+
+
+@frozen
+class Outcome:
+    """What came out of a case.
+
+    Args:
+        finding: The judge's.
+        builds: How many builds there were.
+        accepted: How many POSTs the receiver took.
+        stops: How long each stop of the master took.
+        through: How long it took until nothing waited any more, in seconds, each time.
+        wait: How long a status waited at most while the receiver refused one builder's, in
+            seconds; None where that is not what the case is about.
+        accounts: What the outbox says of itself.
+        complaints: Tracebacks in the master's log.
+    """
+
+    finding: Finding
+    builds: int
+    accepted: int
+    stops: list[Stop]
+    through: list[float]
+    wait: float | None
+    accounts: Accounts
+    complaints: list[str]
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what must not be, in words."""
+        slow = [f"slow: {each}" for each in self.stops if each.services >= STOP_MOST]
+        held_up = [f"a status waited {self.wait:.1f} s"] if (self.wait or 0) >= WAIT_MOST else []
+        unbalanced = [] if self.accounts.balanced else [f"accounts: {self.accounts}"]
+        logged = [f"logged: {each}" for each in self.complaints]
+        return [*self.finding.faults, *slow, *held_up, *unbalanced, *logged]
+
+
+class Scene:
+    """A master and a receiver, and what is done to them.
+
+    Args:
+        template: A master's folder as ``create_master`` made it; it is copied.
+        folder: Where the case's files go.
+        seed: All chance comes from it.
+        effort: How many times a case does what it repeats; and for each, five builds.
+    """
+
+    def __init__(self, template: Path, folder: Path, seed: str, effort: int) -> None:
+        shutil.copytree(template, folder / "master")
+        self._folder = folder
+        self._disk: Disk | None = None
+        self.chance = random.Random(seed)  # noqa: S311 - rhythm, not secrets
+        self.receiver = Receiver(folder, seed)
+        self.master = Master(folder / "master")
+        self.outbox = self.master.folder / OUTBOX
+        self.options: dict[str, Any] = {"timeout": TIMEOUT}
+        self.work = {"longest": 2.0}
+        self.effort = effort
+        self.builds = 5 * effort
+        self.circumstances = Circumstances()
+        self._stops: list[Stop] = []
+        self._through: list[float] = []
+        self._wait: float | None = None
+        self._started_at = 0
+        self._load: dict[str, Any] = {}
+
+    @property
+    def _database(self) -> Path:
+        return self.master.folder / "state.sqlite"
+
+    def start_master(
+        self, builds: int = 0, pause: float = 0.1, ballast: int = 0, *, wait: bool = True
+    ) -> None:
+        """Start the master.
+
+        Args:
+            builds: How many builds it is to ask for.
+            pause: Seconds between two requests, on average.
+            ballast: Characters added to every status.
+            wait: Whether to wait until it runs.
+        """
+        seed = self.chance.randrange(2**32)
+        self._load = {"seed": seed, "builds": builds, "pause": pause, "ballast": ballast}
+        (self.master.folder / DONE_FILE).unlink(missing_ok=True)
+        self.configure()
+        self._started_at = int(time.time())
+        if wait:
+            self.master.start()
+        else:
+            self.master.launch()
+
+    def configure(self, **options: Any) -> None:
+        """Write the master's settings, with other options of the reporter where given."""
+        self.options |= options
+        url = f"http://127.0.0.1:{self.receiver.port}/submit"
+        self.master.configure(
+            reporter={"serverUrl": url, **self.options}, load=self._load, work=self.work
+        )
+
+    def stop_master(self) -> None:
+        """Stop the master, and note how long that took."""
+        self._stops.append(self.master.stop())
+
+    def kill_master(self) -> None:
+        """Kill the master."""
+        self.master.kill()
+        self.circumstances = evolve(
+            self.circumstances, kills=[*self.circumstances.kills, time.time()]
+        )
+
+    def end_receiver(self) -> None:
+        """End the receiver's process: connections are refused from now on."""
+        self.receiver.kill()
+        self.circumstances = evolve(
+            self.circumstances, ends=[*self.circumstances.ends, time.time()]
+        )
+
+    def toggle_receiver(self) -> None:
+        """End the receiver's process, or start it."""
+        if self.receiver.is_running:
+            self.end_receiver()
+        else:
+            self.receiver.start()
+
+    def move_outbox_to_small_disk(self) -> Disk:
+        """Have the outbox on a disk that can be filled."""
+        folder = self._folder / "disk"
+        folder.mkdir()
+        self._disk = Disk(folder)
+        self.outbox = folder / OUTBOX
+        self.options["outbox"] = f"sqlite:///{self.outbox}"
+        return self._disk
+
+    def note_lost_outbox(self) -> None:
+        """Note that what the outbox held is gone."""
+        self.circumstances = evolve(
+            self.circumstances, losses=[*self.circumstances.losses, time.time()]
+        )
+
+    def refuse_builder(self, name: str, mode: str, **more: Any) -> None:
+        """Have the receiver never take the statuses of a builder."""
+        self.receiver.behave(mode, only=name, **more)
+        self.circumstances = evolve(self.circumstances, refused_builder=name)
+
+    def play(self, shortest: float, longest: float) -> None:
+        """Let things happen for a while."""
+        time.sleep(self.chance.uniform(shortest, longest))
+
+    def wait_for_running_builds(self, count: int) -> None:
+        """Wait until so many builds run at once."""
+        wait_until(lambda: self._running_builds() >= count, "builds run", BUILDS_PATIENCE)
+
+    def _running_builds(self) -> int:
+        builds = evidence.read_builds(self._database)
+        return sum(build.complete_at is None for build in builds)
+
+    def wait_for_builds(self) -> None:
+        """Wait until all builds that are asked for have ended."""
+        wait_until(self._builds_ended, "all builds end", BUILDS_PATIENCE)
+
+    def _builds_ended(self) -> bool:
+        asked = (self.master.folder / DONE_FILE).exists()
+        return asked and not evidence.requests_left(self._database, self._started_at)
+
+    def wait_until_through(self, patience: float = THROUGH_MOST) -> None:
+        """Wait until everything that should be accepted is, and note how long that took."""
+        self._through.append(wait_until(self._all_is_through, "everything is accepted", patience))
+
+    def note_longest_wait(self) -> None:
+        """Note how long a status waited at most until now."""
+        self._wait = evidence.longest_wait(self.outbox)
+
+    def _all_is_through(self) -> bool:
+        try:
+            return not self.find().missing and self._nothing_open()
+        except sqlite3.Error:
+            return False  # the outbox is not there yet, or broken
+
+    def _nothing_open(self) -> bool:
+        held = len(self.find().held)
+        return evidence.read_accounts(self.outbox).pending == held
+
+    def find(self) -> Finding:
+        """Ask the judge."""
+        return judge(
+            evidence.read_builds(self._database),
+            evidence.read_record(self.receiver.record),
+            evidence.read_rows(self.outbox),
+            self.circumstances,
+        )
+
+    def outcome(self) -> Outcome:
+        """Return what came out."""
+        return Outcome(
+            finding=self.find(),
+            builds=len(evidence.read_builds(self._database)),
+            accepted=len(evidence.read_record(self.receiver.record).acceptances),
+            stops=self._stops,
+            through=self._through,
+            wait=self._wait,
+            accounts=evidence.read_accounts(self.outbox),
+            complaints=evidence.read_complaints(self.master.log),
+        )
+
+    def close(self) -> None:
+        """End everything."""
+        self.master.kill()
+        self.receiver.close()
+        if self._disk is not None:
+            self._disk.close()

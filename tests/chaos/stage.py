@@ -1,0 +1,247 @@
+"""The processes on the stage: a master and a receiver, started, disturbed and ended.
+
+Whatever is started here ends with the stage, also when a case fails or is interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+HERE = Path(__file__).parent
+START_PATIENCE = 60.0
+STOP_PATIENCE = 30.0
+POLL = 0.05
+DISK_SIZE = "8m"
+RUNNING = "BuildMaster is running"
+NO_MORE_BUILDS = "No running jobs, starting shutdown immediately"
+
+
+class TooLateError(Exception):
+    """Something did not happen in time; the text says what."""
+
+
+def wait_until(condition: Callable[[], object], what: str, patience: float) -> float:
+    """Wait until a condition holds.
+
+    Args:
+        condition: Tells whether it does.
+        what: What is waited for, in words.
+        patience: Seconds until this is given up.
+
+    Returns:
+        How many seconds it took.
+
+    Raises:
+        TooLateError: It took too long.
+    """
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > patience:
+            raise TooLateError(f"{what}: not within {patience:g} s")
+        time.sleep(POLL)
+    return time.monotonic() - began
+
+
+def create_master(folder: Path) -> None:
+    """Make a master's folder, with its database, that the cases copy."""
+    buildbot = str(Path(sys.executable).with_name("buildbot"))
+    command = [buildbot, "create-master", "--quiet", "--relocatable", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+class ImpossibleError(Exception):
+    """This machine does not allow what a case needs; the text says why."""
+
+
+class Disk:
+    """A file system of a few MiB, which can be filled.
+
+    Args:
+        folder: An empty folder to mount it on.
+
+    Raises:
+        ImpossibleError: It can't be mounted here.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "tmpfs", str(folder)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as trouble:
+            raise ImpossibleError(f"a small disk can't be mounted here ({trouble})") from trouble
+
+    def fill(self) -> None:
+        """Leave not a byte of room."""
+        with suppress(OSError), (self.folder / "ballast").open("ab", buffering=0) as ballast:
+            while ballast.write(b"x" * 4096):
+                pass
+
+    def clear(self) -> None:
+        """Make room again."""
+        (self.folder / "ballast").unlink()
+
+    def close(self) -> None:
+        """Unmount it."""
+        command = ["umount", "--lazy", str(self.folder)]
+        subprocess.run(command, check=True)
+
+
+class _Process:
+    """A child process, in a process group of its own."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def _start(self, *command: str | Path, output: Path) -> None:
+        paths = filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")])
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        with output.open("ab") as file:
+            self._child = subprocess.Popen(
+                command, env=environment, stdout=file, stderr=file, start_new_session=True
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all of its group."""
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, number)
+
+    def ended(self, patience: float) -> None:
+        """Wait for its end."""
+        if self._child is not None:
+            self._child.wait(patience)
+
+    def kill(self) -> None:
+        """End it without a warning."""
+        self.signal(signal.SIGKILL)
+        self.ended(STOP_PATIENCE)
+
+
+class Receiver(_Process):
+    """The receiver's process, and the port that is kept for it.
+
+    Args:
+        folder: Where its files are.
+        seed: For its chance.
+    """
+
+    def __init__(self, folder: Path, seed: str) -> None:
+        super().__init__()
+        self._seed = seed
+        self._output = folder / "receiver.log"
+        self.record = folder / "record.jsonl"
+        self.control = folder / "control.json"
+        # Bound and not listening: connections are refused, and nobody else takes the port.
+        self._keeper = socket.socket()
+        self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._keeper.bind(("127.0.0.1", 0))
+        self.port: int = self._keeper.getsockname()[1]
+        self.behave("accept")
+
+    def behave(self, mode: str, **more: Any) -> None:
+        """Treat all further requests in another way; see ``chaos.receiver``."""
+        new = self.control.with_suffix(".new")
+        new.write_text(json.dumps({"mode": mode, **more}))
+        new.replace(self.control)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        arguments = (str(self.port), self.record, self.control, self._seed)
+        self._start(sys.executable, HERE / "receiver.py", *arguments, output=self._output)
+        wait_until(self._answers, "the receiver listens", START_PATIENCE)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def close(self) -> None:
+        """End it for good."""
+        self.kill()
+        self._keeper.close()
+
+
+@frozen
+class Stop:
+    """How long a stop of the master took.
+
+    Args:
+        builds: Seconds until Buildbot had ended its builds, with which no reporter has to do.
+        services: Seconds from then until the process had ended.
+    """
+
+    builds: float
+    services: float
+
+
+class Master(_Process):
+    """The master's process.
+
+    Args:
+        folder: The master's folder, as ``create_master`` makes it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.log = folder / "twistd.log"
+        shutil.copy(HERE / "master.cfg", folder)
+
+    def configure(self, **settings: dict[str, Any]) -> None:
+        """Write what ``master.cfg`` reads at the next start or reconfiguration."""
+        (self.folder / "settings.json").write_text(json.dumps(settings))
+
+    def launch(self) -> None:
+        """Start, and do not wait."""
+        buildbot = Path(sys.executable).with_name("buildbot")
+        output = self.folder / "output.log"
+        self._start(buildbot, "start", "--nodaemon", self.folder, output=output)
+
+    def start(self) -> None:
+        """Start, and wait until it runs."""
+        before = self._times_logged(RUNNING)
+        self.launch()
+        wait_until(
+            lambda: self._times_logged(RUNNING) > before or not self.is_running,
+            "the master runs",
+            START_PATIENCE,
+        )
+        if not self.is_running:
+            raise TooLateError(f"the master ended while it started: see {self.log}")
+
+    def stop(self) -> Stop:
+        """Do what ``buildbot stop`` does, and wait for the process's end."""
+        before = self._times_logged(NO_MORE_BUILDS)
+        self.signal(signal.SIGTERM)
+        builds = wait_until(
+            lambda: self._times_logged(NO_MORE_BUILDS) > before or not self.is_running,
+            "the master ends its builds",
+            STOP_PATIENCE,
+        )
+        return Stop(
+            builds, wait_until(lambda: not self.is_running, "the master ends", STOP_PATIENCE)
+        )
+
+    def reconfigure(self) -> None:
+        """Do what ``buildbot reconfig`` does, without waiting for the result."""
+        self.signal(signal.SIGHUP)
+
+    def _times_logged(self, words: str) -> int:
+        return self.log.read_text(errors="replace").count(words) if self.log.exists() else 0
