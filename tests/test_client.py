@@ -236,7 +236,7 @@ class TroubleTest(ClientTestCase):
             ),
             (ResponseFailed([LOST]), "the answer could not be read"),
             (
-                RequestTransmissionFailed([LOST]),
+                RequestTransmissionFailed([Failure(ValueError())]),
                 "the connection was closed while the request was sent",
             ),
             (
@@ -292,10 +292,14 @@ class StaleConnectionTest(ClientTestCase):
 
     def test_once_more(self) -> None:
         """The same request is sent once more at once."""
-        for reason in (LOST, DONE):
+        for trouble in (
+            ResponseNeverReceived([LOST]),
+            ResponseNeverReceived([DONE]),
+            RequestTransmissionFailed([LOST]),
+        ):
             self.receiver.sent.clear()
             sent = self.send()
-            self.receiver.sent[0].answer.errback(ResponseNeverReceived([reason]))
+            self.receiver.sent[0].answer.errback(trouble)
             first, second = self.receiver.sent
             self.assertEqual((first.headers, first.body), (second.headers, second.body))
             second.answer.callback(answer(200))

@@ -240,11 +240,11 @@ class _StaleConnectionAgent:
     ) -> IResponse:
         try:
             return await self.agent.request(method, uri, headers, body)
-        except ResponseNeverReceived as trouble:
+        except (ResponseNeverReceived, RequestTransmissionFailed) as trouble:
             if tls.describe(trouble) or not _closed(trouble):
                 raise
             return await self.agent.request(method, uri, headers, body)
 
 
-def _closed(trouble: ResponseNeverReceived) -> bool:
+def _closed(trouble: ResponseNeverReceived | RequestTransmissionFailed) -> bool:
     return any(each.check(error.ConnectionDone, error.ConnectionLost) for each in trouble.reasons)
