@@ -96,7 +96,9 @@ class Load(BuildbotService):  # type: ignore[misc]  # Buildbot has no types
     def _submit(self) -> Generator[Any, Any, None]:
         found = yield self.master.data.get(("builders",))
         builders = sorted(each["builderid"] for each in found)
-        if builders:
+        # Buildbot 4.0 takes no requests for a builder that is not configured yet.
+        ready = self.master.botmaster.builders.values()
+        if builders and all(builder.config for builder in ready):
             self._left -= 1
             yield self._ask_for(self._chance.choice(builders))
         self._next()
