@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ class Load(BuildbotService):  # type: ignore[misc]  # Buildbot has no types
     @inlineCallbacks
     def _submit(self) -> Generator[Any, Any, None]:
         found = yield self.master.data.get(("builders",))
-        builders = sorted(each["builderid"] for each in found)
+        # By name: ids depend on the order in which a new master comes to know its builders.
+        builders = [each["builderid"] for each in sorted(found, key=itemgetter("name"))]
         # Buildbot 4.0 takes no requests for a builder that is not configured yet.
         ready = self.master.botmaster.builders.values()
         if builders and all(builder.config for builder in ready):
