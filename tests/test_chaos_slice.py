@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 
-import pytest
 from chaos.cases import Case, killed_again_and_again, outbox_overwritten_between_runs
 from chaos.runner import runner
 from twisted.trial.unittest import SynchronousTestCase
@@ -23,10 +21,6 @@ class ChaosSliceTests(SynchronousTestCase):
             report = stage.run(case)
         self.assertEqual(report.faults, [], f"HTTP_STATUS_PUSH_CHAOS_SEED={SEED}")
 
-    @pytest.mark.skipif(
-        version("buildbot").startswith("4.0."),
-        reason="the case's load stops asking for builds on Buildbot 4.0 now and then",
-    )
     def test_killed(self) -> None:
         """A master that is killed at random moments tells all it owes when it runs again."""
         self.check(killed_again_and_again)

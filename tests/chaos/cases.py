@@ -64,12 +64,13 @@ def slow_under_a_burst(scene: Scene) -> None:
 
 def stop_whatever_the_receiver_does(scene: Scene) -> None:
     """The master is stopped while builds run, under every way of a receiver to misbehave."""
+    scene.options["timeout"] = 30  # longer than a stop may take
     scene.receiver.start()
     for mode, more in (
         ("accept", {}),
         ("status", {"status": 503}),
         ("silent", {}),
-        ("slow", {"most": 2 * scene.options["timeout"]}),
+        ("slow", {"most": 20}),
         ("unreliable", {}),
     ):
         scene.receiver.behave(mode, **more)
@@ -93,14 +94,18 @@ def stop_while_down_then_start_again(scene: Scene) -> None:
 
 
 def killed_again_and_again(scene: Scene) -> None:
-    """The master is killed at random moments, the receiver being up or down."""
+    """The master is killed at random moments, the receiver being up, down or slow."""
     scene.receiver.start()
     for _ in range(scene.effort):
         scene.start_master(builds=1000, pause=0.15, wait=False)
         if scene.chance.random() < 1 / 2:
             scene.toggle_receiver()
+        scene.receiver.behave(
+            scene.chance.choice(["accept", "slow"]), most=scene.options["timeout"]
+        )
         scene.play(1, 7)
         scene.kill_master()
+    scene.receiver.behave("accept")
     if not scene.receiver.is_running:
         scene.receiver.start()
     scene.start_master(builds=5)

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 
 SHORTEST = 0.1
+SHORTEST_PAUSE = 0.01
 RETRIES = 2
 DONE_FILE = "load.done"
 
@@ -88,28 +89,29 @@ class Load(BuildbotService):  # type: ignore[misc]  # Buildbot has no types
 
     def _next(self) -> None:
         if self._left:
-            wait = self._pause * 2 * self._chance.random()
+            wait = SHORTEST_PAUSE + self._pause * 2 * self._chance.random()
             self._timer = self.master.reactor.callLater(wait, self._submit)
         else:
             Path(self.master.basedir, DONE_FILE).touch()
 
     @inlineCallbacks
     def _submit(self) -> Generator[Any, Any, None]:
-        found = yield self.master.data.get(("builders",))
-        # By name: ids depend on the order in which a new master comes to know its builders.
-        builders = [each["builderid"] for each in sorted(found, key=itemgetter("name"))]
-        # Buildbot 4.0 takes no requests for a builder that is not configured yet.
-        ready = self.master.botmaster.builders.values()
-        if builders and all(builder.config for builder in ready):
+        # Buildbot 4.0 takes no requests for builders that are not configured yet.
+        master = yield self.master.data.get(("masters", self.master.masterid))
+        if master["active"]:
             self._left -= 1
-            yield self._ask_for(self._chance.choice(builders))
+            yield self._ask_for_one()
         self._next()
 
-    def _ask_for(self, builder: int) -> Any:
+    @inlineCallbacks
+    def _ask_for_one(self) -> Generator[Any, Any, None]:
+        found = yield self.master.data.get(("builders",))
+        # By name: ids depend on the order in which a new master comes to know its builders.
+        builder = self._chance.choice(sorted(found, key=itemgetter("name")))
         stamp = {"codebase": "", "repository": "", "branch": None, "revision": None, "project": ""}
-        return self.master.data.updates.addBuildset(
+        yield self.master.data.updates.addBuildset(
             waited_for=False,
-            builderids=[builder],
+            builderids=[builder["builderid"]],
             sourcestamps=[stamp],
             properties={"ballast": ("x" * self._ballast, "load")},
             reason="load",

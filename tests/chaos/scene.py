@@ -108,7 +108,8 @@ class Scene:
         self._load = {"seed": seed, "builds": builds, "pause": pause, "ballast": ballast}
         (self.master.folder / DONE_FILE).unlink(missing_ok=True)
         self.configure()
-        self._started_at = int(time.time())
+        # Claims know whole seconds, and no master claims anything in its first second.
+        self._started_at = int(time.time()) + 1
         if wait:
             self.master.start()
         else:
