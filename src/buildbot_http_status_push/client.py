@@ -13,10 +13,10 @@ from twisted.internet import defer, error
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
-from zope.interface import implementer
+from twisted.web.iweb import IAgent
 
 from buildbot_http_status_push import __version__, auth, signing, tls, urls
 from buildbot_http_status_push.clocks import ClockCheck
@@ -107,17 +107,17 @@ class Client:
         Returns:
             What came of it; trouble of the network is an outcome, not a failure.
         """
-        return ensureDeferred(self._send(delivery))
-
-    async def _send(self, delivery: Delivery) -> Outcome:
         began = self.reactor.seconds()
         attempt = ensureDeferred(self._attempt(delivery)).addTimeout(self.timeout, self.reactor)
-        try:
-            outcome = await attempt
-        except defer.TimeoutError:
-            outcome = Unreachable(f"no answer within {self.timeout:g} s")
-        except defer.CancelledError:
-            outcome = Unreachable("the attempt was cut off")
+        attempt.addErrback(self._cut_off)
+        return attempt.addCallback(self._timed, began)
+
+    def _cut_off(self, failure: Failure) -> Outcome:
+        if failure.trap(defer.TimeoutError, defer.CancelledError) is defer.TimeoutError:
+            return Unreachable(f"no answer within {self.timeout:g} s")
+        return Unreachable("the attempt was cut off")
+
+    def _timed(self, outcome: Outcome, began: float) -> Outcome:
         return evolve(outcome, duration=self.reactor.seconds() - began)
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
@@ -136,9 +136,9 @@ class Client:
 
     async def _exchange(self, delivery: Delivery, target: Target, mask: Mask) -> Answer:
         inner = DebugAgent(self.agent, mask, self.reactor, self.log) if self.debug else self.agent
-        agent = _StaleConnectionAgent(auth.wrap(inner, target.auth))
-        headers = self._headers(delivery, target)
-        answer = await exchange(agent, Request(target.url, headers, delivery.body))
+        agent = auth.wrap(inner, target.auth)
+        request = Request(target.url, self._headers(delivery, target), delivery.body)
+        answer = await _exchange_again_if_stale(agent, request)
         if target.signing_keys:
             self.clocks.look(answer.header("Date"), self.reactor.seconds())
         return answer
@@ -214,36 +214,18 @@ TROUBLES: tuple[tuple[type[Exception], str], ...] = (
 """What foreign exceptions are called in logs."""
 
 
-@implementer(IAgent)
-@frozen
-class _StaleConnectionAgent:
-    """Sends once more at once where the receiver closed the connection without an answer.
+async def _exchange_again_if_stale(agent: IAgent, request: Request) -> Answer:
+    """Send once more at once where the receiver closed the connection without an answer.
 
     A kept-alive connection may be closed just when it is used again, and Twisted repeats no
     POST by itself. A receiver that took the first one sees the same ``webhook-id`` again.
     """
-
-    agent: IAgent
-
-    def request(
-        self,
-        method: bytes,
-        uri: bytes,
-        headers: Headers | None = None,
-        bodyProducer: IBodyProducer | None = None,  # noqa: N803 - Twisted's name
-    ) -> Deferred[IResponse]:
-        """Send the request, twice if need be."""
-        return ensureDeferred(self._request(method, uri, headers, bodyProducer))
-
-    async def _request(
-        self, method: bytes, uri: bytes, headers: Headers | None, body: IBodyProducer | None
-    ) -> IResponse:
-        try:
-            return await self.agent.request(method, uri, headers, body)
-        except (ResponseNeverReceived, RequestTransmissionFailed) as trouble:
-            if tls.describe(trouble) or not _closed(trouble):
-                raise
-            return await self.agent.request(method, uri, headers, body)
+    try:
+        return await exchange(agent, request)
+    except (ResponseNeverReceived, RequestTransmissionFailed) as trouble:
+        if tls.describe(trouble) or not _closed(trouble):
+            raise
+        return await exchange(agent, request)
 
 
 def _closed(trouble: ResponseNeverReceived | RequestTransmissionFailed) -> bool:
