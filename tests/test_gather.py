@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.ledger import Ledger
+from buildbot_http_status_push.model import State, Verdict
 from buildbot_http_status_push.outbox import Outbox
 from buildbot_http_status_push.storage import Storage
 
@@ -42,6 +43,19 @@ class GatherTest(SynchronousTestCase):
         self.assertTrue(self.successResultOf(put))
         [found] = self.successResultOf(claim)
         self.assertEqual((found.delivery, self.sizes), (a_delivery(), [2]))
+
+    def test_outcomes(self) -> None:
+        """What becomes of several deliveries is written down at once, before all else."""
+        for number in range(2):
+            self.outbox.put(a_delivery(number, f"lane {number}"))
+        claimed = self.outbox.claim(10, 60.0)
+        self.clock.advance(GATHER)
+        waiting = self.outbox.waiting()
+        verdict = Verdict(State.DELIVERED, "accepted with 200")
+        ended = [self.outbox.record(each, verdict) for each in self.successResultOf(claimed)]
+        self.clock.advance(GATHER)
+        self.assertEqual([State.DELIVERED] * 2, [self.successResultOf(each) for each in ended])
+        self.assertEqual((self.successResultOf(waiting), self.sizes), (0, [3, 2]))
 
     def test_closing(self) -> None:
         """What is being gathered when the outbox is closed is still carried out."""

@@ -21,7 +21,7 @@ FLOORS = {
     },
     "first: rules and tools": {
         "auth", "backlog", "database", "debugging", "identity", "notices", "ping_look",
-        "receiver", "retry", "statements", "trimming",
+        "receiver", "retry", "rows", "statements", "trimming",
     },
     "second: what a user writes, what is kept, what goes out": {
         "catchup", "endpoint", "ledger", "options", "payload", "transport",

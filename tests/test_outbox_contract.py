@@ -228,6 +228,21 @@ class Contract(Case):
             self.assertEqual(State.SUPERSEDED, self.box.record(claim, state))
             self.assertEqual(State.DELIVERED, self.box.states()[f"msg_{number + 10}"])
 
+    def test_acceptances_first(self) -> None:
+        """Of what ended at the same time, an older status that failed counts as superseded."""
+        old, new = a_delivery(1, "a", subject="build-1"), a_delivery(2, "b", subject="build-1")
+        earlier = Box(None)
+        self.addCleanup(earlier.close)
+        for box in (earlier, self.box):
+            box.put(old, new)
+        failed, accepted = Verdict(State.RETRYING, "", NOW + 1), Verdict(State.DELIVERED, "")
+        ended = list(zip(earlier.claim(), (failed, accepted), strict=True))
+        found = self.box.ask(self.box.ledger.record_all, ended, NOW)
+        self.assertEqual([None, State.DELIVERED], found)
+        self.assertEqual(
+            (State.SUPERSEDED, 0), (self.box.entry(1).state, self.box.entry(1).attempts)
+        )
+
     def test_legal_moves(self) -> None:
         """An outcome that comes too late changes nothing, unless it is an acceptance."""
         numbers = itertools.count(1)
@@ -443,6 +458,16 @@ class Contract(Case):
         self.assertEqual({}, self.box.states())
 
     # from one outbox to another
+
+    def test_unknown_attempts(self) -> None:
+        """The attempts that were made for a lost outbox count."""
+        earlier = Box(None)
+        self.addCleanup(earlier.close)
+        earlier.put(1)
+        earlier.send(State.WAITING)
+        [claim] = earlier.claim()
+        self.box.record(claim, State.RETRYING)
+        self.assertEqual(2, self.box.entry(1).attempts)
 
     def test_unknown_claim(self) -> None:
         """A delivery from an outbox that was lost is kept, and is older than all others."""

@@ -6,8 +6,9 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from attrs import define, field
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -38,6 +41,9 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - its f
 LANES, SUBJECTS, IDS = 3, 6, 24
 SAME = ("state", "lane", "attempts", "next_attempt", "owner", "lease_until")
 SAME += ("created_at", "updated_at")
+
+Held: TypeAlias = tuple[str, Claim]
+"""A claim, and whose it is."""
 
 owners = st.sampled_from(OWNERS)
 numbers = st.integers(0, IDS - 1)
@@ -140,7 +146,7 @@ class Model:
             return None
         row.move(state, now, kept=row.kept and state in {*PENDING, State.DEAD})
         row.next_attempt = now + RETRY_AFTER if state is State.RETRYING else None
-        row.attempts = claim.attempts + 1
+        row.attempts += 1
         row.free()
         if state is State.DELIVERED:
             self._supersede(row, now)
@@ -150,6 +156,7 @@ class Model:
         if claim.delivery.id not in self.rows:
             first = min((row.sequence for row in self.rows.values()), default=1)
             self._insert(claim.delivery, first - 1, claim.created_at)
+            self.rows[claim.delivery.id].attempts = claim.attempts
         return self.rows[claim.delivery.id]
 
     def _of_subject(self, row: Row) -> Iterable[Row]:
@@ -200,6 +207,13 @@ class Model:
         return True
 
 
+def verdicts(now: float) -> st.SearchStrategy[Verdict]:
+    """Return verdicts of each kind; most attempts end with an acceptance."""
+    states = st.just(State.DELIVERED) | st.sampled_from(State)
+    due = {State.RETRYING: now + RETRY_AFTER}
+    return states.map(lambda state: Verdict(state, "words", due.get(state)))
+
+
 def may_move(known: State, found: State) -> bool:
     """Say which outcomes count: an acceptance always does, once."""
     if known in PENDING:
@@ -239,12 +253,18 @@ class OutboxMachine(RuleBasedStateMachine):
         """Run an operation."""
         return self.database.transact([operation])[0]
 
-    @rule(number=numbers, owner=owners)
-    def put(self, number: int, owner: str) -> None:
-        """A report comes."""
-        what = delivery(number)
-        found = self.run(lambda one: self.ledgers[owner].put(one, what, self.now))
-        assert found == self.model.put(what, self.now)
+    @initialize(target=claims, some=st.sets(numbers, min_size=IDS // 2))
+    def begin(self, some: set[int]) -> Any:
+        """Two masters have been at work for a while."""
+        self.put(sorted(some), OWNERS[0])
+        return multiple(*(held for owner in OWNERS for held in self.take(owner, 1, None)))
+
+    @rule(some=st.lists(numbers, min_size=1, max_size=6), owner=owners)
+    def put(self, some: list[int], owner: str) -> None:
+        """Reports come."""
+        for what in map(delivery, some):
+            put = partial(self.ledgers[owner].put, delivery=what, now=self.now)
+            assert self.run(put) == self.model.put(what, self.now)
 
     @rule(
         target=claims,
@@ -260,23 +280,29 @@ class OutboxMachine(RuleBasedStateMachine):
     )
     def claim(self, owner: str, limit: int, probe: Probe | None) -> Any:
         """A master takes what it may send."""
-        limit = 1 if probe else limit
+        return multiple(*self.take(owner, 1 if probe else limit, probe))
+
+    def take(self, owner: str, limit: int, probe: Probe | None) -> list[Held]:
+        """Claim, as the model does."""
         found = self.run(lambda one: self.ledgers[owner].claim(one, self.now, LEASE, limit, probe))
         ids = [claim.delivery.id for claim in found]
         assert ids == self.model.claim(owner, self.now, limit, probe)
         for claim in found:
             assert claim.delivery == delivery(int(claim.delivery.id[4:]))
             assert claim.created_at == self.model.rows[claim.delivery.id].created_at
-        return multiple(*((owner, claim) for claim in found))
+        return [(owner, claim) for claim in found]
 
-    @rule(held=claims, state=st.sampled_from(State))
-    def record(self, held: tuple[str, Claim], state: State) -> None:
-        """An attempt ends, perhaps long after the master lost its claim."""
-        owner, claim = held
-        wait = self.now + RETRY_AFTER if state is State.RETRYING else None
-        verdict = Verdict(state, "words", wait)
-        found = self.run(lambda one: self.ledgers[owner].record(one, claim, verdict, self.now))
-        assert found == self.model.record(owner, claim, state, self.now)
+    @rule(held=claims, also=st.tuples(claims, claims), data=st.data())
+    def record(self, held: Held, also: tuple[Held, Held], data: st.DataObject) -> None:
+        """Attempts end, perhaps long after the master lost its claims; acceptances come first."""
+        owner, _ = held
+        mine = {claim.delivery.id: claim for whose, claim in (held, *also) if whose == owner}
+        ended = [(claim, data.draw(verdicts(self.now))) for claim in mine.values()]
+        found = self.run(lambda one: self.ledgers[owner].record_all(one, ended, self.now))
+        accepted_first = sorted(ended, key=lambda each: each[1].state is not State.DELIVERED)
+        for claim, verdict in accepted_first:
+            state = self.model.record(owner, claim, verdict.state, self.now)
+            assert found[ended.index((claim, verdict))] == state
 
     @rule(owner=owners)
     def release_all(self, owner: str) -> None:
@@ -285,7 +311,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.model.release(owner, None)
 
     @rule(held=claims, owner=owners)
-    def release(self, held: tuple[str, Claim], owner: str) -> None:
+    def release(self, held: Held, owner: str) -> None:
         """A master gives one back."""
         sequences = [held[1].sequence]
         self.run(lambda one: self.ledgers[owner].release(one, sequences))
@@ -303,6 +329,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.run(lambda one: self.ledgers["one"].give_up(one, before, self.now))
         self.model.give_up(before, self.now)
 
+    @precondition(lambda self: any(row.state not in PENDING for row in self.model.rows.values()))
     @rule()
     def tidy(self) -> None:
         """Old rows go."""
@@ -332,7 +359,7 @@ class OutboxMachine(RuleBasedStateMachine):
         return True
 
     @rule(number=numbers, held=st.none() | claims, owner=owners)
-    def crash(self, number: int, held: tuple[str, Claim] | None, owner: str) -> None:
+    def crash(self, number: int, held: Held | None, owner: str) -> None:
         """The machine stops amid a transaction: what the disk has then is all there is."""
 
         def work_and_crash(connection: Connection) -> None:
@@ -391,7 +418,7 @@ class MachineTests(SynchronousTestCase):
     def test_outbox(self) -> None:
         """The outbox does what the model does."""
         quick = settings(
-            max_examples=25,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

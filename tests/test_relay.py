@@ -150,17 +150,27 @@ class FlowTest(RelayTestCase):
         for size in (10, 8 * 1024 * 1024):
             self.begin(concurrency=1)
             bodies = [
-                a_delivery(number, f"lane {number}", body=b"x" * size) for number in range(20)
+                a_delivery(number, f"lane {number}", body=b"x" * size) for number in range(30)
             ]
             self.setting.put(*bodies)
             self.setting.answer(OK)
             held.append(sum(each.leased for each in self.outbox.rows))
-        self.assertEqual(held, [9, 1])
+        self.assertEqual(held, [19, 1])
 
     def test_lease(self) -> None:
-        """What is claimed is reserved for longer than all that may be sent before it takes."""
+        """What is claimed is reserved for longer than an attempt takes."""
         self.lanes(1)
-        self.assertEqual(self.outbox.leases, {12 * 30 + 60.0})
+        self.assertEqual(self.outbox.leases, {30 + 120.0})
+
+    def test_lease_runs_out(self) -> None:
+        """What waited so long that its lease would not outlast an attempt is claimed anew."""
+        first, second, *_ = self.lanes(5)
+        self.clock.advance(59)
+        self.setting.answer(OK, first)
+        self.assertEqual({each.lease_until for each in self.outbox.rows[3:]}, {150.0})
+        self.clock.advance(2)
+        self.setting.answer(OK, second)
+        self.assertEqual({each.lease_until for each in self.outbox.rows[3:]}, {150.0, 61 + 150.0})
 
     def test_looking_again(self) -> None:
         """What others bring into the outbox, or a retry that is due, is found within 5 s."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import frozen
 from sqlalchemy.engine import Connection
@@ -16,10 +16,14 @@ from sqlalchemy.engine import Connection
 from buildbot_http_status_push import statements
 from buildbot_http_status_push.backlog import Backlog
 from buildbot_http_status_push.model import MOVES, PENDING, Claim, Delivery, State, Verdict
+from buildbot_http_status_push.rows import claimed, new_row, storable
 
 KEPT_FOR = 30 * 86400.0
 TIDIED_AT_ONCE = 500
 PRODUCED = "produced"
+
+Ended: TypeAlias = tuple[Claim, Verdict]
+"""A delivery whose attempt has ended, and what becomes of it."""
 
 
 @frozen
@@ -55,7 +59,7 @@ class Ledger:
         Returns:
             Whether it is new.
         """
-        return self._insert(connection, _row(delivery, now))
+        return self._insert(connection, new_row(delivery, now))
 
     def _insert(self, connection: Connection, row: dict[str, Any]) -> bool:
         statement = statements.INSERT[connection.dialect.name]
@@ -101,7 +105,7 @@ class Ledger:
         rows = {row.sequence: row for row in found}
         leased = {"sequences": taken, "to_owner": self.owner, "until": now + lease}
         connection.execute(statements.LEASE, leased)
-        return [_claim(rows[sequence]) for sequence in taken]
+        return [claimed(rows[sequence], now + lease) for sequence in taken]
 
     def release(self, connection: Connection, sequences: Sequence[int] | None = None) -> None:
         """Give claimed deliveries back untried: those named, or all of this master's."""
@@ -110,6 +114,52 @@ class Ledger:
             connection.execute(statements.RELEASE_ALL, mine)
         else:
             connection.execute(statements.RELEASE, {**mine, "sequences": list(sequences)})
+
+    def record_all(
+        self, connection: Connection, ended: Sequence[Ended], now: float
+    ) -> list[State | None]:
+        """Write down what becomes of several deliveries, first of those that were accepted.
+
+        Args:
+            connection: The running transaction.
+            ended: Deliveries as they were claimed, each with its verdict; none of them twice.
+            now: The time, in seconds since the epoch.
+
+        Returns:
+            What ``record`` returns for each.
+        """
+        accepted = [each for each in ended if each[1].state is State.DELIVERED]
+        others = [each for each in ended if each[1].state is not State.DELIVERED]
+        found: dict[str, State | None] = self._accept_plain_ones(connection, accepted, now)
+        for claim, verdict in (*accepted, *others):
+            if claim.delivery.id not in found:
+                found[claim.delivery.id] = self.record(connection, claim, verdict, now)
+        return [found[claim.delivery.id] for claim, _ in ended]
+
+    def _accept_plain_ones(
+        self, connection: Connection, accepted: Sequence[Ended], now: float
+    ) -> dict[str, State | None]:
+        """Write down all at once where nothing else of the subject is pending: the usual case.
+
+        Returns:
+            The state of those for which no more is to be done, by id.
+        """
+        outcomes = {claim.delivery.id: verdict.outcome for claim, verdict in accepted}
+        rows = self._pending_of(connection, [claim.delivery.subject for claim, _ in accepted])
+        pending = Counter(row.subject for row in rows)
+        plain = [row for row in rows if row.id in outcomes and pending[row.subject] == 1]
+        for outcome in {outcomes[row.id] for row in plain}:
+            places = [row.sequence for row in plain if outcomes[row.id] == outcome]
+            values = {"sequences": places, "to_outcome": storable(outcome), "at": now}
+            connection.execute(statements.ACCEPT, values)
+        return {row.id: State.DELIVERED for row in plain}
+
+    def _pending_of(self, connection: Connection, subjects: Sequence[str]) -> list[Any]:
+        if not subjects:
+            return []
+        asked = {"of_reporter": self.reporter, "subjects": subjects}
+        rows = connection.execute(statements.OF_SUBJECTS, asked)
+        return [row for row in rows if State(row.state) in PENDING]
 
     def record(
         self, connection: Connection, claim: Claim, verdict: Verdict, now: float
@@ -137,7 +187,7 @@ class Ledger:
         values = {
             "state": state.value,
             "outcome": verdict.outcome,
-            "attempts": claim.attempts + 1,
+            "attempts": place.attempts + 1,
             "next_attempt": verdict.next_attempt if state is State.RETRYING else None,
             "updated_at": now,
             "owner": None,
@@ -156,7 +206,8 @@ class Ledger:
             return place
         # It comes from an earlier outbox: it is older than all that this one holds.
         first = connection.execute(statements.BEFORE_ALL).scalar_one()
-        self._insert(connection, {**_row(claim.delivery, claim.created_at), "sequence": first})
+        row = new_row(claim.delivery, claim.created_at)
+        self._insert(connection, {**row, "sequence": first, "attempts": claim.attempts})
         return _find(connection, claim.delivery.id)
 
     def _unless_late(
@@ -278,7 +329,7 @@ def _write(connection: Connection, delivery_id: str, values: Mapping[str, Any]) 
         {
             "of_id": delivery_id,
             "to_state": values["state"],
-            "to_outcome": _storable(values["outcome"]),
+            "to_outcome": storable(values["outcome"]),
             "to_attempts": values["attempts"],
             "to_next_attempt": values["next_attempt"],
             "at": values["updated_at"],
@@ -286,40 +337,3 @@ def _write(connection: Connection, delivery_id: str, values: Mapping[str, Any]) 
             "until": values["lease_until"],
         },
     )
-
-
-def _storable(text: str) -> str:
-    """Replace what a database does not take as text: NUL and halves of surrogate pairs."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
-def _row(delivery: Delivery, now: float) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "lane": _storable(delivery.lane),
-        "subject": _storable(delivery.subject),
-        "event": _storable(delivery.event),
-        "title": _storable(delivery.title),
-        "build": delivery.build,
-        "content_type": _storable(delivery.content_type),
-        "body": delivery.body,
-        "state": State.WAITING.value,
-        "created_at": now,
-        "updated_at": now,
-        "attempts": 0,
-        "lease_until": 0.0,
-    }
-
-
-def _claim(row: Any) -> Claim:
-    delivery = Delivery(
-        id=row.id,
-        lane=row.lane,
-        subject=row.subject,
-        event=row.event,
-        title=row.title,
-        content_type=row.content_type,
-        body=bytes(row.body),
-        build=row.build,
-    )
-    return Claim(delivery, row.created_at, row.attempts, row.sequence)

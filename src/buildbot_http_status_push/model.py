@@ -150,9 +150,11 @@ class Claim:
         created_at: When it entered the outbox, in seconds since the epoch.
         attempts: How many attempts were made before this one.
         sequence: Its place in the order of all deliveries.
+        lease_until: Until when no other master takes it, in seconds since the epoch.
     """
 
     delivery: Delivery
     created_at: float
     attempts: int
     sequence: int
+    lease_until: float

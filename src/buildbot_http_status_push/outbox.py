@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -22,13 +22,24 @@ from buildbot_http_status_push.storage import Storage
 RETURN_INTERVAL = 10.0
 
 T = TypeVar("T")
+R = TypeVar("R", bound="_Asked")
 InThread: TypeAlias = Callable[..., Deferred[Any]]
 
 
+@frozen(kw_only=True)
+class _Asked:
+    done: Deferred[Any] = field(factory=Deferred)
+
+
 @frozen
-class _Request:
+class _Request(_Asked):
     operation: Operation
-    done: Deferred[Any]
+
+
+@frozen
+class _Ended(_Asked):
+    claim: Claim
+    verdict: Verdict
 
 
 class Outbox:
@@ -56,6 +67,7 @@ class Outbox:
         self._ledger = ledger
         self._gather = gather
         self._requests: list[_Request] = []
+        self._ended: list[_Ended] = []
         self._busy = False
         self._closed = False
         self._return_due = False
@@ -91,9 +103,12 @@ class Outbox:
         return self._run(lambda connection: self._ledger.release(connection, sequences))
 
     def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
-        """Write down what becomes of a delivery; see ``Ledger.record``."""
-        now = self._reactor.seconds()
-        return self._run(lambda connection: self._ledger.record(connection, claim, verdict, now))
+        """Write down what becomes of a delivery, at once with all others of the transaction.
+
+        Returns:
+            What ``Ledger.record`` says of it.
+        """
+        return self._ask(self._ended, _Ended(claim, verdict))
 
     def waiting(self) -> Deferred[int]:
         """Return how many deliveries are still to be sent."""
@@ -123,15 +138,17 @@ class Outbox:
         return flushed.addCallback(lambda _: self._in_thread(self._storage.close))
 
     def _run(self, operation: Callable[[Any], T]) -> Deferred[T]:
+        return self._ask(self._requests, _Request(operation))
+
+    def _ask(self, asked: list[R], request: R) -> Deferred[Any]:
         if self._closed:
             return fail(StorageError("the outbox is closed"))
-        done: Deferred[T] = Deferred()
-        self._requests.append(_Request(operation, done))
+        asked.append(request)
         self._next()
-        return done
+        return request.done
 
     def _next(self) -> None:
-        if self._busy or not (self._requests or self._return_due):
+        if self._busy or not (self._requests or self._ended or self._return_due):
             return
         self._busy = True
         if self._gather:
@@ -145,8 +162,19 @@ class Outbox:
 
     def _commit(self) -> Deferred[None]:
         batch, self._requests = self._requests, []
+        if self._ended:
+            # First: the lanes that this frees can be claimed in the same transaction.
+            batch.insert(0, self._recording())
         job = self._in_thread(self._storage.transact, [each.operation for each in batch])
         return job.addCallbacks(_succeed, _fail, callbackArgs=(batch,), errbackArgs=(batch,))
+
+    def _recording(self) -> _Request:
+        ended, self._ended = self._ended, []
+        pairs = [(each.claim, each.verdict) for each in ended]
+        now = self._reactor.seconds()
+        request = _Request(lambda connection: self._ledger.record_all(connection, pairs, now))
+        request.done.addCallbacks(_succeed, _fail, callbackArgs=(ended,), errbackArgs=(ended,))
+        return request
 
     def _come_back(self) -> Deferred[None]:
         self._return_due = False
@@ -169,11 +197,11 @@ class Outbox:
         self._next()
 
 
-def _succeed(results: list[Any], batch: list[_Request]) -> None:
-    for request, result in zip(batch, results, strict=True):
+def _succeed(results: list[Any], asked: Sequence[_Asked]) -> None:
+    for request, result in zip(asked, results, strict=True):
         request.done.callback(result)
 
 
-def _fail(failure: Any, batch: list[_Request]) -> None:
-    for request in batch:
+def _fail(failure: Any, asked: Sequence[_Asked]) -> None:
+    for request in asked:
         request.done.errback(failure)

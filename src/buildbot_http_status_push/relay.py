@@ -30,9 +30,9 @@ from buildbot_http_status_push.retry import decide
 
 POLL_INTERVAL = 5.0
 STOP_PATIENCE = 3.0
-PREFETCH = 10
+PREFETCH = 20
 HELD_BYTES = 8 * 1024 * 1024
-EXTRA_LEASE = 60.0
+LEASE_MARGIN = 60.0
 
 T = TypeVar("T")
 Send: TypeAlias = Callable[[Delivery], "Deferred[Outcome]"]
@@ -71,7 +71,12 @@ class Settings:
     @property
     def lease(self) -> float:
         """Seconds after which another master may take what this one has claimed."""
-        return self.timeout * (PREFETCH + 2) + EXTRA_LEASE
+        return self.timeout + 2 * LEASE_MARGIN
+
+    @property
+    def least_lease(self) -> float:
+        """Seconds that a lease must still last when an attempt begins."""
+        return self.timeout + LEASE_MARGIN
 
 
 class Relay:
@@ -175,6 +180,7 @@ class Relay:
             self._probe()
 
     def _flow(self) -> None:
+        self._give_back_late_ones()
         while len(self._in_flight) < self._settings.concurrency and (claim := self._next_ready()):
             self._begin(claim, probe=False)
         room = self._room()
@@ -198,6 +204,13 @@ class Relay:
         """Return how many deliveries to hold: fewer where bodies are large."""
         concurrency = self._settings.concurrency
         return min(max(HELD_BYTES // self._largest, 2 * concurrency), concurrency * PREFETCH)
+
+    def _give_back_late_ones(self) -> None:
+        """A slow receiver, or a machine that slept: others may soon take what is held."""
+        least = self._reactor.seconds() + self._settings.least_lease
+        if self._ready and self._ready[0].lease_until < least:
+            self._may_have_more = True
+            self._give_back()
 
     def _give_back(self) -> None:
         if self._ready:

@@ -46,6 +46,26 @@ NEWER_DELIVERED = (
     .limit(1)
 )
 
+# Whether they are pending is left to the caller: asked for both, a planner may read the backlog.
+OF_SUBJECTS = sa.select(_d.id, _d.subject, _d.sequence, _d.state).where(
+    _mine, _d.subject.in_(_given("subjects", expanding=True))
+)
+
+ACCEPT = (
+    deliveries.update()
+    .where(_these)
+    .values(
+        state=State.DELIVERED.value,
+        body=None,
+        attempts=_d.attempts + 1,
+        next_attempt=None,
+        outcome=_given("to_outcome"),
+        updated_at=_given("at"),
+        owner=None,
+        lease_until=0.0,
+    )
+)
+
 # The columns' own names are taken by what an UPDATE sets.
 RECORD = (
     deliveries.update()

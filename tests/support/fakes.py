@@ -73,11 +73,12 @@ class Row:
     attempts: int = 0
     next_attempt: float = 0.0
     leased: bool = False
+    lease_until: float = 0.0
     outcome: str = ""
 
     def claim(self) -> Claim:
         """Return it as it is handed out."""
-        return Claim(self.delivery, self.created_at, self.attempts, self.sequence)
+        return Claim(self.delivery, self.created_at, self.attempts, self.sequence, self.lease_until)
 
 
 @define
@@ -108,7 +109,7 @@ class MemoryOutbox:
     def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
         """Hand out deliveries."""
         self.leases.add(lease)
-        return self._later(lambda: self._claim(limit, probe))
+        return self._later(lambda: self._claim(limit, lease, probe))
 
     def release(self, sequences: list[int] | None = None) -> Deferred[None]:
         """Take deliveries back."""
@@ -152,7 +153,7 @@ class MemoryOutbox:
             self.step()
         return done
 
-    def _claim(self, limit: int, probe: Probe | None) -> list[Claim]:
+    def _claim(self, limit: int, lease: float, probe: Probe | None) -> list[Claim]:
         self.claims += 1
         free = [each for each in self._heads() if not self._is_leased(each.delivery.lane)]
         waiting = [each for each in free if each.state is State.WAITING]
@@ -161,7 +162,7 @@ class MemoryOutbox:
         retries = [] if probe and probe.strict else [each for each in free if self._is_due(each)]
         taken = [*waiting, *retries][:limit]
         for each in taken:
-            each.leased = True
+            each.leased, each.lease_until = True, self.clock.seconds() + lease
         return [each.claim() for each in taken]
 
     def _for_probe(self, waiting: list[Row], probe: Probe) -> list[Row]:

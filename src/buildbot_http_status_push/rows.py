@@ -1,0 +1,59 @@
+"""Deliveries as rows of the outbox, and rows as claims.
+
+Pure; knows nothing of connections or statements.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buildbot_http_status_push.model import Claim, Delivery, State
+
+
+def storable(text: str) -> str:
+    """Replace what a database does not take as text: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def new_row(delivery: Delivery, now: float) -> dict[str, Any]:
+    """Return a delivery's values by column, the reporter's name left out.
+
+    Args:
+        delivery: What to keep.
+        now: When it came, in seconds since the epoch.
+    """
+    return {
+        "id": delivery.id,
+        "lane": storable(delivery.lane),
+        "subject": storable(delivery.subject),
+        "event": storable(delivery.event),
+        "title": storable(delivery.title),
+        "build": delivery.build,
+        "content_type": storable(delivery.content_type),
+        "body": delivery.body,
+        "state": State.WAITING.value,
+        "created_at": now,
+        "updated_at": now,
+        "attempts": 0,
+        "lease_until": 0.0,
+    }
+
+
+def claimed(row: Any, lease_until: float) -> Claim:
+    """Return the claim of a delivery.
+
+    Args:
+        row: All its columns.
+        lease_until: Until when it is this master's, in seconds since the epoch.
+    """
+    delivery = Delivery(
+        id=row.id,
+        lane=row.lane,
+        subject=row.subject,
+        event=row.event,
+        title=row.title,
+        content_type=row.content_type,
+        body=bytes(row.body),
+        build=row.build,
+    )
+    return Claim(delivery, row.created_at, row.attempts, row.sequence, lease_until)
