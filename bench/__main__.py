@@ -35,6 +35,8 @@ the time at which the master's queue got the event.
 claimed from the outbox, posted, recorded; against treq POSTs of the same bytes from memory.
 - The lag is that of a call which is due every millisecond; calls that were missed meanwhile are \
 not counted.
+- {size.large} reports of 2 MiB are encoded, kept, signed and posted one after the other; the \
+stretch is the longest lag of such a call meanwhile.
 - The waiting deliveries come in while nothing listens on the receiver's port.
 """
 

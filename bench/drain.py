@@ -67,7 +67,7 @@ class ThroughOutbox:
     def __init__(self, url: str, count: int, folder: Path) -> None:
         path = folder / "outbox.sqlite"
         fill(path, count)
-        self._pipeline = make_pipeline(path, url, CONCURRENCY)
+        self._pipeline = make_pipeline(path, url, concurrency=CONCURRENCY)
         self._left = count
         self._done: Deferred[None] = Deferred()
         self._record = self._pipeline.outbox.record

@@ -100,6 +100,14 @@ def figures(rounds: list[Round], memory: float, waiting: int) -> list[Figure]:
             unit="ms",
         ),
         Figure(
+            "longest stretch of the reactor for a report of 2 MiB",
+            10,
+            of(lambda each: each.large_stretch),
+            "half log, half properties; the median of some reports, the worst of them "
+            f"{mid(lambda each: each.longest_large_stretch)} ms",
+            unit="ms",
+        ),
+        Figure(
             f"memory for {waiting:,} waiting deliveries",
             20,
             (memory,),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.logger import Logger
@@ -35,16 +36,16 @@ def _puts(count: int) -> Iterator[Operation]:
         yield partial(LEDGER.put, delivery=delivery(number), now=reactor.seconds())
 
 
-def make_pipeline(path: Path, url: str, concurrency: int = 10) -> Pipeline:
+def make_pipeline(path: Path, url: str, **more: Any) -> Pipeline:
     """Put a pipeline together; the caller starts and stops it.
 
     Args:
         path: The outbox's file.
         url: Where to POST.
-        concurrency: How many attempts may be under way at once.
+        **more: Options of the reporter.
     """
     log = Logger()
-    wanted = options.read({"serverUrl": url, "concurrency": concurrency})
+    wanted = options.read({"serverUrl": url, **more})
     renderer = Renderer(None, wanted, LEDGER.reporter, log)
     sender = Sender(reactor, wanted, renderer, log)
     return Pipeline(reactor, file_url(path), LEDGER, sender, lambda: None, log)

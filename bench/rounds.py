@@ -31,6 +31,7 @@ class Size:
         interval: Seconds from one status to the next one, so that the built-in keeps up.
         backlog: How many deliveries are drained.
         waiting: How many deliveries wait for a receiver that is down.
+        large: How many reports of 2 MiB are sent.
     """
 
     rounds: int
@@ -38,10 +39,11 @@ class Size:
     interval: float
     backlog: int
     waiting: int
+    large: int
 
 
-FULL = Size(rounds=3, builds=40, interval=0.1, backlog=10_000, waiting=100_000)
-QUICK = Size(rounds=1, builds=3, interval=0.05, backlog=100, waiting=200)
+FULL = Size(rounds=3, builds=40, interval=0.1, backlog=10_000, waiting=100_000, large=20)
+QUICK = Size(rounds=1, builds=3, interval=0.05, backlog=100, waiting=200, large=2)
 
 
 @frozen
@@ -78,6 +80,9 @@ class Round:
         busy_lag: The same while draining.
         longest_lag: The longest of them.
         treq_lag: The 99th percentile while plain treq POSTs are made.
+        large_stretch: Milliseconds that the reactor stands still at most for a report of 2 MiB,
+            the median of some reports.
+        longest_large_stretch: The longest of them.
     """
 
     built_in: Cost
@@ -90,6 +95,8 @@ class Round:
     busy_lag: float
     longest_lag: float
     treq_lag: float
+    large_stretch: float
+    longest_large_stretch: float
 
 
 def take(size: Size, receiver: Receiver, say: Say) -> tuple[list[Round], float]:
@@ -147,6 +154,7 @@ def _round(costs: list[dict[str, Any]], size: Size, receiver: Receiver) -> Round
     outbox = run("drain", "outbox", receiver.counting, size.backlog)
     treq_lag = run("drain", "treq", receiver.counting, size.backlog, "--lag")
     lag = run("drain", "outbox", receiver.counting, size.backlog, "--lag")
+    large = run("large", receiver.counting, size.large)
     return Round(
         built_in=_beyond(none, built_in, statuses),
         this_one=_beyond(none, this_one, statuses),
@@ -158,6 +166,8 @@ def _round(costs: list[dict[str, Any]], size: Size, receiver: Receiver) -> Round
         busy_lag=1000 * lag["busy"],
         longest_lag=1000 * lag["longest"],
         treq_lag=1000 * treq_lag["busy"],
+        large_stretch=1000 * large["median"],
+        longest_large_stretch=1000 * large["longest"],
     )
 
 

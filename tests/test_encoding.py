@@ -8,18 +8,25 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.outboxes import result
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from buildbot_http_status_push import encoding
 from buildbot_http_status_push.encoding import (
     HTML,
     JSON,
+    LARGE,
     PLAIN,
     Encoded,
     EncodingError,
-    encode,
     epoch_seconds,
+    is_large,
     to_json,
+    to_json_in_turns,
 )
+from buildbot_http_status_push.turns import Turns
 
 texts = st.text(st.characters())
 json_values = st.recursive(
@@ -97,6 +104,58 @@ class JSONTest(SynchronousTestCase):
         """One object in two places is no fault."""
         shared = {"x": 1}
         self.assertEqual(to_json([shared, shared]), b'[{"x": 1}, {"x": 1}]')
+
+
+class LargeTest(SynchronousTestCase):
+    """Values whose encoding takes long."""
+
+    def setUp(self) -> None:
+        """Make a reactor's clock."""
+        self.clock = Clock()
+
+    def begin(self, value: object) -> Deferred[bytes]:
+        """Begin to encode a value."""
+        return Deferred.fromCoroutine(to_json_in_turns(value, Turns(self.clock).exhaust))
+
+    @given(json_values)
+    def test_same(self, value: object) -> None:
+        """The bytes are the same as when it is encoded at once."""
+        self.clock = Clock()
+        large = [value, "x" * LARGE]
+        encoded = self.begin(large)
+        self.assertNoResult(encoded)
+        self.clock.advance(0)
+        self.assertEqual(self.successResultOf(encoded), to_json(large))
+
+    def test_small(self) -> None:
+        """What is small is encoded at once, so that later changes do not count."""
+        value = ["x"]
+        encoded = self.begin(value)
+        value.append("y")
+        self.assertEqual(self.successResultOf(encoded), b'["x"]')
+
+    def test_faults(self) -> None:
+        """What has no JSON form is told with its place."""
+        large = {"a": ["x" * LARGE, {"b": object()}]}
+        encoded = self.begin(large)
+        self.clock.advance(0)
+        fault = self.failureResultOf(encoded, EncodingError)
+        told = "body['a'][1]['b'] is a object, which has no JSON form"
+        self.assertEqual(str(fault.value), told)
+
+    def test_what_is_large(self) -> None:
+        """Long texts, many numbers, and what contains itself without end."""
+        endless: list[object] = []
+        endless.append(endless)
+        for value in ("x" * LARGE, {"a": list(range(LARGE // 8))}, endless):
+            self.assertTrue(is_large(value))
+        for value in ("x" * (LARGE - 1), {"a": list(range(LARGE // 8 - 3))}, None):
+            self.assertFalse(is_large(value))
+
+
+def encode(report: dict[str, Any]) -> Encoded | None:
+    """Encode what is small."""
+    return result(Deferred.fromCoroutine(encoding.encode(report, Turns(Clock()).exhaust)))
 
 
 class EncodeTest(SynchronousTestCase):

@@ -17,7 +17,7 @@ SOURCE = Path(buildbot_http_status_push.__file__).parent
 FLOORS = {
     "ground: values, words and formats, each by itself": {
         "arguments", "clocks", "console", "contract", "encoding", "events", "known", "model",
-        "precedence", "redaction", "requests_shapes", "schema", "signing", "tls", "urls",
+        "precedence", "redaction", "requests_shapes", "schema", "signing", "tls", "turns", "urls",
     },
     "first: rules and tools": {
         "auth", "backlog", "database", "debugging", "identity", "notices", "ping_look",

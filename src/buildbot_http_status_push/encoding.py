@@ -6,11 +6,12 @@ Knows nothing of the network, of storage or of Buildbot.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime, timezone
+from itertools import islice
 from math import isfinite
 from types import NoneType
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
@@ -18,6 +19,14 @@ JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 CONTENT_TYPES = {"plain": PLAIN, "html": HTML, "json": JSON}
+
+LARGE = 64 * 1024
+"""Characters of a value that is encoded in turns; each number or bracket counts as eight."""
+PIECES = 100
+
+
+Exhaust: TypeAlias = Callable[[Iterator[object]], Awaitable[object]]
+"""Takes all of an iterator, and lets the reactor do other things in between."""
 
 
 class EncodingError(ValueError):
@@ -37,12 +46,13 @@ class Encoded:
     body: bytes
 
 
-def encode(report: Mapping[str, Any]) -> Encoded | None:
-    """Encode a report's body at once, so that nobody can change it afterwards.
+async def encode(report: Mapping[str, Any], exhaust: Exhaust) -> Encoded | None:
+    """Encode a report's body, at once unless it is large, so that nobody can change it afterwards.
 
     Args:
         report: A report as Buildbot's generators make it: ``body`` and ``type``
             (``plain``, ``html`` or ``json``).
+        exhaust: Carries out the encoding of a large body.
 
     Returns:
         The encoded body, or None where the body is None: do not send this one.
@@ -57,7 +67,7 @@ def encode(report: Mapping[str, Any]) -> Encoded | None:
         return Encoded(CONTENT_TYPES.get(kind, PLAIN), body)
     if isinstance(body, str) and kind != "json":
         return Encoded(CONTENT_TYPES.get(kind, PLAIN), _encode_text(body))
-    return Encoded(JSON, to_json(body))
+    return Encoded(JSON, await to_json_in_turns(body, exhaust))
 
 
 def to_json(value: object) -> bytes:
@@ -67,9 +77,45 @@ def to_json(value: object) -> bytes:
         EncodingError: The value, or something in it, has no JSON form.
     """
     try:
-        return json.dumps(value, default=_default, allow_nan=False).encode("ascii")
-    except (TypeError, ValueError, RecursionError) as error:
+        return _ENCODER.encode(value).encode("ascii")
+    except FAULTS as error:
         raise EncodingError(_explain(value, error)) from error
+
+
+async def to_json_in_turns(value: object, exhaust: Exhaust) -> bytes:
+    """Do what ``to_json`` does, in turns where the value is large.
+
+    Raises:
+        EncodingError: The value, or something in it, has no JSON form.
+    """
+    if not is_large(value):
+        return to_json(value)
+    texts: list[str] = []
+    try:
+        await exhaust(_write(value, texts))
+    except FAULTS as error:
+        raise EncodingError(_explain(value, error)) from error
+    return "".join(texts).encode("ascii")
+
+
+def _write(value: object, texts: list[str]) -> Iterator[None]:
+    pieces = _ENCODER.iterencode(value)
+    while some := "".join(islice(pieces, PIECES)):
+        texts.append(some)
+        yield
+
+
+def is_large(value: object) -> bool:
+    """Tell whether encoding a value takes so long that the reactor must not wait for it."""
+    left, parts = LARGE, [value]
+    while parts and left > 0:
+        part = parts.pop()
+        left -= len(part) if isinstance(part, str) else 8
+        if isinstance(part, dict):
+            parts.extend(part.values())
+        elif isinstance(part, list | tuple):
+            parts.extend(part)
+    return left <= 0
 
 
 def epoch_seconds(moment: datetime) -> int:
@@ -92,6 +138,10 @@ def _default(value: object) -> int | None:
         # The body of a try build's patch: the built-in reporter sends null for it.
         return None
     raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+_ENCODER = json.JSONEncoder(default=_default, allow_nan=False)
+FAULTS = (TypeError, ValueError, RecursionError)
 
 
 def _explain(value: object, error: Exception) -> str:

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from buildbot_http_status_push import events
+from buildbot_http_status_push.encoding import Exhaust
 from buildbot_http_status_push.known import Known
 from buildbot_http_status_push.trimming import trim
 
@@ -105,7 +106,7 @@ class DefaultGenerator:
             return None
         if not self.want_properties:
             full = {**full, "properties": build["properties"]}
-        body = await self._format(full)
+        body = await self._format(full, reporter.turns.exhaust)
         users = await reporter.getResponsibleUsersForBuild(master, build["buildid"])
         return {
             "body": body,
@@ -130,10 +131,10 @@ class DefaultGenerator:
             and (not finished or _is_among(statusToString(build["results"]), self.results))
         )
 
-    def _trim(self, build: Build) -> Build:
+    async def _trim(self, build: Build, exhaust: Exhaust) -> Build:
         if not self.want_logs_content:
             return build
-        trimmed, cut = trim(build, self.max_body)
+        trimmed, cut = await trim(build, self.max_body, exhaust)
         if cut:
             log.warn(
                 "{title}: the body would be over max_body={most} bytes: cut are the logs {logs}",
@@ -143,9 +144,9 @@ class DefaultGenerator:
             )
         return trimmed
 
-    async def _format(self, build: Build) -> Any:
+    async def _format(self, build: Build, exhaust: Exhaust) -> Any:
         if self.format_fn is None:
-            return self._trim(build)
+            return await self._trim(build, exhaust)
         try:
             body = self.format_fn(copy.deepcopy(build))
             return await body if inspect.isawaitable(body) else body

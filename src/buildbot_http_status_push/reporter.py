@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Generator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,6 +36,7 @@ from buildbot_http_status_push.payload import DefaultGenerator
 from buildbot_http_status_push.pipeline import Pipeline, Sender
 from buildbot_http_status_push.rendering import Renderer, is_renderable, render
 from buildbot_http_status_push.session import Session
+from buildbot_http_status_push.turns import Turns
 
 OUTBOX_FILE = "http_status_push.sqlite"
 OUTBOX_RETRY = 30.0
@@ -310,20 +312,27 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         Returns:
             Fires when the report is kept; it never waits for the network.
         """
-        event, report = events.current(), reports[0]
+        return ensureDeferred(self._keep(events.current(), reports[0]))
+
+    async def _keep(self, event: Event | None, report: Mapping[str, Any]) -> None:
         try:
-            encoded = encode(report)
+            encoded = await encode(report, self.turns.exhaust)
         except EncodingError as trouble:
             self._refuse(event, report, trouble)
-            return succeed(None)
+            return
         if encoded is None or self._pipeline is None:
             _settle(event)
-            return succeed(None)
+            return
         now = self.master.reactor.seconds()
         delivery = make_delivery(str(self.name), event, report, encoded, now)
         if event is not None:
             event.sent += 1
-        return self._pipeline.put(delivery)
+        await self._pipeline.put(delivery)
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Does long work, without holding up the master."""
+        return Turns(self.master.reactor)
 
     def _refuse(self, event: Event | None, report: Mapping[str, Any], trouble: Exception) -> None:
         _settle(event)

@@ -1,6 +1,6 @@
 """Cuts log contents that would make a body too large, from the largest down, and says so in it.
 
-Pure.
+Knows nothing of Buildbot.
 """
 
 from __future__ import annotations
@@ -9,37 +9,40 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from buildbot_http_status_push.encoding import EncodingError, to_json
+from buildbot_http_status_push.encoding import EncodingError, Exhaust, to_json_in_turns
 
 # A character takes six bytes in JSON at most ("\u0000"), unless it is beyond the first plane.
 MOST_BYTES_A_CHARACTER = 12
 
 
-def trim(build: dict[str, Any], most: int) -> tuple[dict[str, Any], list[str]]:
+async def trim(
+    build: dict[str, Any], most: int, exhaust: Exhaust
+) -> tuple[dict[str, Any], list[str]]:
     """Return a build whose JSON is no larger than allowed, as far as log contents go.
 
     Args:
         build: The build with ``steps``, their ``logs`` and the logs' ``content``; not changed.
         most: Bytes.
+        exhaust: Carries out the encoding of a large build.
 
     Returns:
         The build, and the names of the logs that were cut. Each of them has ``cut`` and
         ``full_length`` (characters) beside its ``content``'s text.
     """
     texts = [content["content"] for _, content in _contents(build)]
-    if sum(map(len, texts)) * MOST_BYTES_A_CHARACTER < most // 2 or _size(build) <= most:
+    if sum(map(len, texts)) * MOST_BYTES_A_CHARACTER < most // 2:
         return build, []
     longest = max(map(len, texts), default=0)
     trimmed, names = build, list[str]()
-    while longest and _size(trimmed) > most:
-        longest = _level(texts, longest, _size(trimmed) - most)
+    while longest and (excess := await _size(trimmed, exhaust) - most) > 0:
+        longest = _level(texts, longest, excess)
         trimmed, names = _cut(build, longest)
     return trimmed, names
 
 
-def _size(build: dict[str, Any]) -> int:
+async def _size(build: dict[str, Any], exhaust: Exhaust) -> int:
     try:
-        return len(to_json(build))
+        return len(await to_json_in_turns(build, exhaust))
     except EncodingError:
         return 0  # it is told where the body is encoded
 
