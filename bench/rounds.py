@@ -42,7 +42,7 @@ class Size:
     large: int
 
 
-FULL = Size(rounds=3, builds=40, interval=0.1, backlog=10_000, waiting=100_000, large=20)
+FULL = Size(rounds=5, builds=60, interval=0.1, backlog=10_000, waiting=100_000, large=20)
 QUICK = Size(rounds=1, builds=3, interval=0.05, backlog=100, waiting=200, large=2)
 
 
