@@ -107,6 +107,14 @@ class EndpointTest(SynchronousTestCase):
         self.try_lane("a", Refused(503, "", 1e9), 100.0)
         self.assertEqual(self.endpoint.probe_at, 3700.0)
 
+    def test_doubt(self) -> None:
+        """Every other 500 may be about what was sent; no other failure may."""
+        doubts = []
+        for status in (500, 500, 500, 503, 500):
+            self.try_lane("a", Refused(status))
+            doubts.append(self.endpoint.in_doubt)
+        self.assertEqual(doubts, [True, False, True, False, True])
+
     def test_too_many_requests(self) -> None:
         """429 is about all lanes, though it says no time."""
         self.try_lane("a", Refused(429))

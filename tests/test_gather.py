@@ -19,7 +19,7 @@ GATHER = 0.5
 
 
 class GatherTest(SynchronousTestCase):
-    """An outbox that waits for more before it begins a transaction."""
+    """An outbox that lets some time pass between transactions."""
 
     def setUp(self) -> None:
         """Make one that counts its transactions."""
@@ -35,21 +35,33 @@ class GatherTest(SynchronousTestCase):
         return maybeDeferred(function, *arguments)
 
     def test_one_transaction(self) -> None:
-        """What is asked for within that time is one transaction, in the order of the asking."""
+        """What is asked for in one go is one transaction, in the order of the asking."""
         put = self.outbox.put(a_delivery())
         claim = self.outbox.claim(10, 60.0)
         self.assertNoResult(put)
-        self.clock.advance(GATHER)
+        self.clock.advance(0)
         self.assertTrue(self.successResultOf(put))
         [found] = self.successResultOf(claim)
         self.assertEqual((found.delivery, self.sizes), (a_delivery(), [2]))
+
+    def test_next_transaction(self) -> None:
+        """So is what is asked for before the time has passed."""
+        self.outbox.put(a_delivery(1))
+        self.clock.advance(0)
+        puts = [self.outbox.put(a_delivery(2))]
+        self.clock.advance(GATHER * 0.9)
+        puts.append(self.outbox.put(a_delivery(3)))
+        self.assertNoResult(puts[0])
+        self.clock.advance(GATHER * 0.1)
+        self.assertEqual([True, True], [self.successResultOf(put) for put in puts])
+        self.assertEqual(self.sizes, [1, 2])
 
     def test_outcomes(self) -> None:
         """What becomes of several deliveries is written down at once, before all else."""
         for number in range(2):
             self.outbox.put(a_delivery(number, f"lane {number}"))
         claimed = self.outbox.claim(10, 60.0)
-        self.clock.advance(GATHER)
+        self.clock.advance(0)
         waiting = self.outbox.waiting()
         verdict = Verdict(State.DELIVERED, "accepted with 200")
         ended = [self.outbox.record(each, verdict) for each in self.successResultOf(claimed)]
@@ -61,6 +73,6 @@ class GatherTest(SynchronousTestCase):
         """What is being gathered when the outbox is closed is still carried out."""
         put = self.outbox.put(a_delivery())
         closed = self.outbox.close()
-        self.clock.advance(GATHER)
+        self.clock.advance(0)
         self.assertTrue(self.successResultOf(put))
         self.successResultOf(closed)

@@ -388,13 +388,26 @@ class Contract(Case):
         self.assertEqual(["msg_1"], self.probe(0.5, "lane-2"))
         self.assertEqual([], self.probe(0.5, "lane-2", strict=True))
 
+    def test_probe_newer(self) -> None:
+        """In doubt a probe takes the newest of the build that heads the lane, if there is one."""
+        self.box.put(*of_lane("a", 1, 2, 3, subject="build-1"), *of_lane("a", 4), *of_lane("b", 5))
+        self.assertEqual(["msg_3"], self.probe(0.5, "a", newer=True))
+        self.assertEqual(["msg_1"], self.probe(0.5, "b", newer=True))
+        self.assertEqual(["msg_5"], self.probe(0.5, "a"))
+
+    def test_probe_newer_busy(self) -> None:
+        """Not while something of that lane is under way."""
+        self.box.put(*of_lane("a", 1, 2, subject="build-1"), *of_lane("b", 3))
+        self.box.claim(limit=1)
+        self.assertEqual(["msg_3"], self.probe(0.5, "a", newer=True))
+
     def test_probe_nothing(self) -> None:
         """Without a backlog there is nothing to probe with."""
         self.assertEqual([], self.probe(0.5, "lane"))
 
-    def probe(self, draw: float, avoid: str, *, strict: bool = False) -> list[str]:
+    def probe(self, draw: float, avoid: str, **more: bool) -> list[str]:
         """Return what a probe takes, and give it back."""
-        claims = self.box.claim(limit=1, probe=Probe(draw, avoid, strict))
+        claims = self.box.claim(limit=1, probe=Probe(draw, avoid, **more))
         self.successResultOf(self.box.outbox.release([claim.sequence for claim in claims]))
         return [claim.delivery.id for claim in claims]
 

@@ -122,6 +122,8 @@ class Model:
         return first_of_lanes([*waiting, *due])[:limit]
 
     def _probe(self, now: float, probe: Probe) -> list[Row]:
+        if probe.newer and (newer := self._newer(now, probe.avoid)):
+            return newer
         places = [row.sequence for row in self.rows.values() if row.state is State.WAITING]
         waiting = [row for row in self._free(now, probe.avoid) if row.state is State.WAITING]
         if waiting:
@@ -132,6 +134,15 @@ class Model:
         if probe.strict:
             return []
         return self._in_order(now, 1, probe.avoid) or self._in_order(now, 1)
+
+    def _newer(self, now: float, lane: str) -> list[Row]:
+        """Return the last one of those at the head of a lane that have one subject."""
+        free = self._free(now, "")
+        rows = [row for row in free if row.lane == lane and row.state is State.WAITING]
+        same = [row for row in rows if row.subject == rows[0].subject]
+        others = [row.sequence for row in rows if row.subject != rows[0].subject]
+        same = [row for row in same if row.sequence < min(others, default=row.sequence + 1)]
+        return same[-1:] if len(same) > 1 else []
 
     def record(self, owner: str, claim: Claim, state: State, now: float) -> State | None:
         """Write down an outcome."""
@@ -276,6 +287,7 @@ class OutboxMachine(RuleBasedStateMachine):
             draw=st.floats(0, 1),
             avoid=st.sampled_from(["", "lane-0", "lane-1"]),
             strict=st.booleans(),
+            newer=st.booleans(),
         ),
     )
     def claim(self, owner: str, limit: int, probe: Probe | None) -> Any:

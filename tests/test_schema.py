@@ -192,6 +192,7 @@ class WorkTests(SynchronousTestCase):
     def test_probe(self) -> None:
         """A probe goes to any place of the backlog without reading it."""
         probes = [claim(1, Probe(draw, "lane-50000")) for draw in (0.0, 0.5, 1.0)]
+        probes.append(claim(1, Probe(0.5, "lane-50000", newer=True)))
         self.assert_few(self.steps(*probes))
 
     def test_retries(self) -> None:
@@ -204,13 +205,18 @@ class WorkTests(SynchronousTestCase):
 
         def take(connection: Connection) -> None:
             claims.extend(LEDGER.claim(connection, NOW, LEASE, 1, Probe(1.0)))
-            claims.extend(LEDGER.claim(connection, NOW, LEASE, 1))
+            claims.extend(LEDGER.claim(connection, NOW, LEASE, 41))
 
         def record(connection: Connection) -> None:
             LEDGER.record(connection, claims[0], Verdict(State.DELIVERED, "accepted"), NOW)
             LEDGER.record(connection, claims[1], Verdict(State.RETRYING, "refused", NOW), NOW)
 
-        self.assert_few(self.steps(take, record))
+        def record_all(connection: Connection) -> None:
+            accepted = [(claim, Verdict(State.DELIVERED, "accepted")) for claim in claims[2:]]
+            self.assertEqual(len(accepted), 40)
+            LEDGER.record_all(connection, accepted, NOW)
+
+        self.assert_few(self.steps(take, record, record_all))
 
     def test_release_and_tidy(self) -> None:
         """What is taken is given back, and what ended long ago is found, without reading all."""

@@ -6,7 +6,8 @@ database's planner misjudges it.
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import takewhile
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from attrs import frozen
@@ -28,9 +29,7 @@ _leased_lanes = sa.select(_leased.c.lane).where(
     _leased.c.owner.is_not(None),
     _leased.c.lease_until > _given("now"),
 )
-_lane_is_free = sa.and_(
-    _d.lane.not_in(_leased_lanes), _d.lane.not_in(_given("other_than", expanding=True))
-)
+_lane_is_free = sa.and_(_d.lane.not_in(_leased_lanes), _d.lane != _given("avoid"))
 _place = sa.select(_d.sequence, _d.lane).limit(_given("most", type_=sa.Integer))
 
 _WAITING = _place.where(_mine_waiting, _lane_is_free).order_by(_d.sequence)
@@ -41,7 +40,25 @@ _RETRIES = _place.where(_mine, _d.next_attempt <= _given("now"), _lane_is_free).
     _d.next_attempt, _d.sequence
 )
 
+Pages: TypeAlias = "tuple[sa.Select[Any], sa.Select[Any]]"
+"""The first page, and those that follow, without the lanes that have been seen. A list among the
+parameters takes SQLAlchemy its time, and one page is usually enough."""
+
+
+def _pages(first: sa.Select[Any]) -> Pages:
+    return first, first.where(_d.lane.not_in(_given("seen", expanding=True)))
+
+
+_WAITING_PAGES, _RETRIES_PAGES = _pages(_WAITING), _pages(_RETRIES)
+
 _HEAD = sa.select(sa.func.min(_d.sequence)).where(_mine_waiting, _d.lane == _given("of_lane"))
+
+_OF_LANE = (
+    sa.select(_d.sequence, _d.subject)
+    .where(_mine_waiting, _d.lane == _given("of_lane"), _lane_is_free)
+    .order_by(_d.sequence)
+    .limit(_given("most", type_=sa.Integer))
+)
 
 # Two queries: an index answers each at once, but not both in one.
 _LOW = sa.select(sa.func.min(_d.sequence)).where(_mine_waiting)
@@ -65,37 +82,48 @@ class Backlog:
     def in_order(self, limit: int, avoid: str = "") -> list[int]:
         """Return the sequences of waiting ones, then of retries that are due."""
         lanes: dict[str, int] = {}
-        for statement in (_WAITING, _RETRIES):
-            self._fill(lanes, statement, limit, avoid)
+        for pages in (_WAITING_PAGES, _RETRIES_PAGES):
+            self._fill(lanes, pages, limit, avoid)
         return list(lanes.values())
 
-    def for_probe(self, draw: float, avoid: str, *, strict: bool) -> list[int]:
+    def for_probe(self, draw: float, avoid: str, *, strict: bool, newer: bool) -> list[int]:
         """Return the sequence of one of another lane than the avoided one, else of what there is.
 
         Args:
             draw: A random number from 0 to 1: where to look first.
             avoid: The lane to avoid.
             strict: Whether to return none rather than one of that lane, or a retry.
+            newer: Whether to return the newest one of the build at the head of that lane instead,
+                if it is not the first.
         """
+        if newer and (found := self._newer(avoid)):
+            return found
         waiting = self._drawn(draw, avoid)
         if waiting or strict:
             return waiting
         return self.in_order(1, avoid) or self.in_order(1)
 
-    def _fill(self, lanes: dict[str, int], statement: Any, limit: int, avoid: str) -> None:
+    def _fill(self, lanes: dict[str, int], pages: Pages, limit: int, avoid: str) -> None:
+        statement, following = pages
         while len(lanes) < limit:
-            rows = self._page(statement, other_than=[avoid, *lanes])
+            rows = self._page(statement, avoid=avoid, seen=list(lanes))
+            statement = following
             for row in rows[:]:
                 if len(lanes) < limit:
                     lanes.setdefault(row.lane, row.sequence)
             if len(rows) < PAGE:
                 return
 
+    def _newer(self, lane: str) -> list[int]:
+        rows = self._page(_OF_LANE, of_lane=lane, avoid="")
+        same = list(takewhile(lambda row: row.subject == rows[0].subject, rows))
+        return [same[-1].sequence] if len(same) > 1 else []
+
     def _drawn(self, draw: float, avoid: str) -> list[int]:
         low, high = self._number(_LOW), self._number(_HIGH)
         first = low + int(draw * (high - low))
         for statement in (_WAITING_FROM, _WAITING):
-            for row in self._page(statement, other_than=[avoid], first=first, most=1):
+            for row in self._page(statement, avoid=avoid, first=first, most=1):
                 return [self._number(_HEAD, of_lane=row.lane)]
         return []
 

@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 
 from buildbot_http_status_push.model import Accepted, Outcome, Refused
 from buildbot_http_status_push.retry import (
+    INTERNAL_ERROR,
     TOO_MANY_REQUESTS,
     asked_delay,
     concerns_endpoint,
@@ -55,11 +56,14 @@ class Endpoint:
         accepted: How many deliveries it has accepted: the clock by which failures are told apart.
         failures: How many times in a row it was tried in vain; 0 while it accepts.
         probe_at: When it may be probed next, in seconds since the epoch.
+        in_doubt: Whether the last failure may have its cause in what was sent: every other time
+            that the receiver answers with 500.
     """
 
     accepted: int = 0
     failures: int = 0
     probe_at: float = 0.0
+    in_doubt: bool = False
     _told_to_wait: bool = False
     _failed_lanes: set[str] = field(factory=set)
     _troubled: OrderedDict[str, int] = field(factory=OrderedDict)
@@ -131,9 +135,10 @@ class Endpoint:
         if self.is_open or attempt.probe:
             self.failures += 1
         asked = asked_delay(outcome)
-        self._told_to_wait = asked > 0 or _is_too_many(outcome)
+        self._told_to_wait = asked > 0 or _has_status(outcome, TOO_MANY_REQUESTS)
+        self.in_doubt = _has_status(outcome, INTERNAL_ERROR) and not self.in_doubt
         self.probe_at = max(self.probe_at, now + probe_delay(self.failures, draw, asked))
 
 
-def _is_too_many(outcome: Outcome) -> bool:
-    return isinstance(outcome, Refused) and outcome.status == TOO_MANY_REQUESTS
+def _has_status(outcome: Outcome, status: int) -> bool:
+    return isinstance(outcome, Refused) and outcome.status == status

@@ -34,11 +34,14 @@ class Probe:
         draw: A random number from 0 to 1: where in the backlog to look first.
         avoid: The lane that was tried last; another one is taken where there is one.
         strict: Whether no delivery is better than one of the avoided lane.
+        newer: Whether the avoided lane is tried once more, with a newer status of the same build:
+            the receiver may stumble over the older one only.
     """
 
     draw: float
     avoid: str = ""
     strict: bool = False
+    newer: bool = False
 
 
 @frozen
@@ -98,7 +101,9 @@ class Ledger:
         if probe is None:
             taken = backlog.in_order(limit)
         else:
-            taken = backlog.for_probe(probe.draw, probe.avoid, strict=probe.strict)
+            taken = backlog.for_probe(
+                probe.draw, probe.avoid, strict=probe.strict, newer=probe.newer
+            )
         if not taken:
             return []
         found = connection.execute(statements.ROWS, {"sequences": taken})

@@ -222,7 +222,8 @@ class Relay:
         allowed = self._endpoint.probe_allowed(self._reactor.seconds(), self._in_flight)
         if allowed is not ProbeAllowed.NONE:
             strict = allowed is ProbeAllowed.OTHER_LANE
-            self._claim(1, Probe(self._draw(), self._last_lane, strict))
+            newer = self._endpoint.in_doubt and not strict
+            self._claim(1, Probe(self._draw(), self._last_lane, strict, newer))
 
     def _claim(self, limit: int, probe: Probe | None) -> None:
         if self._claiming:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 from typing import Any
 
 from attrs import define, field
@@ -79,6 +80,10 @@ class Row:
     def claim(self) -> Claim:
         """Return it as it is handed out."""
         return Claim(self.delivery, self.created_at, self.attempts, self.sequence, self.lease_until)
+
+
+def _alike(one: Row, other: Row) -> bool:
+    return one.delivery.subject == other.delivery.subject
 
 
 @define
@@ -158,12 +163,23 @@ class MemoryOutbox:
         free = [each for each in self._heads() if not self._is_leased(each.delivery.lane)]
         waiting = [each for each in free if each.state is State.WAITING]
         if probe is not None:
-            waiting = self._for_probe(waiting, probe)
+            waiting = self._newer(waiting, probe) or self._for_probe(waiting, probe)
         retries = [] if probe and probe.strict else [each for each in free if self._is_due(each)]
         taken = [*waiting, *retries][:limit]
         for each in taken:
             each.leased, each.lease_until = True, self.clock.seconds() + lease
         return [each.claim() for each in taken]
+
+    def _newer(self, heads: list[Row], probe: Probe) -> list[Row]:
+        if not probe.newer or probe.avoid not in [head.delivery.lane for head in heads]:
+            return []
+        rows = self._of_lane(probe.avoid)
+        same = list(takewhile(lambda each: _alike(each, rows[0]), rows))
+        return same[-1:] if len(same) > 1 else []
+
+    def _of_lane(self, lane: str) -> list[Row]:
+        rows = (each for each in self.rows if each.state is State.WAITING)
+        return [each for each in rows if each.delivery.lane == lane]
 
     def _for_probe(self, waiting: list[Row], probe: Probe) -> list[Row]:
         elsewhere = [each for each in waiting if each.delivery.lane != probe.avoid]
