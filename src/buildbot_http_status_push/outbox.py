@@ -50,7 +50,8 @@ class Outbox:
         in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
         storage: The database, or the memory that stands in for it.
         ledger: The statements of this reporter.
-        gather: Seconds that a transaction waits for more requests before it begins.
+        gather: Seconds from the end of a transaction to the next one, which carries out all that is
+            asked for meanwhile; 0 to begin at once.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Outbox:
         self._busy = False
         self._closed = False
         self._return_due = False
+        self._ended_at = -gather
         self._timer: IDelayedCall | None = None
 
     @property
@@ -152,7 +154,9 @@ class Outbox:
             return
         self._busy = True
         if self._gather:
-            self._reactor.callLater(self._gather, self._begin)
+            wait = self._ended_at + self._gather - self._reactor.seconds()
+            # Not now: what belongs together is asked for in one go.
+            self._reactor.callLater(max(wait, 0), self._begin)
         else:
             self._begin()
 
@@ -182,6 +186,7 @@ class Outbox:
 
     def _done(self, result: T) -> T:
         self._busy = False
+        self._ended_at = self._reactor.seconds()
         if self._storage.fallen_back:
             self._come_back_later()
         self._next()

@@ -29,7 +29,7 @@ from buildbot_http_status_push.transport import make_agent
 
 TIDY_INTERVAL = 3600.0
 GATHER = 0.01
-"""Seconds that a transaction waits for more: its fixed costs are higher than those of a request."""
+"""Seconds between transactions: one costs more in itself than what it carries out."""
 
 
 class Sender:
