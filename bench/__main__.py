@@ -25,8 +25,9 @@ and ratios are medians of the rounds, a ratio is taken within one round.
 
 How it is measured:
 
-- A real master with an SQLite database, {size.builds} builds made through the data API \
-without workers, a status every {interval:.0f} ms; each build has 15 properties and 3 changes. \
+- Three real masters with SQLite databases take {size.turns} turns of {size.builds} builds each, \
+made through the data API without workers, a status every {interval:.0f} ms; each build has 15 \
+properties and 3 changes. \
 Processor time and calls are those beyond a master without a reporter. A call that a data API \
 call makes in turn counts too.
 - The receiver is another process on the same machine. Latency is its time of acceptance less \

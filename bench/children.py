@@ -28,6 +28,37 @@ def run(module: str, *arguments: object) -> dict[str, Any]:
     return told
 
 
+class Again:
+    """A process that measures once more whenever it is asked.
+
+    Args:
+        module: The module's name within the bench.
+        *arguments: Its command line.
+    """
+
+    def __init__(self, module: str, *arguments: object) -> None:
+        command = [sys.executable, "-m", f"bench.{module}", *map(str, arguments)]
+        self._process = subprocess.Popen(  # noqa: S603 - likewise
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._input = cast(IO[str], self._process.stdin)
+        self._output = cast(IO[str], self._process.stdout)
+
+    def measure(self) -> dict[str, Any]:
+        """Let it measure, and return the JSON object that it prints."""
+        print(file=self._input, flush=True)
+        told: dict[str, Any] = json.loads(self._output.readline())
+        return told
+
+    def __enter__(self) -> Again:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._input.close()
+        self._process.wait(PATIENCE)
+        self._output.close()
+
+
 class Receiver:
     """The running receiver.
 

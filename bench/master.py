@@ -1,12 +1,16 @@
-"""One run of a real master with one reporter, or none: what its builds' statuses cost it.
+"""A real master with one reporter, or none: what its builds' statuses cost it.
 
-Builds are made through the data API, without workers, so that the reporter's share is visible.
-Prints processor time, calls and the times of the events as one JSON object.
+Builds are made through the data API, without workers, so that the reporter's share is visible:
+a few for each line that is read. Prints processor time, calls and the times of the events as one
+JSON object for each.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
+import sys
 import time
 from functools import wraps
 from typing import Any
@@ -21,6 +25,7 @@ from buildbot.process.properties import Properties
 from buildbot.process.results import SUCCESS
 from buildbot.reporters.http import HttpStatusPush as BuiltIn
 from twisted.internet import reactor
+from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
 from bench.running import run, sleep
@@ -33,8 +38,7 @@ VARIANTS: dict[str, Any] = {
     "this one": lambda url: [HttpStatusPush(serverUrl=url)],
 }
 CHANGES = 3
-WARM_UP = 5
-SETTLING = 1.0
+SETTLING = 0.3
 
 
 class Counts:
@@ -96,6 +100,7 @@ class Bench:
     def __init__(self, master: BuildMaster) -> None:
         self.master = master
         self.events: list[tuple[int, bool, float]] = []
+        self._numbers = itertools.count()
         self._produce = master.mq.produce
         master.mq.produce = self._noting
 
@@ -107,9 +112,10 @@ class Bench:
     async def prepare(self, count: int) -> list[int]:
         """Return claimed build requests, each with changes of its own."""
         builders = await self.master.data.get(("builders",))
-        requests = [await self._request(builders[0]["builderid"], i) for i in range(count)]
+        builder = builders[0]["builderid"]
+        requests = [await self._request(builder, next(self._numbers)) for _ in range(count)]
         worker_id = await self.master.db.workers.findWorkerId("idle")
-        self._ids = {"builderid": builders[0]["builderid"], "workerid": worker_id}
+        self._ids = {"builderid": builder, "workerid": worker_id}
         return requests
 
     async def _request(self, builder: int, number: int) -> int:
@@ -174,16 +180,13 @@ def _properties(number: int) -> Properties:
 
 
 async def measure(basedir: str, services: list[Any], builds: int, interval: float) -> Any:
-    """Run a master for some builds.
+    """Run a master, which has some builds for each line of the standard input.
 
     Args:
         basedir: The master's folder, with a database.
         services: The reporters to run it with.
-        builds: How many builds.
+        builds: How many builds each time.
         interval: Seconds from one status to the next one.
-
-    Returns:
-        Processor seconds, calls by kind, and the events as (build, complete, time).
     """
     counts = Counts()
     counts.count("data API calls", DataConnector, "get_with_resultspec")
@@ -192,23 +195,24 @@ async def measure(basedir: str, services: list[Any], builds: int, interval: floa
     master = BuildMaster(basedir, reactor=reactor, config_loader=Loader(services))
     await master.startService()
     bench = Bench(master)
-    requests = await bench.prepare(WARM_UP + builds)
-    for request in requests[:WARM_UP]:
-        await bench.build(request, interval)
-    await sleep(SETTLING)
-    bench.events.clear()
-    counts.reset()
-    began = time.process_time()
-    for request in requests[WARM_UP:]:
-        await bench.build(request, interval)
-    await sleep(SETTLING)
-    result = {"processor": time.process_time() - began, **counts.calls, "events": bench.events}
+    while await deferToThread(sys.stdin.readline):
+        requests = await bench.prepare(builds)
+        await sleep(SETTLING)
+        bench.events.clear()
+        counts.reset()
+        began = time.process_time()
+        for request in requests:
+            await bench.build(request, interval)
+        await sleep(SETTLING)
+        processor = time.process_time() - began
+        print(json.dumps({"processor": processor, **counts.calls, "events": bench.events}))
+        sys.stdout.flush()
     await master.stopService()
-    return result
+    return {}
 
 
 def main() -> None:
-    """Measure one variant, and print the result."""
+    """Measure one variant."""
     parser = argparse.ArgumentParser()
     parser.add_argument("variant", choices=VARIANTS)
     parser.add_argument("basedir")
