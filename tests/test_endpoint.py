@@ -114,6 +114,8 @@ class EndpointTest(SynchronousTestCase):
             self.try_lane("a", Refused(status))
             doubts.append(self.endpoint.in_doubt)
         self.assertEqual(doubts, [True, False, True, False, True])
+        self.try_lane("a", OK)
+        self.assertFalse(self.endpoint.in_doubt)
 
     def test_too_many_requests(self) -> None:
         """429 is about all lanes, though it says no time."""

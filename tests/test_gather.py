@@ -56,6 +56,16 @@ class GatherTest(SynchronousTestCase):
         self.assertEqual([True, True], [self.successResultOf(put) for put in puts])
         self.assertEqual(self.sizes, [1, 2])
 
+    def test_a_clock_that_is_put_back(self) -> None:
+        """It never waits longer than that."""
+        self.clock.advance(3600)
+        self.outbox.put(a_delivery(1))
+        self.clock.advance(0)
+        self.clock.rightNow -= 3600
+        put = self.outbox.put(a_delivery(2))
+        self.clock.advance(GATHER)
+        self.assertTrue(self.successResultOf(put))
+
     def test_outcomes(self) -> None:
         """What becomes of several deliveries is written down at once, before all else."""
         for number in range(2):

@@ -23,7 +23,9 @@ CONTENT_TYPES = {"plain": PLAIN, "html": HTML, "json": JSON}
 LARGE = 64 * 1024
 """Characters of a value that is encoded in turns; each number or bracket counts as eight."""
 PIECES = 100
-
+"""How many small texts are written in a step of a turn."""
+FAULTS = (TypeError, ValueError, RecursionError)
+"""What the encoder raises."""
 
 Exhaust: TypeAlias = Callable[[Iterator[object]], Awaitable[object]]
 """Takes all of an iterator, and lets the reactor do other things in between."""
@@ -141,7 +143,6 @@ def _default(value: object) -> int | None:
 
 
 _ENCODER = json.JSONEncoder(default=_default, allow_nan=False)
-FAULTS = (TypeError, ValueError, RecursionError)
 
 
 def _explain(value: object, error: Exception) -> str:

@@ -119,6 +119,7 @@ class Endpoint:
         self.accepted += isinstance(outcome, Accepted)
         self.failures = 0
         self.probe_at = 0.0
+        self.in_doubt = False
         self._failed_lanes.clear()
         self._troubled.pop(attempt.id, None)
 

@@ -154,11 +154,14 @@ class Outbox:
             return
         self._busy = True
         if self._gather:
-            wait = self._ended_at + self._gather - self._reactor.seconds()
-            # Not now: what belongs together is asked for in one go.
-            self._reactor.callLater(max(wait, 0), self._begin)
+            # Never now: what belongs together is asked for in one go.
+            self._reactor.callLater(self._wait(), self._begin)
         else:
             self._begin()
+
+    def _wait(self) -> float:
+        left = self._ended_at + self._gather - self._reactor.seconds()
+        return min(max(left, 0.0), self._gather)  # whatever happens to the clock
 
     def _begin(self) -> None:
         job = self._come_back() if self._return_due else self._commit()
