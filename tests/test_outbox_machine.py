@@ -135,6 +135,11 @@ class Model:
             return []
         return self._in_order(now, 1, probe.avoid) or self._in_order(now, 1)
 
+    def waits_behind(self, what: Delivery) -> bool:
+        """Tell whether others wait in the lane of one that was handed out."""
+        others = (row for row in self.rows.values() if row.id != what.id)
+        return any(row.lane == what.lane and row.state is State.WAITING for row in others)
+
     def _newer(self, now: float, lane: str) -> list[Row]:
         """Return the last one of those at the head of a lane that have one subject."""
         free = self._free(now, "")
@@ -302,6 +307,7 @@ class OutboxMachine(RuleBasedStateMachine):
         for claim in found:
             assert claim.delivery == delivery(int(claim.delivery.id[4:]))
             assert claim.created_at == self.model.rows[claim.delivery.id].created_at
+            assert claim.more or not self.model.waits_behind(claim.delivery)
         return [(owner, claim) for claim in found]
 
     @rule(held=claims, also=st.tuples(claims, claims), data=st.data())

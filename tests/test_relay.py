@@ -59,7 +59,8 @@ class Setting:
     def put(self, *deliveries: Delivery) -> None:
         """Bring deliveries, as the reporter does."""
         self.outbox.put(*deliveries)
-        self.relay.poke()
+        for each in deliveries:
+            self.relay.poke(each.lane)
 
     def answer(self, outcome: Outcome, *deliveries: Delivery) -> None:
         """Answer some deliveries, or all that are under way now."""
@@ -125,6 +126,22 @@ class FlowTest(RelayTestCase):
         self.assertEqual(self.sends.under_way, [first])
         self.setting.answer(OK)
         self.assertEqual(self.sends.under_way, [second])
+
+    def test_behind_what_is_under_way(self) -> None:
+        """What comes while its lane is busy follows at once."""
+        first, second = a_delivery(1), a_delivery(2)
+        self.setting.put(first)
+        self.outbox.put(second)
+        self.relay.poke(second.lane)
+        self.setting.answer(OK)
+        self.assertEqual(self.sends.under_way, [second])
+
+    def test_nothing_behind(self) -> None:
+        """Where nothing else can wait, the outbox is not asked for it."""
+        self.lanes(1)
+        before = self.outbox.claims
+        self.setting.answer(OK)
+        self.assertEqual(self.outbox.claims, before)
 
     def test_concurrency(self) -> None:
         """Lanes share the allowed number of attempts, and nobody waits for a free place."""

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from attrs import frozen
+from attrs import evolve, frozen
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.model import State
@@ -66,6 +66,19 @@ _HIGH = sa.select(sa.func.max(_d.sequence)).where(_mine_waiting)
 
 
 @frozen
+class Place:
+    """Where a delivery stands in the backlog.
+
+    Args:
+        sequence: Its place in the order of all deliveries.
+        more: Whether others may wait in its lane.
+    """
+
+    sequence: int
+    more: bool
+
+
+@frozen
 class Backlog:
     """A reporter's deliveries that are still to be sent.
 
@@ -79,15 +92,15 @@ class Backlog:
     reporter: str
     now: float
 
-    def in_order(self, limit: int, avoid: str = "") -> list[int]:
-        """Return the sequences of waiting ones, then of retries that are due."""
-        lanes: dict[str, int] = {}
+    def in_order(self, limit: int, avoid: str = "") -> list[Place]:
+        """Return waiting ones, then retries that are due."""
+        lanes: dict[str, Place] = {}
         for pages in (_WAITING_PAGES, _RETRIES_PAGES):
             self._fill(lanes, pages, limit, avoid)
         return list(lanes.values())
 
-    def for_probe(self, draw: float, avoid: str, *, strict: bool, newer: bool) -> list[int]:
-        """Return the sequence of one of another lane than the avoided one, else of what there is.
+    def for_probe(self, draw: float, avoid: str, *, strict: bool, newer: bool) -> list[Place]:
+        """Return one of another lane than the avoided one, else of what there is.
 
         Args:
             draw: A random number from 0 to 1: where to look first.
@@ -103,28 +116,31 @@ class Backlog:
             return waiting
         return self.in_order(1, avoid) or self.in_order(1)
 
-    def _fill(self, lanes: dict[str, int], pages: Pages, limit: int, avoid: str) -> None:
+    def _fill(self, lanes: dict[str, Place], pages: Pages, limit: int, avoid: str) -> None:
         statement, following = pages
         while len(lanes) < limit:
             rows = self._page(statement, avoid=avoid, seen=list(lanes))
             statement = following
-            for row in rows[:]:
-                if len(lanes) < limit:
-                    lanes.setdefault(row.lane, row.sequence)
+            for row in rows:
+                if row.lane in lanes:
+                    lanes[row.lane] = evolve(lanes[row.lane], more=True)
+                elif len(lanes) < limit:
+                    # Behind a full page nobody has looked.
+                    lanes[row.lane] = Place(row.sequence, more=len(rows) == PAGE)
             if len(rows) < PAGE:
                 return
 
-    def _newer(self, lane: str) -> list[int]:
+    def _newer(self, lane: str) -> list[Place]:
         rows = self._page(_OF_LANE, of_lane=lane, avoid="")
         same = list(takewhile(lambda row: row.subject == rows[0].subject, rows))
-        return [same[-1].sequence] if len(same) > 1 else []
+        return [Place(same[-1].sequence, more=True)] if len(same) > 1 else []
 
-    def _drawn(self, draw: float, avoid: str) -> list[int]:
+    def _drawn(self, draw: float, avoid: str) -> list[Place]:
         low, high = self._number(_LOW), self._number(_HIGH)
         first = low + int(draw * (high - low))
         for statement in (_WAITING_FROM, _WAITING):
             for row in self._page(statement, avoid=avoid, first=first, most=1):
-                return [self._number(_HEAD, of_lane=row.lane)]
+                return [Place(self._number(_HEAD, of_lane=row.lane), more=True)]
         return []
 
     def _page(self, statement: Any, **given: Any) -> list[Any]:

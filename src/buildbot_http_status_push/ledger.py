@@ -106,11 +106,12 @@ class Ledger:
             )
         if not taken:
             return []
-        found = connection.execute(statements.ROWS, {"sequences": taken})
+        sequences = [place.sequence for place in taken]
+        found = connection.execute(statements.ROWS, {"sequences": sequences})
         rows = {row.sequence: row for row in found}
-        leased = {"sequences": taken, "to_owner": self.owner, "until": now + lease}
+        leased = {"sequences": sequences, "to_owner": self.owner, "until": now + lease}
         connection.execute(statements.LEASE, leased)
-        return [claimed(rows[sequence], now + lease) for sequence in taken]
+        return [claimed(rows[each.sequence], now + lease, more=each.more) for each in taken]
 
     def release(self, connection: Connection, sequences: Sequence[int] | None = None) -> None:
         """Give claimed deliveries back untried: those named, or all of this master's."""

@@ -151,6 +151,7 @@ class Claim:
         attempts: How many attempts were made before this one.
         sequence: Its place in the order of all deliveries.
         lease_until: Until when no other master takes it, in seconds since the epoch.
+        more: Whether others may wait in its lane.
     """
 
     delivery: Delivery
@@ -158,3 +159,4 @@ class Claim:
     attempts: int
     sequence: int
     lease_until: float
+    more: bool

@@ -108,7 +108,8 @@ class Pipeline:
             Once it is kept: whether it is new.
         """
         kept = self.outbox.put(delivery)
-        self._relay.poke()  # what it claims is claimed in the same transaction, after this
+        # What it claims is claimed in the same transaction, after this.
+        self._relay.poke(delivery.lane)
         return kept
 
     def use(self, sender: Sender) -> Deferred[None]:

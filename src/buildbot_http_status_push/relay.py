@@ -110,6 +110,7 @@ class Relay:
         self._ready: deque[Claim] = deque()
         self._largest = HELD_BYTES
         self._in_flight: dict[str, Deferred[Any]] = {}
+        self._behind: set[str] = set()
         self._last_lane = ""
         self._claiming = False
         self._may_have_more = True
@@ -121,10 +122,19 @@ class Relay:
         self._outbox.release().addErrback(self._notices.failed, "releasing deliveries")
         self._tick()
 
-    def poke(self) -> None:
-        """Look at the outbox now: something may have come."""
+    def poke(self, lane: str | None = None) -> None:
+        """Look at the outbox now: something may have come.
+
+        Args:
+            lane: Where it has come; None if that is not known.
+        """
+        if lane is not None and (self._claiming or self._is_held(lane)):
+            self._behind.add(lane)
         self._may_have_more = True
         self._pump()
+
+    def _is_held(self, lane: str) -> bool:
+        return lane in self._in_flight or any(each.delivery.lane == lane for each in self._ready)
 
     def use(self, send: Send, settings: Settings) -> None:
         """Make all attempts from now on in another way; what was paused is tried at once."""
@@ -279,7 +289,11 @@ class Relay:
         recorded = self._outbox.record(claim, verdict)
         recorded.addErrback(self._notices.failed, "recording a verdict")
         self._tell(outcome, claim, verdict, was_in_trouble)
-        self.poke()
+        # An outbox that has just been looked through is not asked for what it can't have.
+        is_plain = verdict.state is State.DELIVERED and not attempt.probe
+        self._may_have_more |= claim.more or attempt.lane in self._behind or not is_plain
+        self._behind.discard(attempt.lane)
+        self._pump()
         if attempt.probe or not self._endpoint.is_open:
             self._sleep()
 

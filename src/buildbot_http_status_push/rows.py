@@ -39,12 +39,13 @@ def new_row(delivery: Delivery, now: float) -> dict[str, Any]:
     }
 
 
-def claimed(row: Any, lease_until: float) -> Claim:
+def claimed(row: Any, lease_until: float, *, more: bool) -> Claim:
     """Return the claim of a delivery.
 
     Args:
         row: All its columns.
         lease_until: Until when it is this master's, in seconds since the epoch.
+        more: Whether others may wait in its lane.
     """
     delivery = Delivery(
         id=row.id,
@@ -56,4 +57,4 @@ def claimed(row: Any, lease_until: float) -> Claim:
         body=bytes(row.body),
         build=row.build,
     )
-    return Claim(delivery, row.created_at, row.attempts, row.sequence, lease_until)
+    return Claim(delivery, row.created_at, row.attempts, row.sequence, lease_until, more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import takewhile
 from typing import Any
@@ -77,9 +78,10 @@ class Row:
     lease_until: float = 0.0
     outcome: str = ""
 
-    def claim(self) -> Claim:
+    def claim(self, *, more: bool) -> Claim:
         """Return it as it is handed out."""
-        return Claim(self.delivery, self.created_at, self.attempts, self.sequence, self.lease_until)
+        place = (self.sequence, self.lease_until, more)
+        return Claim(self.delivery, self.created_at, self.attempts, *place)
 
 
 def _alike(one: Row, other: Row) -> bool:
@@ -168,7 +170,8 @@ class MemoryOutbox:
         taken = [*waiting, *retries][:limit]
         for each in taken:
             each.leased, each.lease_until = True, self.clock.seconds() + lease
-        return [each.claim() for each in taken]
+        pending = Counter(each.delivery.lane for each in self.rows if each.state in PENDING)
+        return [each.claim(more=pending[each.delivery.lane] > 1) for each in taken]
 
     def _newer(self, heads: list[Row], probe: Probe) -> list[Row]:
         if not probe.newer or probe.avoid not in [head.delivery.lane for head in heads]:
