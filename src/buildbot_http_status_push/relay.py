@@ -261,6 +261,7 @@ class Relay:
                     self._begin(claim, probe=True)
             return
         self._ready.extend(claims)
+        self._behind = set(filter(self._is_held, self._behind))
         if claims or self._may_have_more:
             self._pump()
 
