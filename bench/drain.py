@@ -21,9 +21,8 @@ from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
 from bench.bodies import delivery
-from bench.outboxes import fill, make_pipeline
+from bench.outboxes import fill, make_pipeline, watch
 from bench.running import run, sleep
-from buildbot_http_status_push.model import Claim, State, Verdict
 
 CONCURRENCY = 10
 TICK = 0.001
@@ -70,17 +69,12 @@ class ThroughOutbox:
         self._pipeline = make_pipeline(path, url, concurrency=CONCURRENCY)
         self._left = count
         self._done: Deferred[None] = Deferred()
-        self._record = self._pipeline.outbox.record
-        self._pipeline.outbox.record = self._counting_record  # type: ignore[method-assign]  # to see the end
+        watch(self._pipeline, self._delivered)
 
-    def _counting_record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
-        return self._record(claim, verdict).addCallback(self._recorded)
-
-    def _recorded(self, state: State | None) -> State | None:
-        self._left -= state is State.DELIVERED
+    def _delivered(self) -> None:
+        self._left -= 1
         if not self._left:
             self._done.callback(None)
-        return state
 
     async def send(self) -> None:
         """Send all of it."""

@@ -19,10 +19,9 @@ from twisted.internet.defer import Deferred
 
 from bench.bodies import delivery
 from bench.drain import Lag
-from bench.outboxes import make_pipeline
+from bench.outboxes import make_pipeline, watch
 from bench.running import run, sleep
 from buildbot_http_status_push.encoding import to_json_in_turns
-from buildbot_http_status_push.model import Claim, State, Verdict
 from buildbot_http_status_push.pipeline import Pipeline
 from buildbot_http_status_push.turns import Turns
 
@@ -34,7 +33,7 @@ SECRET = "whsec_" + "MfKQ" * 8
 def report() -> dict[str, Any]:
     """Return a build of 2 MiB, half of it in one text, half in small ones."""
     text = "o[12:00:01] compiling the same file again and again\n"
-    properties = {f"property {each}": [f"value {each}", "bench"] for each in range(HALF // 46)}
+    properties = {f"property {each}": [f"value {each}", "bench"] for each in range(HALF // 43)}
     return {"log": text * (HALF // len(text)), "properties": properties}
 
 
@@ -48,20 +47,11 @@ class Large:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._turns = Turns(reactor)
-        self._record = pipeline.outbox.record
         self._ended: Deferred[None] = Deferred()
-        pipeline.outbox.record = self._noting  # type: ignore[method-assign]  # to see the end
+        watch(pipeline, lambda: self._ended.callback(None))
 
-    def _noting(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
-        return self._record(claim, verdict).addCallback(self._recorded)
-
-    def _recorded(self, state: State | None) -> State | None:
-        if state is State.DELIVERED:
-            self._ended.callback(None)
-        return state
-
-    async def send(self, number: int) -> tuple[int, float]:
-        """Send a report; return its bytes, and the seconds that the reactor stood still at most."""
+    async def send(self, number: int) -> float:
+        """Send a report, and return the seconds that the reactor stood still at most."""
         self._ended = Deferred()
         made = report()
         gc.collect()  # what is measured is this report, not what was before
@@ -70,7 +60,7 @@ class Large:
         body = await to_json_in_turns(made, self._turns.exhaust)
         await self._pipeline.put(evolve(delivery(number), body=body))
         await self._ended
-        return len(body), lag.stop()[1]
+        return lag.stop()[1]
 
 
 async def measure(url: str, count: int) -> dict[str, Any]:
@@ -81,20 +71,19 @@ async def measure(url: str, count: int) -> dict[str, Any]:
         count: How many.
 
     Returns:
-        Their bytes, and the median and the longest of the seconds that the reactor stood still.
+        The median and the longest of the seconds that the reactor stood still for one of them.
     """
     with tempfile.TemporaryDirectory(prefix="http-status-push-bench-") as folder:
         pipeline = make_pipeline(Path(folder) / "outbox.sqlite", url, signing_secret=SECRET)
         pipeline.start()
         large = Large(pipeline)
         await large.send(0)  # the first one imports and connects
-        found = []
+        longest = []
         for number in range(1, count + 1):
             await sleep(SETTLING)
-            found.append(await large.send(number))
+            longest.append(await large.send(number))
         await pipeline.stop()
-    longest = [seconds for _, seconds in found]
-    return {"bytes": found[0][0], "median": median(longest), "longest": max(longest)}
+    return {"median": median(longest), "longest": max(longest)}
 
 
 def main() -> None:

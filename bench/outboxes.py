@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bench.bodies import delivery
 from buildbot_http_status_push import options
 from buildbot_http_status_push.database import Database, Operation, file_url
 from buildbot_http_status_push.ledger import Ledger
+from buildbot_http_status_push.model import Claim, State, Verdict
 from buildbot_http_status_push.pipeline import Pipeline, Sender
 from buildbot_http_status_push.rendering import Renderer
 
@@ -34,6 +36,21 @@ def fill(path: Path, count: int) -> None:
 def _puts(count: int) -> Iterator[Operation]:
     for number in range(count):
         yield partial(LEDGER.put, delivery=delivery(number), now=reactor.seconds())
+
+
+def watch(pipeline: Pipeline, on_delivered: Callable[[], None]) -> None:
+    """Have a function called for each delivery that is recorded as delivered."""
+    record = pipeline.outbox.record
+
+    def recorded(state: State | None) -> State | None:
+        if state is State.DELIVERED:
+            on_delivered()
+        return state
+
+    def watched(claim: Claim, verdict: Verdict) -> Deferred[State | None]:
+        return record(claim, verdict).addCallback(recorded)
+
+    pipeline.outbox.record = watched  # type: ignore[method-assign]  # there is no other way to see it
 
 
 def make_pipeline(path: Path, url: str, **more: Any) -> Pipeline:

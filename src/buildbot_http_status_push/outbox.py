@@ -72,7 +72,7 @@ class Outbox:
         self._busy = False
         self._closed = False
         self._return_due = False
-        self._ended_at = -gather
+        self._last_end = -gather
         self._timer: IDelayedCall | None = None
 
     @property
@@ -160,7 +160,7 @@ class Outbox:
             self._begin()
 
     def _wait(self) -> float:
-        left = self._ended_at + self._gather - self._reactor.seconds()
+        left = self._last_end + self._gather - self._reactor.seconds()
         return min(max(left, 0.0), self._gather)  # whatever happens to the clock
 
     def _begin(self) -> None:
@@ -189,7 +189,7 @@ class Outbox:
 
     def _done(self, result: T) -> T:
         self._busy = False
-        self._ended_at = self._reactor.seconds()
+        self._last_end = self._reactor.seconds()
         if self._storage.fallen_back:
             self._come_back_later()
         self._next()
