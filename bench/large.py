@@ -21,9 +21,9 @@ from bench.bodies import delivery
 from bench.drain import Lag
 from bench.outboxes import make_pipeline, watch
 from bench.running import run, sleep
-from buildbot_http_status_push.encoding import to_json_in_turns
-from buildbot_http_status_push.pipeline import Pipeline
-from buildbot_http_status_push.turns import Turns
+from buildbot_http_status_push.delivery.pipeline import Pipeline
+from buildbot_http_status_push.report.encoding import to_json_in_turns
+from buildbot_http_status_push.report.time_slices import Turns
 
 HALF = 1024 * 1024
 SETTLING = 0.2

@@ -29,8 +29,8 @@ from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
 from bench.running import run, sleep
+from buildbot_http_status_push.outbox.storage import Storage
 from buildbot_http_status_push.reporter import HttpStatusPush
-from buildbot_http_status_push.storage import Storage
 
 VARIANTS: dict[str, Any] = {
     "none": lambda url: [],

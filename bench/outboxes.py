@@ -13,12 +13,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bench.bodies import delivery
-from buildbot_http_status_push import options
-from buildbot_http_status_push.database import Database, Operation, file_url
-from buildbot_http_status_push.ledger import Ledger
+from buildbot_http_status_push.configuration import options
+from buildbot_http_status_push.configuration.rendering import Renderer
+from buildbot_http_status_push.database import Operation, file_url
+from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
 from buildbot_http_status_push.model import Claim, State, Verdict
-from buildbot_http_status_push.pipeline import Pipeline, Sender
-from buildbot_http_status_push.rendering import Renderer
+from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.schema import open_database
 
 LEDGER = Ledger("HttpStatusPush", "bench")
 AT_ONCE = 500
@@ -26,7 +27,7 @@ AT_ONCE = 500
 
 def fill(path: Path, count: int) -> None:
     """Put deliveries into a new outbox, ready to be sent."""
-    database = Database(file_url(path))
+    database = open_database(file_url(path))
     puts = _puts(count)
     while batch := list(islice(puts, AT_ONCE)):
         database.transact(batch)

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from buildbot_http_status_push.cli import make_parser
+from buildbot_http_status_push.commands.main import make_parser
 
 PAGE = Path(__file__).with_name("reference") / "cli.md"
 

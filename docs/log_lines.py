@@ -10,7 +10,7 @@ LEVELS = frozenset({"info", "warn", "error", "critical", "failure"})
 
 def log_lines() -> Iterator[str]:
     """Yield the format of each line, with its fields in braces."""
-    for module in sorted(PACKAGE.glob("*.py")):
+    for module in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and _is_log_call(node.func):
                 yield ast.literal_eval(node.args[0])

@@ -10,8 +10,8 @@ from typing import Any
 from attrs import NOTHING, fields, frozen
 from buildbot.config.errors import ConfigErrors
 
-from buildbot_http_status_push.options import Options
-from buildbot_http_status_push.payload import DefaultGenerator
+from buildbot_http_status_push.configuration.options import Options
+from buildbot_http_status_push.report.payload import DefaultGenerator
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 PAGE = Path(__file__).with_name("reference") / "options.md"

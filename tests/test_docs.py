@@ -19,10 +19,11 @@ import jsonschema
 import pytest
 from twisted.trial import unittest
 
-from buildbot_http_status_push import client, contract, tls
+from buildbot_http_status_push.configuration.options import OPTION_NAMES
 from buildbot_http_status_push.model import State
-from buildbot_http_status_push.options import OPTION_NAMES
-from buildbot_http_status_push.payload import GENERATOR_OPTIONS
+from buildbot_http_status_push.report import contract
+from buildbot_http_status_push.report.payload import GENERATOR_OPTIONS
+from buildbot_http_status_push.wire import client, tls
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -108,13 +109,13 @@ class ReferenceTests(unittest.SynchronousTestCase):
             body = json.loads(page(f"reference/examples/{example}.json"))
             jsonschema.validate(body, contract.body_schema())
 
-    def test_modules_are_listed(self) -> None:
-        """The architecture page has a row for each module of the package."""
-        table = page("architecture.md").partition("## Modules")[2].partition("## ")[0]
+    def test_wings_are_listed(self) -> None:
+        """The architecture page has each wing, and each module that stands beside them."""
+        table = page("architecture.md").partition("## Wings")[2].partition("## ")[0]
         rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
-        named = re.findall(r"`(\w+)`", " ".join(rows))
-        modules = [path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")]
-        assert sorted(named) == sorted(modules)
+        named = re.findall(r"`(\w+)/?`", " ".join(rows))
+        wings = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+        assert sorted(named) == sorted(wing for wing in wings if not wing.startswith("__"))
 
     def test_links_lead_somewhere(self) -> None:
         """Each relative link in the texts names a file that is there."""

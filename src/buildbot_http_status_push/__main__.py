@@ -2,6 +2,6 @@
 
 import sys
 
-from buildbot_http_status_push.cli import main
+from buildbot_http_status_push.commands.main import main
 
 sys.exit(main())

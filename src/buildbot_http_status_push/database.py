@@ -1,6 +1,6 @@
-"""Opens the database that an outbox lives in, and runs transactions on it.
+"""Opens a SQLite or PostgreSQL database, and runs transactions on it.
 
-Blocking: whoever calls this does so off the reactor's thread.
+Blocking: whoever calls this does so off the reactor's thread. Must not know which tables it holds.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,35 +18,33 @@ from sqlalchemy import exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.pool import StaticPool
 
-from buildbot_http_status_push import schema
 from buildbot_http_status_push.redaction import HIDDEN, mask_url
 
 MEMORY = "sqlite://"
 LOCK_PATIENCE = 2.0
 CONNECT_PATIENCE = 3
 SILENCE_PATIENCE_MS = 10_000
-LOCK_NUMBER = 0x68747073  # any number that all masters agree on
 
 Operation: TypeAlias = Callable[[Connection], Any]
 
 FOREIGN = (exc.SQLAlchemyError, sqlite3.Error, OSError)
 
 # One transaction at a time, as on SQLite: nobody waits for a row in a circle, and what is
-# committed later has the higher sequence. A master that stands still is cut off by the server
+# committed later has the higher sequence. A process that stands still is cut off by the server
 # before the others lose their patience.
 BEGIN_ON_POSTGRESQL = (
     "SELECT set_config('lock_timeout', '10s', true), "
     "set_config('idle_in_transaction_session_timeout', '5s', true), "
-    f"pg_advisory_xact_lock({LOCK_NUMBER})"
+    "pg_advisory_xact_lock({lock_number})"
 )
 
 
 class StorageError(Exception):
-    """The outbox can't be read or written now; the text says why."""
+    """The database can't be read or written now; the text says why."""
 
 
 class LostStorageError(StorageError):
-    """What the outbox's file held is not to be had any more."""
+    """What the database's file held is not to be had any more."""
 
 
 class CorruptStorageError(LostStorageError):
@@ -57,27 +56,27 @@ class ReplacedStorageError(LostStorageError):
 
 
 class Database:
-    """A database with the outbox's tables.
+    """A database with the tables of its user.
 
     Args:
-        url: A SQLAlchemy URL of a SQLite or PostgreSQL database; missing tables are made.
+        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
+        prepare: Makes missing tables; runs in a transaction of its own.
+        lock_number: On PostgreSQL, the advisory lock that all processes agree on which use the
+            same tables.
 
     Raises:
-        StorageError: It can't be opened, or is of a newer version.
+        StorageError: It can't be opened, or ``prepare`` refuses it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prepare: Operation, lock_number: int) -> None:
         self._path = file_of(url)
         try:
-            self._engine = _engine(_parsed(url))
+            self._engine = _engine(_parsed(url), lock_number)
             self._file = _identity(self._path)
         except (*FOREIGN, ImportError) as trouble:
             raise explain(trouble) from trouble
         try:
-            self.transact([schema.prepare])
-        except schema.SchemaTooNewError as trouble:
-            self.close()
-            raise StorageError(str(trouble)) from trouble
+            self.transact([prepare])
         except StorageError:
             self.close()
             raise
@@ -169,23 +168,23 @@ def _parsed(url: str) -> URL:
         parts = None
     if parts is None or parts.get_backend_name() not in ("sqlite", "postgresql"):
         raise StorageError(
-            f"outbox is {masked(url)!r}: write a SQLAlchemy URL such as sqlite:///file or "
-            "postgresql://user@host/database"
+            f"{masked(url)!r} is no URL of a database: write a SQLAlchemy URL such as "
+            "sqlite:///file or postgresql://user@host/database"
         )
     return parts
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, lock_number: int) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
     patience = {"connect_timeout": CONNECT_PATIENCE, "tcp_user_timeout": SILENCE_PATIENCE_MS}
     engine = sa.create_engine(url, pool_size=1, pool_pre_ping=True, connect_args=patience)
-    sa.event.listen(engine, "begin", _begin_on_postgresql)
+    sa.event.listen(engine, "begin", partial(_begin_on_postgresql, lock_number))
     return engine
 
 
-def _begin_on_postgresql(connection: Connection) -> None:
-    connection.exec_driver_sql(BEGIN_ON_POSTGRESQL)
+def _begin_on_postgresql(lock_number: int, connection: Connection) -> None:
+    connection.exec_driver_sql(BEGIN_ON_POSTGRESQL.format(lock_number=lock_number))
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -21,22 +21,22 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
-from buildbot_http_status_push import events, options, payload, users
-from buildbot_http_status_push.arguments import by_name, generators_faults
-from buildbot_http_status_push.catchup import Catchup
-from buildbot_http_status_push.client import RenderingError
+from buildbot_http_status_push.configuration import options
+from buildbot_http_status_push.configuration.arguments import by_name, generators_faults
+from buildbot_http_status_push.configuration.options import Options
+from buildbot_http_status_push.configuration.rendering import Renderer, is_renderable, render
 from buildbot_http_status_push.database import file_url, resolve
-from buildbot_http_status_push.encoding import EncodingError, encode
-from buildbot_http_status_push.events import Event
-from buildbot_http_status_push.identity import make_delivery
-from buildbot_http_status_push.known import Known
-from buildbot_http_status_push.ledger import Ledger
-from buildbot_http_status_push.options import Options
-from buildbot_http_status_push.payload import DefaultGenerator
-from buildbot_http_status_push.pipeline import Pipeline, Sender
-from buildbot_http_status_push.rendering import Renderer, is_renderable, render
-from buildbot_http_status_push.session import Session
-from buildbot_http_status_push.turns import Turns
+from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
+from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.report import events, payload, users
+from buildbot_http_status_push.report.cache import Known
+from buildbot_http_status_push.report.catchup import Catchup
+from buildbot_http_status_push.report.encoding import EncodingError, encode
+from buildbot_http_status_push.report.events import Event
+from buildbot_http_status_push.report.identity import make_delivery
+from buildbot_http_status_push.report.time_slices import Turns
+from buildbot_http_status_push.wire.client import RenderingError
+from buildbot_http_status_push.wire.session import Session
 
 OUTBOX_FILE = "http_status_push.sqlite"
 OUTBOX_RETRY = 30.0
@@ -177,7 +177,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
             self._catchup.start()
 
     def _create_default_generators(self) -> list[Any]:
-        return [DefaultGenerator(**self._shape)]
+        return [payload.DefaultGenerator(**self._shape)]
 
     async def _configure(self, wanted: Options) -> None:
         renderer = Renderer(self.master, wanted, str(self.name), self.log)

@@ -13,7 +13,6 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, Logger, formatEvent
 from zope.interface import implementer
 
-from buildbot_http_status_push.ledger import Probe
 from buildbot_http_status_push.model import (
     MOVES,
     PENDING,
@@ -24,6 +23,7 @@ from buildbot_http_status_push.model import (
     Unreachable,
     Verdict,
 )
+from buildbot_http_status_push.outbox.ledger import Probe
 
 
 def a_delivery(number: int = 1, lane: str = "buildrequest-1", **more: Any) -> Delivery:

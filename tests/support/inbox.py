@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 
-from buildbot_http_status_push.receiver import Behaviour, Received, Receiver
+from buildbot_http_status_push.receiver.receiver import Behaviour, Received, Receiver
 
 
 class Inbox:

@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push import inspection
-from buildbot_http_status_push.inspection import Entry
-from buildbot_http_status_push.ledger import Ledger, Probe
 from buildbot_http_status_push.model import Claim, Delivery, State, Verdict
-from buildbot_http_status_push.outbox import Outbox
-from buildbot_http_status_push.storage import Storage
+from buildbot_http_status_push.outbox import inspection
+from buildbot_http_status_push.outbox.inspection import Entry
+from buildbot_http_status_push.outbox.ledger import Ledger, Probe
+from buildbot_http_status_push.outbox.outbox import Outbox
+from buildbot_http_status_push.outbox.storage import Storage
 
 NOW = 1_700_000_000.0
 LEASE = 60.0

@@ -21,10 +21,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from buildbot_http_status_push import tls
-from buildbot_http_status_push.client import Client, Target
 from buildbot_http_status_push.model import Outcome
-from buildbot_http_status_push.transport import make_agent
+from buildbot_http_status_push.wire import tls
+from buildbot_http_status_push.wire.client import Client, Target
+from buildbot_http_status_push.wire.transport import make_agent
 
 reactor: Any = global_reactor  # Twisted types it as less than it is
 

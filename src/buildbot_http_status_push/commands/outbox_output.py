@@ -1,0 +1,231 @@
+"""What the outbox holds, in tables for people and in documents for programs.
+
+Pure: knows the values that ``inspection`` returns, no database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from buildbot_http_status_push.model import State
+from buildbot_http_status_push.redaction import one_line
+from buildbot_http_status_push.report.encoding import JSON
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.outbox.inspection import Entry, Stats
+
+WIDTH = 100
+NAME_MOST = 24
+WHAT_MOST = 34
+ID_SHOWN = 12
+LIST_HEAD = ["id", "age", "state", "tries", "reporter", "what", "last answer"]
+
+STATE_NAMES = tuple(state.value for state in State)
+STATS_KEYS = ("reporter", "produced", "pending", *STATE_NAMES, "holds", "oldest_waiting")
+"""What a program finds about one reporter, or about all of them."""
+
+ENTRY_KEYS = (
+    *("id", "reporter", "event", "title", "build", "subject", "lane", "state", "created_at"),
+    *("updated_at", "attempts", "next_attempt", "outcome", "content_type", "size"),
+)
+"""What a program finds about one delivery."""
+
+
+def to_json(document: object) -> str:
+    """Write a document for programs."""
+    return json.dumps(document, indent=2)
+
+
+def stats_document(each: Sequence[Stats], total: Stats) -> dict[str, Any]:
+    """Return the counts for programs; see ``STATS_KEYS``.
+
+    Args:
+        each: The counts of each reporter.
+        total: The counts of all reporters, whose ``reporter`` is empty.
+    """
+    return {
+        "holds": all(one.holds for one in each),
+        "all": _counts(total),
+        "reporters": [_counts(one) for one in each],
+    }
+
+
+def _counts(stats: Stats) -> dict[str, Any]:
+    counts = {state.value: stats.states[state] for state in State}
+    known = {**counts, **{name: getattr(stats, name) for name in STATS_KEYS if name not in counts}}
+    return {name: known[name] for name in STATS_KEYS}
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """Return a delivery for programs; see ``ENTRY_KEYS``."""
+    return {**{name: getattr(entry, name) for name in ENTRY_KEYS}, "state": entry.state.value}
+
+
+def readable(body: bytes | None, content_type: str) -> Any:
+    """Return a body's JSON content, or its text where it is no JSON, or None."""
+    if body is None:
+        return None
+    text = body.decode("utf-8", "replace")
+    if content_type != JSON:
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def stats_lines(each: Sequence[Stats], total: Stats, now: float) -> list[str]:
+    """Return a table of the counts, and a sentence on whether they hold.
+
+    Args:
+        each: The counts of each reporter.
+        total: The counts of all reporters.
+        now: The time, in seconds since the epoch.
+    """
+    if not each:
+        return ["Nothing was ever put into this outbox."]
+    head = ["reporter", "produced", *STATE_NAMES, "oldest waiting"]
+    rows = [_stats_row(_cut(one.reporter, NAME_MOST), one, now) for one in each]
+    if len(each) > 1:
+        rows.append(_stats_row("all", total, now))
+    return [*table([head, *rows], right=range(1, len(head))), "", *_account(each, total)]
+
+
+def _stats_row(name: str, stats: Stats, now: float) -> list[str]:
+    counts = [str(stats.states[state]) for state in State]
+    oldest = "-" if stats.oldest_waiting is None else age(now - stats.oldest_waiting)
+    return [name, str(stats.produced), *counts, oldest]
+
+
+def _account(each: Sequence[Stats], total: Stats) -> list[str]:
+    sentences = [
+        f"{one.reporter}: {one.produced} were produced, but {sum(one.states.values())} are "
+        f"delivered, pending, dead or superseded. That is wrong."
+        for one in each
+        if not one.holds
+    ]
+    return sentences or [
+        f"All is accounted for: {total.produced} produced = "
+        f"{total.states[State.DELIVERED]} delivered + {total.pending} pending + "
+        f"{total.states[State.DEAD]} dead + {total.states[State.SUPERSEDED]} superseded."
+    ]
+
+
+def list_lines(
+    entries: Sequence[Entry], states: Collection[State], more: bool, now: float
+) -> list[str]:
+    """Return a table of deliveries.
+
+    Args:
+        entries: The deliveries.
+        states: Which states were asked for.
+        more: Whether there are more.
+        now: The time, in seconds since the epoch.
+    """
+    if not entries:
+        names = [state.value for state in State if state in states]
+        return [f"No delivery is {' or '.join(names)}."]
+    rows = [LIST_HEAD, *(_list_row(entry, now) for entry in entries)]
+    if len({entry.reporter for entry in entries}) == 1:
+        rows = [[*row[:4], *row[5:]] for row in rows]
+    lines = table(rows, right=(1, 3))
+    if more:
+        lines += ["", f"These are the latest {len(entries)}; --limit shows more."]
+    return lines
+
+
+def _list_row(entry: Entry, now: float) -> list[str]:
+    what = f"{one_line(entry.title)} {entry.event.rpartition('.')[2]}"
+    return [
+        _cut(entry.id, ID_SHOWN, ""),
+        age(now - entry.created_at),
+        entry.state.value,
+        str(entry.attempts),
+        _cut(one_line(entry.reporter), NAME_MOST),
+        _cut(what, WHAT_MOST),
+        one_line(entry.outcome or "-"),
+    ]
+
+
+def show_lines(entry: Entry, body: bytes | None, now: float) -> list[str]:
+    """Return all about a delivery, its body at the end.
+
+    Args:
+        entry: The delivery.
+        body: Its body, None where it is no longer kept.
+        now: The time, in seconds since the epoch.
+    """
+    facts = [
+        ("id", entry.id),
+        ("reporter", entry.reporter),
+        ("what", entry.title),
+        ("event", entry.event),
+        ("build", "-" if entry.build is None else str(entry.build)),
+        ("subject", entry.subject),
+        ("lane", entry.lane),
+        ("state", entry.state.value),
+        ("attempts", str(entry.attempts)),
+        ("last answer", entry.outcome or "-"),
+        ("next attempt", _moment(entry.next_attempt, now)),
+        ("entered", _moment(entry.created_at, now)),
+        ("changed", _moment(entry.updated_at, now)),
+        ("content type", entry.content_type),
+        ("body", "no longer kept" if body is None else f"{len(body)} bytes"),
+    ]
+    lines = [f"{name:<12}  {one_line(value)}" for name, value in facts]
+    return lines if body is None else [*lines, "", *_body_lines(body, entry.content_type)]
+
+
+def _body_lines(body: bytes, content_type: str) -> list[str]:
+    content = readable(body, content_type)
+    text = content if isinstance(content, str) else json.dumps(content, indent=2)
+    # What a build's properties hold must not steer the reader's terminal.
+    return ["".join(map(_harmless, line)) for line in text.splitlines()]
+
+
+def _harmless(character: str) -> str:
+    return character if character.isprintable() or character == "\t" else "?"
+
+
+def _moment(at: float | None, now: float) -> str:
+    if at is None:
+        return "-"
+    written = datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    distance = f"in {age(at - now)}" if at > now else f"{age(now - at)} ago"
+    return f"{written}, {distance}"
+
+
+def age(seconds: float) -> str:
+    """Write a stretch of time for people, such as ``3 min``."""
+    if seconds < 60:
+        return f"{max(0, int(seconds))} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min"
+    if seconds < 2 * 86400:
+        return f"{int(seconds // 3600)} h"
+    return f"{int(seconds // 86400)} d"
+
+
+def table(rows: Sequence[Sequence[str]], right: Collection[int]) -> list[str]:
+    """Align rows in columns, and cut what goes beyond 100 characters.
+
+    Args:
+        rows: The rows, the head first, all of one length.
+        right: The numbers of the columns that are aligned to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return [_cut(line.rstrip(), WIDTH) for line in lines]
+
+
+def _cut(text: str, most: int, sign: str = "...") -> str:
+    return text if len(text) <= most else text[: most - len(sign)] + sign

@@ -1,0 +1,289 @@
+"""A marked test status, sent once, and told step by step: what the sub-command ``ping`` does.
+
+It is sent by the reporter's own client; a connection before it only looks at addresses and
+certificates. Must not know Buildbot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from twisted.internet import defer
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectError
+from twisted.logger import ILogObserver, LogEvent, Logger
+from zope.interface import implementer
+
+from buildbot_http_status_push.commands.console import DONE, FAILED
+from buildbot_http_status_push.commands.ping_connection import (
+    Look,
+    Peer,
+    addresses_of,
+    connect,
+    describe_certificate,
+)
+from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
+from buildbot_http_status_push.redaction import Mask, one_line
+from buildbot_http_status_push.report.encoding import JSON, to_json
+from buildbot_http_status_push.wire import tls, urls
+from buildbot_http_status_push.wire.client import ANSWER_EXCERPT, Client, Target, resolve
+from buildbot_http_status_push.wire.transport import make_agent
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+WAITED_FOR = {
+    "name": "the host name was not resolved",
+    "connection": "no connection came about",
+    "TLS": "the TLS handshake did not end",
+}
+
+CREDENTIALS = "credentials or a signature are missing or wrong (--auth, --header, --secret)"
+ADVICE = {
+    401: CREDENTIALS,
+    403: CREDENTIALS,
+    404: "nothing takes statuses at this URL",
+    405: "nothing takes POST requests at this URL",
+    410: "it wants no statuses any more",
+    429: "it is too busy now, and the reporter would try again",
+}
+
+
+@frozen
+class Settings:
+    """What a person asked for.
+
+    Args:
+        target: Where and as whom to send.
+        verify: Whether certificates are checked, or the file or directory of trusted ones.
+        cert: The client certificate's file with its key, or the files of both.
+        timeout: Seconds for looking at the receiver, and again for the exchange with it.
+    """
+
+    target: Target
+    verify: bool | Path = True
+    cert: Path | tuple[Path, Path] | None = None
+    timeout: float = 30.0
+
+
+class Ping:
+    """Sends one test status and says what happens.
+
+    Args:
+        reactor: The network and the clock.
+        settings: What is asked for; its URL can be posted to.
+        message_id: The test status' id, which no other has.
+        say: Prints a line.
+
+    Raises:
+        TLSFileError: A file that ``verify`` or ``cert`` names can't be used.
+    """
+
+    def __init__(
+        self, reactor: Any, settings: Settings, message_id: str, say: Callable[[str], object]
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._say = say
+        self._url = urls.parse(settings.target.url)
+        port = self._url.port or DEFAULT_PORTS[self._url.scheme]
+        self._peer = Peer(self._url.host, port, settings.timeout)
+        self._delivery = make_delivery(message_id, reactor.seconds())
+        self._mask = Mask(resolve(settings.target).secrets)
+        self._answer = _Answer()
+        self._step = ""
+        policy = tls.make_policy(settings.verify, settings.cert)
+        policy.creatorForNetloc(b"localhost", port)  # fails now where a file can't be used
+        agent, self._pool = make_agent(reactor, policy, 1)
+        self._client = Client(
+            reactor,
+            agent,
+            lambda: succeed(settings.target),
+            settings.timeout,
+            debug=True,
+            log=Logger(observer=self._answer),
+        )
+
+    async def work(self) -> int:
+        """Look at the receiver, send the test status, and say what came of it.
+
+        Returns:
+            The exit code: 0 if the receiver accepted it, else 1.
+        """
+        self._say(f"POST {self._mask.url(self._url.wire)}")
+        try:
+            outcome = await self._attempt()
+        except defer.CancelledError:
+            self._say("Interrupted.")
+            return FAILED
+        self._say(verdict(outcome))
+        return DONE if isinstance(outcome, Accepted) else FAILED
+
+    async def clean_up(self) -> None:
+        """Close the connection that is kept alive."""
+        await self._pool.closeCachedConnections()
+
+    async def _attempt(self) -> Outcome:
+        timeout = self._settings.timeout
+        try:
+            await Deferred.fromCoroutine(self._look()).addTimeout(timeout, self._reactor)
+        except defer.TimeoutError:
+            self._say(_row(self._step, f"nothing within {timeout:g} s"))
+            return Unreachable(f"{WAITED_FOR[self._step]} within {timeout:g} s")
+        outcome = await self._client.send(self._delivery)
+        self._tell_answer(outcome)
+        return outcome
+
+    async def _look(self) -> None:
+        """Tell of the name, the connection and TLS; trouble is explained by the attempt."""
+        if await self._look_up():
+            await self._connect()
+
+    async def _look_up(self) -> bool:
+        host = self._peer.host
+        if isIPAddress(host) or isIPv6Address(host):
+            self._say(_row("name", f"none: {host} is an address"))
+            return True
+        began = self._begin("name")
+        addresses = await addresses_of(self._reactor, host)
+        known = ", ".join(addresses) if addresses else "no address"
+        self._tell(f"{host} has {known}", began)
+        return bool(addresses)
+
+    async def _connect(self) -> None:
+        began = self._begin("connection")
+        try:
+            look = await self._open(self._settings.verify)
+        except (ConnectError, OSError):
+            self._tell("none", began)
+            return
+        self._tell(f"to {look.where}", began)
+        if self._url.scheme == "http":
+            self._say(_row("TLS", "none: others on the way can read what is sent"))
+            await look.close()
+        else:
+            await self._secure(look)
+
+    async def _open(self, verify: bool | Path) -> Look:
+        secure = self._url.scheme == "https"
+        policy = tls.make_policy(verify, self._settings.cert) if secure else None
+        return await connect(self._reactor, self._peer, policy)
+
+    async def _secure(self, look: Look) -> None:
+        began = self._begin("TLS")
+        trouble = await look.handshake()
+        if trouble is None:
+            checked = "checked" if self._settings.verify else "not checked (--no-verify)"
+            self._tell(f"{look.version}, certificate {checked}", began)
+            self._tell_certificate(look)
+        else:
+            words = tls.describe(trouble) or "the connection was closed"
+            self._tell(words.removeprefix("TLS: "), began)
+            if isinstance(trouble, tls.CertificateRefusedError):
+                await self._show_refused()
+
+    async def _show_refused(self) -> None:
+        with suppress(ConnectError, OSError):
+            look = await self._open(verify=False)
+            if await look.handshake() is None:
+                self._tell_certificate(look)
+
+    def _tell_certificate(self, look: Look) -> None:
+        for line in describe_certificate(look.certificate, self._reactor.seconds()):
+            self._say(_row("", line))
+
+    def _tell_answer(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Unreachable):
+            self._say(_row("answer", f"none ({_duration(outcome.duration)})"))
+            return
+        words = f"{outcome.status}{_phrase(outcome.status)} ({_duration(outcome.duration)})"
+        self._say(_row("answer", words))
+        if text := outcome.answer if isinstance(outcome, Refused) else self._answer.text:
+            self._say(_row("", text))
+
+    def _begin(self, step: str) -> float:
+        self._step = step
+        return float(self._reactor.seconds())
+
+    def _tell(self, text: str, began: float) -> None:
+        self._say(_row(self._step, f"{text} ({_duration(self._reactor.seconds() - began)})"))
+
+
+@implementer(ILogObserver)
+class _Answer:
+    """Keeps the answer's text, of which an accepting outcome has none.
+
+    The client's debug log has it, with all secrets hidden.
+    """
+
+    text = ""
+
+    def __call__(self, event: LogEvent) -> None:
+        if str(event["log_format"]).startswith("response body"):
+            self.text = one_line(event["body"])[:ANSWER_EXCERPT]
+
+
+def make_delivery(message_id: str, now: float) -> Delivery:
+    """Make a status like a build's, marked ``"test": true``.
+
+    Args:
+        message_id: Its id.
+        now: The time, in seconds since the epoch.
+    """
+    body = {
+        "test": True,
+        "buildid": 0,
+        "number": 0,
+        "builder": {"name": "ping"},
+        "complete": False,
+        "complete_at": None,
+        "started_at": int(now),
+        "state_string": "a test by buildbot-http-status-push ping",
+        "results": None,
+    }
+    return Delivery(
+        id=message_id,
+        lane="ping",
+        subject="ping",
+        event="ping",
+        title="a test status",
+        content_type=JSON,
+        body=to_json(body),
+    )
+
+
+def verdict(outcome: Outcome) -> str:
+    """Say in one sentence what came of the test status."""
+    if isinstance(outcome, Accepted):
+        return f"The receiver accepts statuses: it answered this one with {outcome.status}."
+    if isinstance(outcome, Unreachable):
+        return f"The test status was not delivered: {outcome.reason}."
+    return f"The receiver refused the test status with {outcome.status}: {_advice(outcome.status)}."
+
+
+def _advice(status: int) -> str:
+    if 300 <= status < 400:
+        return "redirects are not followed, write the URL that it leads to"
+    if status >= 500:
+        return "it has trouble of its own, and the reporter would try again"
+    return ADVICE.get(status, "its answer may say why")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
+
+
+def _row(label: str, text: str) -> str:
+    return f"  {label:<10}  {text}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

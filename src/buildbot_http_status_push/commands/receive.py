@@ -1,0 +1,188 @@
+"""The sub-command ``receive``: shows what comes, and misbehaves if told to."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import random
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import CannotListenError
+
+from buildbot_http_status_push.commands.console import DONE, complain, number, run_reactor, say
+from buildbot_http_status_push.receiver.receiver import (
+    Answer,
+    Behaviour,
+    Received,
+    Receiver,
+    describe,
+    local_time,
+    parse,
+)
+from buildbot_http_status_push.signing import KeyFormatError, parse_key
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.commands.console import SubParsers
+
+
+def add_receive(commands: SubParsers) -> None:
+    """Add ``receive``: a receiver that shows what comes, and misbehaves if told to."""
+    parser = commands.add_parser(
+        "receive",
+        help="receive statuses and show them",
+        description="Receive statuses over HTTP and print a line for each. With --fail, "
+        "--fail-rate, --delay or --hang it is a bad receiver, to see what a sender does then.",
+    )
+    parser.add_argument(
+        "--port",
+        metavar="P",
+        type=number(int, 0, 65535, "a port"),
+        required=True,
+        help="the port to listen on; 0 for any free one",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen on (%(default)s)",
+    )
+    parser.add_argument(
+        "--secret",
+        metavar="KEY",
+        type=_key,
+        action="append",
+        default=[],
+        help="the signing key: whsec_ and base64, or any text; may be given several times. "
+        "What is signed with none of them is answered 401",
+    )
+    parser.add_argument(
+        "--save", metavar="DIR", type=Path, help="write each body into a file there"
+    )
+    _add_misbehaviour(parser)
+    parser.set_defaults(run=run_receive)
+
+
+def _add_misbehaviour(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fail",
+        metavar="STATUS",
+        type=number(int, 300, 599, "an HTTP status that refuses"),
+        help="answer every request with this status",
+    )
+    parser.add_argument(
+        "--fail-rate",
+        metavar="SHARE",
+        type=number(float, 0, 1, "a share of the requests"),
+        default=0.0,
+        help="answer this share of the requests with 503, such as 0.3",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="make --fail-rate choose the same requests each time"
+    )
+    parser.add_argument(
+        "--delay",
+        metavar="SECONDS",
+        type=number(float, 0, 86400, "a delay in seconds"),
+        default=0.0,
+        help="answer after so many seconds",
+    )
+    parser.add_argument("--hang", action="store_true", help="never answer")
+
+
+def _key(text: str) -> str:
+    try:
+        parse_key(text)
+    except KeyFormatError as fault:
+        # Any other exception would make argparse print the key.
+        raise argparse.ArgumentTypeError(str(fault)) from None
+    return text
+
+
+def run_receive(arguments: argparse.Namespace) -> int:
+    """Receive until Ctrl-C or SIGTERM."""
+    if arguments.save:
+        try:
+            arguments.save.mkdir(parents=True, exist_ok=True)
+        except OSError as trouble:
+            return complain(f"--save: no folder can be made there: {trouble}")
+    from twisted.internet import reactor
+
+    command = _Receive(reactor, arguments)
+    return run_reactor(reactor, command.work, command.receiver.stop)
+
+
+class _Receive:
+    """A receiver that prints and saves."""
+
+    def __init__(self, reactor: Any, arguments: argparse.Namespace) -> None:
+        self._reactor = reactor
+        self._arguments = arguments
+        self.receiver = Receiver(
+            reactor,
+            Behaviour(
+                keys=arguments.secret,
+                fail=arguments.fail,
+                fail_rate=arguments.fail_rate,
+                delay=arguments.delay,
+                hang=arguments.hang,
+            ),
+            on_status=self._take,
+            on_refused=self._tell,
+            draw=random.Random(arguments.seed).random,  # noqa: S311 - chance, no secret
+        )
+
+    async def work(self) -> int:
+        host, port = self._arguments.host, self._arguments.port
+        try:
+            port = await self.receiver.listen(port, host)
+        except CannotListenError as trouble:
+            return complain(
+                f"--host {host} --port {port}: can't listen there: {trouble.socketError}"
+            )
+        say(f"Listening on http://{f'[{host}]' if ':' in host else host}:{port}, Ctrl-C ends it.")
+        with contextlib.suppress(CancelledError):
+            await Deferred[None]()
+        say(f"{self.receiver.tally}.")
+        return DONE
+
+    def _take(self, received: Received) -> None:
+        if self._arguments.save:
+            save(received, self._arguments.save)
+        say(describe(received))
+        # It may run for weeks: what has been shown is not kept.
+        self.receiver.received.clear()
+
+    def _tell(self, answer: Answer) -> None:
+        say(f"{local_time(self._reactor.seconds())}  refused with {answer.status}: {answer.text}")
+
+
+def save(received: Received, folder: Path) -> None:
+    """Write a delivery's body into a file of its own.
+
+    Args:
+        received: The delivery.
+        folder: An existing folder.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    (folder / file_name(received)).write_bytes(received.body)
+
+
+def file_name(received: Received) -> str:
+    """Return a name without anything special in it, the same for the same delivery.
+
+    Args:
+        received: A delivery; one without an id is named after its body.
+    """
+    ending = "txt" if parse(received) is None else "json"
+    if received.id is None:
+        return f"body-{hashlib.sha256(received.body).hexdigest()[:32]}.{ending}"
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", received.id):
+        return f"{received.id}.{ending}"
+    # Different ids must not meet in one file, however much of them has to be replaced.
+    digest = hashlib.sha256(received.id.encode()).hexdigest()[:32]
+    return f"{re.sub('[^A-Za-z0-9_-]', '_', received.id)[:60]}-{digest}.{ending}"

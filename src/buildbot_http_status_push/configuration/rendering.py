@@ -1,0 +1,187 @@
+"""Puts secrets and other renderables in place, anew for every attempt.
+
+One of the few modules that know Buildbot; must not know how requests are made.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+from buildbot.interfaces import IRenderable
+from buildbot.process.properties import Properties
+from twisted.internet.defer import CancelledError, Deferred, FirstError, ensureDeferred, succeed
+from twisted.logger import Logger
+
+from buildbot_http_status_push.configuration.options import (
+    OptionError,
+    Options,
+    check_headers,
+    check_signing_keys,
+    check_url,
+)
+from buildbot_http_status_push.redaction import Mask
+from buildbot_http_status_push.wire import auth as authentication
+from buildbot_http_status_push.wire.client import RenderingError, Target
+from buildbot_http_status_push.wire.urls import parse
+
+
+def is_renderable(value: object) -> bool:
+    """Tell whether a value is only known when the master runs."""
+    return bool(IRenderable.providedBy(value))
+
+
+class _NotingProperties(Properties):  # type: ignore[misc]  # Buildbot has no types
+    """Properties that note every secret that is used, so that logs can hide it."""
+
+    def __init__(self, master: Any) -> None:
+        super().__init__()
+        self.master = master
+        self.secrets: set[str] = set()
+
+    def useSecret(self, secret_value: str, secret_name: str) -> None:  # noqa: N802 - Buildbot's name
+        self.secrets.add(secret_value)
+        super().useSecret(secret_value, secret_name)
+
+
+async def render(master: Any, value: object) -> tuple[Any, frozenset[str]]:
+    """Render a value.
+
+    Args:
+        master: The Buildbot master, whose secret providers are asked.
+        value: The value, renderables at any depth.
+
+    Returns:
+        The rendered value, and every secret that was used for it.
+
+    Raises:
+        RenderingError: A secret can't be had; the text says which and why.
+    """
+    properties = _NotingProperties(master)
+    try:
+        rendered = await _deep(properties, value)
+    except Exception as trouble:  # providers are anybody's code
+        words = Mask(properties.secrets).text(_explain(trouble))
+        raise RenderingError(f"a secret or renderable {words}") from trouble
+    return rendered, frozenset(properties.secrets)
+
+
+async def _deep(properties: Properties, value: object) -> Any:
+    # Element by element: of a container, Buildbot 4.0 logs the failure of one as unhandled.
+    if isinstance(value, tuple | list):
+        return type(value)([await _deep(properties, each) for each in value])
+    return await properties.render(value) if is_renderable(value) else value
+
+
+def _explain(trouble: BaseException | None) -> str:
+    while isinstance(trouble, FirstError):
+        trouble = trouble.subFailure.value
+    if isinstance(trouble, CancelledError):
+        return "did not come in time"
+    return f"can't be had: {type(trouble).__name__}: {trouble}"
+
+
+@define
+class Renderer:
+    """Yields the target of one configuration.
+
+    Args:
+        master: The Buildbot master.
+        options: The options as configured.
+        name: The reporter's name, for log lines.
+        log: Where warnings go.
+    """
+
+    master: Any
+    options: Options
+    name: str
+    log: Logger
+    _warned: bool = field(default=False, init=False)
+    _fixed: Target | None = field(default=None, init=False)
+
+    def __call__(self) -> Deferred[Target]:
+        """Render the URL, the credentials and the headers.
+
+        Returns:
+            The target, or a failure with ``RenderingError``.
+        """
+        return ensureDeferred(self._target()) if self._fixed is None else succeed(self._fixed)
+
+    async def _target(self) -> Target:
+        options = self.options
+        unrendered = (options.serverUrl, options.auth, options.signing_secret)
+        (url, auth, keys), secrets = await render(self.master, unrendered)
+        headers, header_secrets = await self._headers()
+        target = _checked(url, auth, headers, keys, secrets | header_secrets)
+        self._warn_of_plain_http(target)
+        if not _holds_renderables((unrendered, options.headers)):
+            self._fixed = target
+        return target
+
+    async def _headers(self) -> tuple[Any, frozenset[str]]:
+        """Render the headers; what was made from a secret is a secret too."""
+        given = self.options.headers
+        if not isinstance(given, Mapping):
+            headers, used = await render(self.master, given)
+            return headers, used | (_texts(headers) if used else set())
+        headers, secrets = {}, set[str]()
+        for item in given.items():
+            (name, value), used = await render(self.master, item)
+            headers[name] = value
+            secrets |= used
+            if used and value is not item[1]:
+                secrets |= _texts({name: value})
+        return headers, frozenset(secrets)
+
+    def _warn_of_plain_http(self, target: Target) -> None:
+        url = parse(target.url)
+        # A key that deliveries are signed with does not go over the wire.
+        sent = target.secrets.difference(target.signing_keys)
+        credentials = target.auth is not None or sent or url.credentials
+        if self._warned or not credentials or url.scheme == "https" or _is_loopback(url.host):
+            return
+        self._warned = True
+        self.log.warn(
+            "{name}: credentials go over plain http to {host}, where others can read them: "
+            "use an https serverUrl",
+            name=self.name,
+            host=url.host,
+        )
+
+
+def _holds_renderables(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_renderables, value.items()))
+    if isinstance(value, tuple | list):
+        return any(map(_holds_renderables, value))
+    return is_renderable(value)
+
+
+def _texts(headers: object) -> set[str]:
+    values = headers.values() if isinstance(headers, Mapping) else ()
+    return {each for each in values if isinstance(each, str)}
+
+
+def _checked(
+    url: object, auth: object, headers: object, keys: object, secrets: frozenset[str]
+) -> Target:
+    mask = Mask(secrets)
+    try:
+        checked_url, checked_headers = check_url(url), check_headers(headers)
+        signing_keys = check_signing_keys(keys)
+    except OptionError as trouble:
+        raise RenderingError(mask.text(str(trouble))) from None
+    if fault := authentication.fault(auth, lambda _: False):
+        raise RenderingError(fault)
+    pair = auth if isinstance(auth, tuple | list) else ()
+    own = {each if isinstance(each, str) else each.decode("utf-8", "replace") for each in pair[1:]}
+    return Target(checked_url, auth, checked_headers, secrets | own, signing_keys)
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False

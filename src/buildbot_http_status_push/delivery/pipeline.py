@@ -1,0 +1,137 @@
+"""Puts outbox, relay and client together, and keeps them running through reconfigurations.
+
+Must not know Buildbot's life cycle nor how a report is made.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from buildbot_http_status_push.configuration.options import Options
+from buildbot_http_status_push.delivery.notices import Notices
+from buildbot_http_status_push.delivery.relay import Relay, Settings
+from buildbot_http_status_push.model import Delivery
+from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.outbox import Outbox
+from buildbot_http_status_push.outbox.storage import Storage
+from buildbot_http_status_push.wire import tls
+from buildbot_http_status_push.wire.client import Client, Render
+from buildbot_http_status_push.wire.session import Session
+from buildbot_http_status_push.wire.transport import make_agent
+
+TIDY_INTERVAL = 3600.0
+GATHER = 0.01
+"""Seconds between transactions: one costs more in itself than what it carries out."""
+
+
+class Sender:
+    """Makes requests as one configuration says, over its own pool of connections.
+
+    Args:
+        reactor: The reactor.
+        options: The options as configured.
+        render: Yields the target anew for every attempt.
+        log: Where lines go.
+    """
+
+    def __init__(self, reactor: Any, options: Options, render: Render, log: Logger) -> None:
+        policy = tls.make_policy(options.verify, options.cert)
+        agent, self._pool = make_agent(reactor, policy, options.concurrency)
+        self.client = Client(reactor, agent, render, options.timeout, options.debug, log)
+        self.session = Session(reactor, agent, render, options.timeout, options.debug, log)
+        self.settings = Settings(options.concurrency, options.timeout, options.give_up_after)
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept alive, and those under way when they are done."""
+        self._pool.cachedConnectionTimeout = 0
+        closed: Deferred[None] = self._pool.closeCachedConnections()
+        return closed
+
+
+class Pipeline:
+    """Carries deliveries from an outbox to the receiver.
+
+    Args:
+        reactor: The reactor.
+        url: The SQLAlchemy URL of the outbox, None for memory only.
+        ledger: The statements of this reporter.
+        sender: Makes the requests.
+        on_lost: Called when what the outbox held is gone.
+        log: Where lines go.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        url: str | None,
+        ledger: Ledger,
+        sender: Sender,
+        on_lost: Callable[[], None],
+        log: Logger,
+    ) -> None:
+        self._reactor = reactor
+        self._sender = sender
+        storage = Storage(
+            url, ledger, reactor.seconds, partial(reactor.callFromThread, on_lost), log
+        )
+        in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+        self.outbox = Outbox(reactor, in_thread, storage, ledger, GATHER)
+        self._notices = Notices(reactor, ledger.reporter, log)
+        self._relay = Relay(
+            reactor,
+            self.outbox,
+            sender.client.send,
+            sender.settings,
+            random.random,
+            self._notices,
+        )
+        self._tidying = LoopingCall(self._tidy)
+        self._tidying.clock = reactor
+
+    def start(self) -> None:
+        """Begin to send what the outbox holds."""
+        self._relay.start()
+        self._tidying.start(TIDY_INTERVAL).addErrback(self._notices.failed, "tidying the outbox")
+
+    def put(self, delivery: Delivery) -> Deferred[bool]:
+        """Keep a delivery, and have it sent.
+
+        Returns:
+            Once it is kept: whether it is new.
+        """
+        kept = self.outbox.put(delivery)
+        # What it claims is claimed in the same transaction, after this.
+        self._relay.poke(delivery.lane)
+        return kept
+
+    def use(self, sender: Sender) -> Deferred[None]:
+        """Send in another way from now on; attempts under way end as they began."""
+        former, self._sender = self._sender, sender
+        self._relay.use(sender.client.send, sender.settings)
+        return former.close()
+
+    async def stop(self) -> None:
+        """End attempts within a few seconds, and close the outbox and all connections."""
+        if self._tidying.running:
+            self._tidying.stop()
+        for end in (self._relay.stop, self.outbox.close, self._sender.close):
+            # A reporter that fails to stop keeps the master's process from ending.
+            await end().addErrback(self._notices.failed, "stopping")
+
+    async def _tidied(self) -> None:
+        if self._relay.paused:
+            limit = self._reactor.seconds() - self._sender.settings.give_up_after
+            await self.outbox.give_up(created_before=limit)
+        while await self.outbox.tidy():
+            pass
+
+    def _tidy(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._tidied())

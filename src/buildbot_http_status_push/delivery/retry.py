@@ -1,0 +1,105 @@
+"""Decides what an attempt's outcome means: pure functions without clock, chance or storage."""
+
+from __future__ import annotations
+
+from buildbot_http_status_push.model import Accepted, Outcome, Refused, State, Unreachable, Verdict
+
+PROBE_FIRST, PROBE_MOST = 1.0, 60.0
+OWN_FIRST, OWN_MOST = 30.0, 3600.0
+RETRY_AFTER_MOST = 3600.0
+JITTER = 0.2
+GONE = 410
+TOO_MANY_REQUESTS = 429
+INTERNAL_ERROR = 500
+ENDPOINT_STATUSES = frozenset({408, 425, TOO_MANY_REQUESTS})
+
+
+def concerns_endpoint(outcome: Outcome) -> bool:
+    """Tell whether a failure says something about the receiver, not about one delivery.
+
+    Args:
+        outcome: What came of an attempt.
+
+    Returns:
+        True for no answer at all, for 408 (RFC 9110), 425 (RFC 8470), 429 (RFC 6585) and 5xx.
+    """
+    if isinstance(outcome, Refused):
+        return outcome.status >= 500 or outcome.status in ENDPOINT_STATUSES
+    return isinstance(outcome, Unreachable)
+
+
+def probe_delay(failures: int, draw: float, asked: float = 0.0) -> float:
+    """Return how long to wait before the endpoint is probed again.
+
+    Args:
+        failures: How many attempts in a row failed, from 1 on.
+        draw: A random number from 0 to 1, for the jitter.
+        asked: Seconds that the receiver asked to wait.
+
+    Returns:
+        Seconds: 1 doubling to 60, 20 % less or more, and no less than what was asked.
+    """
+    return max(_doubling(PROBE_FIRST, PROBE_MOST, failures, draw), asked)
+
+
+def own_delay(attempts: int, draw: float) -> float:
+    """Return how long a delivery with troubles of its own waits before its next attempt.
+
+    Args:
+        attempts: How many attempts were made, from 1 on.
+        draw: A random number from 0 to 1, for the jitter.
+
+    Returns:
+        Seconds: 30 doubling to an hour, 20 % less or more.
+    """
+    return _doubling(OWN_FIRST, OWN_MOST, attempts, draw)
+
+
+def asked_delay(outcome: Outcome) -> float:
+    """Return how long the receiver asked to wait, in seconds: up to an hour counts."""
+    asked = outcome.retry_after if isinstance(outcome, Refused) else None
+    return min(asked or 0.0, RETRY_AFTER_MOST)
+
+
+def _doubling(first: float, most: float, count: int, draw: float) -> float:
+    # The exponent is clamped: a power of a large count would overflow.
+    plain = min(first * 2.0 ** min(count - 1, 30), most)
+    return plain * (1 - JITTER + 2 * JITTER * draw)
+
+
+def decide(
+    outcome: Outcome,
+    *,
+    lone: bool,
+    attempts: int,
+    created_at: float,
+    now: float,
+    give_up_after: float,
+    draw: float,
+) -> Verdict:
+    """Say what becomes of a delivery.
+
+    Args:
+        outcome: What came of the attempt.
+        lone: Whether other deliveries were accepted while this one failed.
+        attempts: How many attempts were made, this one included.
+        created_at: When the delivery entered the outbox, in seconds since the epoch.
+        now: The time, in seconds since the epoch.
+        give_up_after: Seconds from ``created_at`` after which failing makes it dead.
+        draw: A random number from 0 to 1, for the jitter.
+
+    Returns:
+        The verdict. While the endpoint has trouble its deliveries stay ``WAITING``: when to
+        try again is then the endpoint's question.
+    """
+    words = str(outcome)
+    if isinstance(outcome, Accepted):
+        return Verdict(State.DELIVERED, words)
+    if isinstance(outcome, Refused) and outcome.status == GONE:
+        return Verdict(State.DEAD, words)
+    if now - created_at >= give_up_after:
+        return Verdict(State.DEAD, f"{words}; given up after {attempts} attempts")
+    if concerns_endpoint(outcome) and not lone:
+        return Verdict(State.WAITING, words)
+    delay = max(own_delay(attempts, draw), asked_delay(outcome))
+    return Verdict(State.RETRYING, words, now + delay)

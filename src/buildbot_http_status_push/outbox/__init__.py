@@ -1,0 +1,1 @@
+"""What is kept until it is delivered. Must know neither HTTP nor Buildbot."""

@@ -1,0 +1,215 @@
+"""The durable table of deliveries, seen from the reactor's thread: group commit and memory.
+
+What arrives while one transaction is under way goes into the next one. When the database can't
+be used, the outbox goes on in memory, and returns to the database when it can.
+Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from attrs import field, frozen
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from buildbot_http_status_push.database import Operation, StorageError
+from buildbot_http_status_push.model import Claim, Delivery, State, Verdict
+from buildbot_http_status_push.outbox.ledger import Ledger, Probe
+from buildbot_http_status_push.outbox.storage import Storage
+
+RETURN_INTERVAL = 10.0
+
+T = TypeVar("T")
+R = TypeVar("R", bound="_Asked")
+InThread: TypeAlias = Callable[..., Deferred[Any]]
+
+
+@frozen(kw_only=True)
+class _Asked:
+    done: Deferred[Any] = field(factory=Deferred)
+
+
+@frozen
+class _Request(_Asked):
+    operation: Operation
+
+
+@frozen
+class _Ended(_Asked):
+    claim: Claim
+    verdict: Verdict
+
+
+class Outbox:
+    """Keeps deliveries, one transaction at a time, off the reactor's thread.
+
+    Args:
+        reactor: The clock.
+        in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
+        storage: The database, or the memory that stands in for it.
+        ledger: The statements of this reporter.
+        gather: Seconds from the end of a transaction to the next one, which carries out all that is
+            asked for meanwhile; 0 to begin at once.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        in_thread: InThread,
+        storage: Storage,
+        ledger: Ledger,
+        gather: float = 0.0,
+    ) -> None:
+        self._reactor = reactor
+        self._in_thread = in_thread
+        self._storage = storage
+        self._ledger = ledger
+        self._gather = gather
+        self._requests: list[_Request] = []
+        self._ended: list[_Ended] = []
+        self._busy = False
+        self._closed = False
+        self._return_due = False
+        self._last_end = -gather
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def durable(self) -> bool:
+        """Whether deliveries are on disk, or memory is all that was asked for."""
+        return not self._storage.fallen_back
+
+    def put(self, delivery: Delivery) -> Deferred[bool]:
+        """Keep a delivery, unless its id has been seen.
+
+        Returns:
+            Once it is committed: whether it is new.
+        """
+        now = self._reactor.seconds()
+        return self._run(lambda connection: self._ledger.put(connection, delivery, now))
+
+    def known(self, ids: Collection[str]) -> Deferred[set[str]]:
+        """Return those of the ids that have been seen."""
+        return self._run(lambda connection: self._ledger.known(connection, ids))
+
+    def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
+        """Take deliveries that may be sent now; see ``Ledger.claim``."""
+        now = self._reactor.seconds()
+        return self._run(
+            lambda connection: self._ledger.claim(connection, now, lease, limit, probe)
+        )
+
+    def release(self, sequences: Sequence[int] | None = None) -> Deferred[None]:
+        """Give claimed deliveries back untried: those named, or all of this master's."""
+        return self._run(lambda connection: self._ledger.release(connection, sequences))
+
+    def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
+        """Write down what becomes of a delivery, at once with all others of the transaction.
+
+        Returns:
+            What ``Ledger.record`` says of it.
+        """
+        return self._ask(self._ended, _Ended(claim, verdict))
+
+    def waiting(self) -> Deferred[int]:
+        """Return how many deliveries are still to be sent."""
+        return self._run(self._ledger.waiting)
+
+    def oldest_pending_build(self) -> Deferred[int | None]:
+        """Return the lowest id of the builds that have a delivery still to be sent."""
+        return self._run(self._ledger.oldest_pending_build)
+
+    def give_up(self, created_before: float) -> Deferred[None]:
+        """Make deliveries dead that waited for a receiver too long."""
+        now = self._reactor.seconds()
+        return self._run(lambda connection: self._ledger.give_up(connection, created_before, now))
+
+    def tidy(self) -> Deferred[bool]:
+        """Delete some rows that ended long ago; say whether there may be more."""
+        now = self._reactor.seconds()
+        return self._run(lambda connection: self._ledger.tidy(connection, now))
+
+    def close(self) -> Deferred[None]:
+        """Finish what was asked for, and close the database; what is asked later fails."""
+        flushed = self._run(lambda _: None)
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return flushed.addCallback(lambda _: self._in_thread(self._storage.close))
+
+    def _run(self, operation: Callable[[Any], T]) -> Deferred[T]:
+        return self._ask(self._requests, _Request(operation))
+
+    def _ask(self, asked: list[R], request: R) -> Deferred[Any]:
+        if self._closed:
+            return fail(StorageError("the outbox is closed"))
+        asked.append(request)
+        self._next()
+        return request.done
+
+    def _next(self) -> None:
+        if self._busy or not (self._requests or self._ended or self._return_due):
+            return
+        self._busy = True
+        if self._gather:
+            # Never now: what belongs together is asked for in one go.
+            self._reactor.callLater(self._wait(), self._begin)
+        else:
+            self._begin()
+
+    def _wait(self) -> float:
+        left = self._last_end + self._gather - self._reactor.seconds()
+        return min(max(left, 0.0), self._gather)  # whatever happens to the clock
+
+    def _begin(self) -> None:
+        job = self._come_back() if self._return_due else self._commit()
+        job.addBoth(self._done)
+
+    def _commit(self) -> Deferred[None]:
+        batch, self._requests = self._requests, []
+        if self._ended:
+            # First: the lanes that this frees can be claimed in the same transaction.
+            batch.insert(0, self._recording())
+        job = self._in_thread(self._storage.transact, [each.operation for each in batch])
+        return job.addCallbacks(_succeed, _fail, callbackArgs=(batch,), errbackArgs=(batch,))
+
+    def _recording(self) -> _Request:
+        ended, self._ended = self._ended, []
+        pairs = [(each.claim, each.verdict) for each in ended]
+        now = self._reactor.seconds()
+        request = _Request(lambda connection: self._ledger.record_all(connection, pairs, now))
+        request.done.addCallbacks(_succeed, _fail, callbackArgs=(ended,), errbackArgs=(ended,))
+        return request
+
+    def _come_back(self) -> Deferred[None]:
+        self._return_due = False
+        return self._in_thread(self._storage.come_back)
+
+    def _done(self, result: T) -> T:
+        self._busy = False
+        self._last_end = self._reactor.seconds()
+        if self._storage.fallen_back:
+            self._come_back_later()
+        self._next()
+        return result
+
+    def _come_back_later(self) -> None:
+        if self._timer is None and not self._closed:
+            self._timer = self._reactor.callLater(RETURN_INTERVAL, self._try_to_return)
+
+    def _try_to_return(self) -> None:
+        self._timer = None
+        self._return_due = True
+        self._next()
+
+
+def _succeed(results: list[Any], asked: Sequence[_Asked]) -> None:
+    for request, result in zip(asked, results, strict=True):
+        request.done.callback(result)
+
+
+def _fail(failure: Any, asked: Sequence[_Asked]) -> None:
+    for request in asked:
+        request.done.errback(failure)

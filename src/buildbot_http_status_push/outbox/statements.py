@@ -1,0 +1,140 @@
+"""The SQL that the outbox runs again and again.
+
+Built once, with parameters: SQLAlchemy takes longer to build a statement than to run it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from buildbot_http_status_push.model import PENDING, State
+from buildbot_http_status_push.outbox.schema import deliveries, totals
+
+ENDED = [state.value for state in State if state not in PENDING]
+
+_PENDING = [state.value for state in State if state in PENDING]
+
+_d = deliveries.c
+_given = sa.bindparam
+_mine = _d.reporter == _given("of_reporter")
+_mine_pending = sa.and_(_mine, _d.state.in_(_PENDING))
+_these = _d.sequence.in_(_given("sequences", expanding=True))
+
+ROWS = sa.select(deliveries).where(_these)
+
+LEASE = (
+    deliveries.update().where(_these).values(owner=_given("to_owner"), lease_until=_given("until"))
+)
+
+_release = deliveries.update().where(_mine, _d.owner == _given("of_owner"))
+RELEASE_ALL = _release.values(owner=None, lease_until=0.0)
+RELEASE = RELEASE_ALL.where(_these)
+
+KNOWN = sa.select(_d.id).where(_d.id.in_(_given("ids", expanding=True)))
+
+PLACE = sa.select(_d.state, _d.sequence, _d.owner, _d.attempts).where(_d.id == _given("of_id"))
+
+BEFORE_ALL = sa.select(sa.func.coalesce(sa.func.min(_d.sequence), 1) - 1)
+
+NEWER_DELIVERED = (
+    sa.select(_d.sequence)
+    .where(_mine, _d.subject == _given("of_subject"), _d.state == State.DELIVERED.value)
+    .where(_d.sequence > _given("place"))
+    .limit(1)
+)
+
+# Whether they are pending is left to the caller: asked for both, a planner may read the backlog.
+OF_SUBJECTS = sa.select(_d.id, _d.subject, _d.sequence, _d.state).where(
+    _mine, _d.subject.in_(_given("subjects", expanding=True))
+)
+
+ACCEPT = (
+    deliveries.update()
+    .where(_these)
+    .values(
+        state=State.DELIVERED.value,
+        body=None,
+        attempts=_d.attempts + 1,
+        next_attempt=None,
+        outcome=_given("to_outcome"),
+        updated_at=_given("at"),
+        owner=None,
+        lease_until=0.0,
+    )
+)
+
+# The columns' own names are taken by what an UPDATE sets.
+RECORD = (
+    deliveries.update()
+    .where(_d.id == _given("of_id"))
+    .values(
+        state=_given("to_state"),
+        outcome=_given("to_outcome"),
+        attempts=_given("to_attempts"),
+        next_attempt=_given("to_next_attempt"),
+        updated_at=_given("at"),
+        owner=_given("to_owner"),
+        lease_until=_given("until"),
+    )
+)
+RECORD_END = RECORD.values(body=None)
+"""For a delivery that will not be sent any more."""
+
+SUPERSEDE = (
+    deliveries.update()
+    .where(_mine_pending, _d.subject == _given("of_subject"), _d.sequence < _given("place"))
+    .values(
+        state=State.SUPERSEDED.value,
+        body=None,
+        next_attempt=None,
+        outcome=_given("to_outcome"),
+        updated_at=_given("at"),
+    )
+)
+
+GIVE_UP = (
+    deliveries.update()
+    .where(_mine_pending, _d.created_at < _given("before"))
+    .values(
+        state=State.DEAD.value,
+        next_attempt=None,
+        outcome=_given("to_outcome"),
+        updated_at=_given("at"),
+    )
+)
+
+WAITING = sa.select(sa.func.count()).select_from(deliveries).where(_mine_pending)
+OLDEST_BUILD = sa.select(sa.func.min(_d.build)).where(_mine_pending)
+
+OLD = (
+    sa.select(_d.sequence, _d.reporter, _d.state)
+    .where(_d.state.in_(ENDED), _d.updated_at < _given("before"))
+    .limit(_given("most"))
+)
+DELETE = deliveries.delete().where(_these)
+
+EVERYTHING = sa.select(deliveries).order_by(_d.sequence)
+
+
+def _insert_unless_there(dialect: Any) -> Any:
+    # Whether a row was added is all that is asked, and what some drivers tell only on request.
+    statement = dialect.insert(deliveries).inline().execution_options(preserve_rowcount=True)
+    return statement.on_conflict_do_nothing(index_elements=["id"])
+
+
+def _count(dialect: Any) -> Any:
+    statement = dialect.insert(totals)
+    return statement.on_conflict_do_update(
+        index_elements=["reporter", "name"],
+        set_={"count": totals.c.count + statement.excluded.count},
+    )
+
+
+_DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
+INSERT = {name: _insert_unless_there(dialect) for name, dialect in _DIALECTS.items()}
+"""Keeps a delivery whose id is new, for each kind of database."""
+COUNT = {name: _count(dialect) for name, dialect in _DIALECTS.items()}
+"""Adds to one of the totals, for each kind of database."""

@@ -1,0 +1,192 @@
+"""The outbox's database, or the memory that stands in for it while the database is out.
+
+Blocking, and used by one thread at a time. The outbox may break; the master may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import Logger
+
+from buildbot_http_status_push.database import (
+    MEMORY,
+    CorruptStorageError,
+    Database,
+    LostStorageError,
+    Operation,
+    StorageError,
+    file_of,
+    masked,
+)
+from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.schema import count_on_from, open_database
+
+
+class Storage:
+    """Runs transactions on a database, and on memory while the database fails.
+
+    Args:
+        url: The SQLAlchemy URL of the database, None for memory and nothing else.
+        ledger: The statements that carry deliveries from memory to the database.
+        seconds: The clock, in seconds since the epoch.
+        on_lost: Called, in this thread, when what the outbox held is gone.
+        log: Where lines go.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        ledger: Ledger,
+        seconds: Callable[[], float],
+        on_lost: Callable[[], None],
+        log: Logger,
+    ) -> None:
+        self._url = url
+        self._ledger = ledger
+        self._seconds = seconds
+        self._on_lost = on_lost
+        self._log = log
+        self._database: Database | None = None
+        self._trouble_told = False
+        self.fallen_back = False
+
+    def transact(self, operations: Sequence[Operation]) -> list[Any]:
+        """Run operations in one transaction, in memory if need be.
+
+        Returns:
+            What each operation returned.
+
+        Raises:
+            StorageError: Memory, where there is nothing else, refuses them too.
+        """
+        for _ in range(2):
+            try:
+                results = self._opened().transact(operations)
+            except StorageError as trouble:
+                self._stand_in(trouble)
+            else:
+                self._tell_recovery()
+                return results
+        return self._opened().transact(operations)
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            self._database = open_database(self._url or MEMORY)
+        return self._database
+
+    def _stand_in(self, trouble: StorageError) -> None:
+        """Put something in the failed database's place: a new file, or memory."""
+        if self._url is None or self.fallen_back:
+            raise trouble  # memory itself failed: nothing is left to stand in
+        self._discard()
+        self._database = self._begun_anew(trouble)
+        if self._database is None:
+            self._database = self._empty(MEMORY)
+            self.fallen_back = True
+            self._tell_trouble(trouble)
+
+    def _begun_anew(self, trouble: StorageError) -> Database | None:
+        """Begin a new file in place of one that is broken or gone."""
+        if not isinstance(trouble, LostStorageError):
+            return None
+        path = Path(str(file_of(str(self._url))))
+        kept = ""
+        try:
+            if isinstance(trouble, CorruptStorageError):
+                kept = f"it is kept as {_set_aside(path, int(self._seconds()))}, "
+            database = self._empty(str(self._url))
+        except (OSError, StorageError):
+            return None
+        self._log.error(
+            "the outbox {path} is lost ({trouble}): {kept}a new one was begun, and what it held "
+            "is found again in the master's database",
+            path=path,
+            trouble=trouble,
+            kept=kept,
+        )
+        self._on_lost()
+        return database
+
+    def _empty(self, url: str) -> Database:
+        """Make a new outbox, whose sequences differ from those of what it stands in for."""
+        database = open_database(url)
+        milliseconds = int(self._seconds() * 1000)
+        database.transact([partial(count_on_from, sequence=milliseconds)])
+        return database
+
+    def come_back(self) -> None:
+        """Go back to the database if it can be used, with what memory holds."""
+        database = self._reopened()
+        if database is None:
+            return
+        memory = self._opened()
+        [rows] = memory.transact([self._ledger.export])
+        try:
+            database.transact([partial(self._ledger.take_over, rows=rows)])
+        except StorageError:
+            database.close()
+            return
+        memory.close()
+        self._database, self.fallen_back = database, False
+
+    def _reopened(self) -> Database | None:
+        try:
+            return open_database(str(self._url))
+        except StorageError as trouble:
+            return self._begun_anew(trouble)
+
+    def _tell_trouble(self, trouble: StorageError) -> None:
+        if not self._trouble_told:
+            self._log.error(
+                "the outbox {url} can't be used ({trouble}): statuses are kept in memory and "
+                "delivered from there until it can",
+                url=masked(str(self._url)),
+                trouble=trouble,
+            )
+        self._trouble_told = True
+
+    def _tell_recovery(self) -> None:
+        """Say that all is well once a transaction proves it: a full disk can still be opened."""
+        if self._trouble_told and not self.fallen_back:
+            self._log.info("the outbox {url} can be used again", url=masked(str(self._url)))
+            self._trouble_told = False
+
+    def _discard(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def close(self) -> None:
+        """Come back to the database if that is possible at once, and close it."""
+        if self.fallen_back:
+            self.come_back()
+        if self.fallen_back:
+            self._tell_loss()
+        self._discard()
+
+    def _tell_loss(self) -> None:
+        [waiting] = self._opened().transact([self._ledger.waiting])
+        if waiting:
+            self._log.warn(
+                "the outbox {url} still can't be used: {waiting} statuses that only memory holds "
+                "end with the master, and are found again in its database",
+                url=masked(str(self._url)),
+                waiting=waiting,
+            )
+
+
+def _set_aside(path: Path, now: int) -> str:
+    """Give a broken file another name, and return that."""
+    aside = path.with_name(f"{path.name}.broken-{now}")
+    if aside.exists():
+        raise FileExistsError(aside)
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        side = path.with_name(path.name + suffix)
+        if side.exists():
+            side.rename(aside.with_name(aside.name + suffix))
+    return aside.name

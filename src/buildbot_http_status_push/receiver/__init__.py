@@ -1,0 +1,1 @@
+"""A small receiver to try things out. Must not know Buildbot."""

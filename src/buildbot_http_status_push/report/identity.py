@@ -1,0 +1,127 @@
+"""Says what a report is about: its id, its lane, its subject and its name, all derived.
+
+Pure. The same event has the same id after a restart, after a lost outbox and on a second
+master, so that a receiver can drop what it has seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from buildbot_http_status_push.model import Delivery
+from buildbot_http_status_push.report.encoding import Encoded, epoch_seconds
+from buildbot_http_status_push.report.events import Event
+
+NEW, FINISHED = "builds.new", "builds.finished"
+
+
+def make_delivery(
+    reporter: str, event: Event | None, report: Mapping[str, Any], encoded: Encoded, now: float
+) -> Delivery:
+    """Make the delivery of a report.
+
+    Args:
+        reporter: The reporter's name: two reporters announce the same event separately.
+        event: The event that the report comes from, None where nothing tells.
+        report: The report as its generator made it.
+        encoded: The report's body.
+        now: The time, in seconds since the epoch.
+    """
+    name = event_name(event, report)
+    build = _build(event, report)
+    if event is not None and build is not None and name in (NEW, FINISHED):
+        key = build_event_id(reporter, name, build, event.sent)
+    else:
+        # Such an event may come twice with the same content, and both times matter: only what
+        # arrives in the same second is taken for the same.
+        digest = hashlib.sha256(encoded.body).hexdigest()
+        key = _id(reporter, name, list(event.key) if event else None, digest, int(now))
+    lane, subject, title = _whereabouts(name, key, build, report)
+    return Delivery(
+        id=key,
+        lane=lane,
+        subject=subject,
+        event=name,
+        title=title,
+        content_type=encoded.content_type,
+        body=encoded.body,
+        build=build["buildid"] if build else None,
+    )
+
+
+def build_event_id(reporter: str, event: str, build: Mapping[str, Any], nth: int = 0) -> str:
+    """Return the id of a build's announcement.
+
+    Args:
+        reporter: The reporter's name.
+        event: ``builds.new`` or ``builds.finished``.
+        build: The build as the data API gives it.
+        nth: How many deliveries came of the same event before.
+
+    Returns:
+        The id. It includes the build's start time, since a database made anew counts from 1
+        again, and a finish's result and time, since several masters may finish a build twice.
+    """
+    parts = [reporter, event, build["buildid"], _epoch(build["started_at"]), nth]
+    if event == FINISHED:
+        parts += [build["results"], _epoch(build["complete_at"])]
+    return _id(*parts)
+
+
+def event_name(event: Event | None, report: Mapping[str, Any]) -> str:
+    """Name an event for receivers, such as ``builds.finished``.
+
+    Args:
+        event: The event, None where nothing tells: then the report itself says it.
+        report: The report.
+    """
+    if event is not None:
+        return f"{event.key[0]}.{event.key[-1]}"
+    build = _build(None, report)
+    if build is not None:
+        return FINISHED if build.get("complete") else NEW
+    return "buildsets.complete" if report.get("buildset") else "message"
+
+
+def _build(event: Event | None, report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if event is not None:
+        return event.message if event.key[0] == "builds" else None
+    builds: Sequence[Mapping[str, Any]] = report.get("builds") or []
+    return builds[0] if len(builds) == 1 and "buildid" in builds[0] else None
+
+
+def _whereabouts(
+    name: str, key: str, build: Mapping[str, Any] | None, report: Mapping[str, Any]
+) -> tuple[str, str, str]:
+    """Return the lane, the subject and the title."""
+    if build is not None:
+        subject = f"build-{build['buildid']}-{_epoch(build.get('started_at'))}"
+        lane = f"buildrequest-{build.get('buildrequestid')}"
+        return lane, subject, _build_title(build, report)
+    buildset = report.get("buildset")
+    if buildset:
+        subject = f"buildset-{buildset.get('bsid')}"
+        return subject, subject, f"buildset {buildset.get('bsid')}"
+    # Such events are each about something of its own: no newer one makes an older superfluous.
+    return name, key, name
+
+
+def _build_title(build: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    known: Mapping[str, Any] = next(iter(report.get("builds") or ()), {})
+    builder = known.get("builder") or build.get("builder") or {}
+    name = builder.get("name", f"of builder {build.get('builderid')}")
+    return f"build {name}#{build.get('number')}"
+
+
+def _id(*parts: object) -> str:
+    digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+    # The Standard Webhooks specification wants no dot in an id.
+    return f"msg_{digest[:32]}"
+
+
+def _epoch(value: object) -> object:
+    return epoch_seconds(value) if isinstance(value, datetime) else value

@@ -1,0 +1,187 @@
+"""``self._http``: what subclasses that post for themselves have always used.
+
+One request each, with the reporter's URL, credentials, headers and TLS; no outbox, no retries.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+import treq.client
+from attrs import field, frozen
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from buildbot_http_status_push.redaction import Mask
+from buildbot_http_status_push.report.encoding import JSON, to_json
+from buildbot_http_status_push.wire import auth
+from buildbot_http_status_push.wire.client import Render, Target, resolve
+from buildbot_http_status_push.wire.debugging import DebugAgent
+from buildbot_http_status_push.wire.urls import parse
+
+PLACEHOLDER = "http://receiver/"
+
+
+@frozen
+class Response:
+    """An answer, as Buildbot's own HTTP services give it.
+
+    Args:
+        original: treq's response.
+    """
+
+    original: Any
+
+    @property
+    def code(self) -> int:
+        """The HTTP status code."""
+        return int(self.original.code)
+
+    @property
+    def url(self) -> str:
+        """The URL that was asked."""
+        return str(self.original.request.absoluteURI.decode("ascii"))
+
+    def content(self) -> Deferred[bytes]:
+        """Return the body."""
+        content: Deferred[bytes] = self.original.content()
+        return content
+
+    def json(self) -> Deferred[Any]:
+        """Return the body, decoded as JSON."""
+        decoded: Deferred[Any] = self.original.json()
+        return decoded
+
+
+@frozen
+class Session:
+    """Makes single requests to the reporter's receiver.
+
+    Args:
+        reactor: The clock of the deadline.
+        agent: The agent that sends.
+        render: Yields the target anew for every request.
+        timeout: Seconds until the answer's head must have come.
+        debug: Whether every request and response is logged.
+        log: Where lines go.
+    """
+
+    reactor: IReactorTime
+    agent: IAgent
+    render: Render
+    timeout: float
+    debug: bool = False
+    log: Logger = field(factory=Logger)
+
+    def get(self, ep: str, **options: Any) -> Deferred[Response]:
+        """Make a GET request; see ``post``."""
+        return self._start("GET", ep, options)
+
+    def post(self, ep: str, **options: Any) -> Deferred[Response]:
+        """Make a POST request.
+
+        Args:
+            ep: What is added to the reporter's ``serverUrl``, or a whole http(s) URL.
+            **options: ``json`` (a dict or a list), ``headers``, ``params``, and what else treq
+                takes.
+
+        Returns:
+            The answer: ``code``, ``url``, ``content()`` and ``json()``.
+        """
+        return self._start("POST", ep, options)
+
+    def put(self, ep: str, **options: Any) -> Deferred[Response]:
+        """Make a PUT request; see ``post``."""
+        return self._start("PUT", ep, options)
+
+    def delete(self, ep: str, **options: Any) -> Deferred[Response]:
+        """Make a DELETE request; see ``post``."""
+        return self._start("DELETE", ep, options)
+
+    def _start(self, method: str, ep: str, options: dict[str, Any]) -> Deferred[Response]:
+        request = ensureDeferred(self._request(method, ep, **options))
+        return request.addTimeout(self.timeout, self.reactor, _timed_out)
+
+    async def _request(
+        self,
+        method: str,
+        ep: str,
+        *,
+        json: Any = None,
+        headers: Any = None,
+        params: Any = None,
+        **options: Any,
+    ) -> Response:
+        given = await self.render()
+        url = _url(given.url, ep, params)
+        if json is not None:
+            options["data"] = to_json(json)
+        own = {} if json is None else {"Content-Type": JSON}
+        client = treq.client.HTTPClient(self._agent(given, url), data_to_body_producer=_body)
+        response = await client.request(
+            method,
+            PLACEHOLDER,
+            headers=_merged(own, headers or {}, given.headers),
+            allow_redirects=False,
+            **options,
+        )
+        return Response(response)
+
+    def _agent(self, given: Target, url: str) -> IAgent:
+        target, inner = resolve(given), self.agent
+        if self.debug:
+            inner = DebugAgent(inner, Mask(target.secrets), self.reactor, self.log)
+        return _FixedAgent(auth.wrap(inner, target.auth), url.encode("ascii"))
+
+
+def _timed_out(_: object, timeout: float) -> NoReturn:
+    raise defer.TimeoutError(f"no answer within {timeout:g} s")
+
+
+def _url(base: str, ep: str, params: Any) -> str:
+    is_whole = ep.startswith(("http://", "https://"))
+    url = parse(ep if is_whole else base + ep).wire
+    if not params:
+        return url
+    return url + ("&" if "?" in url else "?") + urlencode(params, doseq=True)
+
+
+def _body(data: Any) -> IBodyProducer:
+    return auth.BytesProducer(data) if isinstance(data, bytes) else IBodyProducer(data)
+
+
+def _merged(*each: Any) -> Headers:
+    """Merge headers whatever the case of their names, the later ones winning."""
+    merged = Headers()
+    for headers in each:
+        for name, value in headers.items():
+            merged.setRawHeaders(name, value if isinstance(value, list) else [value])
+    return merged
+
+
+@implementer(IAgent)
+@frozen
+class _FixedAgent:
+    """Asks for one URL just as it is written.
+
+    treq writes URLs anew, and can't do so for hosts such as ``[::1]``.
+    """
+
+    agent: IAgent
+    url: bytes
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,  # noqa: N803 - Twisted's name
+    ) -> Deferred[IResponse]:
+        sent: Deferred[IResponse] = self.agent.request(method, self.url, headers, bodyProducer)
+        return sent

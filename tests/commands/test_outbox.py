@@ -1,0 +1,640 @@
+"""The sub-command outbox: what it shows and changes, on files, PostgreSQL and a running master."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from buildbot.process.results import SUCCESS
+from buildbot.util.twisted import async_to_deferred
+from support import postgres
+from support.commands import run, temporary_folder
+from support.fakes import a_delivery
+from support.master import EndWith, ReporterTestCase, configuration
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SynchronousTestCase
+
+from buildbot_http_status_push import reporter
+from buildbot_http_status_push.commands.main import main
+from buildbot_http_status_push.commands.outbox import OUTBOX_FILE, parse_time, seconds_of
+from buildbot_http_status_push.commands.outbox_output import WIDTH, age, table
+from buildbot_http_status_push.database import file_url
+from buildbot_http_status_push.model import Delivery, State, Verdict
+from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.schema import open_database
+
+HOUR = 3600.0
+OUTCOMES = {
+    State.DELIVERED: "accepted with 200",
+    State.DEAD: "refused with 410: gone",
+    State.RETRYING: "refused with 422: \x1b[31mno",
+    State.SUPERSEDED: "a newer status was accepted",
+}
+
+
+class Filled:
+    """Fills an outbox as a master does.
+
+    Args:
+        url: Where it is.
+        name: The reporter's name.
+    """
+
+    def __init__(self, url: str, name: str = "push") -> None:
+        self.database = open_database(url)
+        self.ledger = Ledger(name, "master")
+        self.now = time.time() - 90  # half a minute from the next age in words
+
+    def put(self, number: int, ago: float = 0.0, **more: Any) -> Delivery:
+        """Keep a delivery that came some seconds ago."""
+        delivery = a_delivery(number, f"lane-{number}", **more)
+        self.database.transact(
+            [lambda connection: self.ledger.put(connection, delivery, self.now - ago)]
+        )
+        return delivery
+
+    def end(self, number: int, state: State, ago: float = 0.0, **more: Any) -> None:
+        """Keep a delivery whose first attempt has come to such an end."""
+        delivery = self.put(number, ago, **more)
+        verdict = Verdict(state, OUTCOMES[state], self.now + HOUR)
+
+        def send(connection: Any) -> None:
+            for claim in self.ledger.claim(connection, self.now, 60.0, 100):
+                if claim.delivery == delivery:
+                    self.ledger.record(connection, claim, verdict, self.now)
+            self.ledger.release(connection)
+
+        self.database.transact([send])
+
+    def one_of_each(self) -> None:
+        """Keep one delivery in each state, and one of another reporter."""
+        for number, state in enumerate(OUTCOMES, 1):
+            self.end(number, state, number * HOUR, id=f"msg_{state.value}")
+        self.put(5, 180.0, id="msg_waiting")
+
+
+class OutboxTestCase(SynchronousTestCase):
+    """Calls the command on an outbox in a folder."""
+
+    def setUp(self) -> None:
+        """Make a folder, without an outbox in it."""
+        self.folder = temporary_folder(self)
+        self.where = ["--basedir", str(self.folder)]
+
+    def fill(self, name: str = "push") -> Filled:
+        """Make an outbox in the folder, if there is none, and return what fills it."""
+        filled = Filled(file_url(self.folder / OUTBOX_FILE), name)
+        self.addCleanup(filled.database.close)
+        return filled
+
+    def call(self, action: str, *arguments: str) -> tuple[int, str, str]:
+        """Call it; return the exit code, the output and the errors."""
+        output, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            try:
+                code = main(["outbox", action, *self.where, *arguments])
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return int(code or 0), output.getvalue(), errors.getvalue()
+
+    def lines(self, action: str, *arguments: str) -> list[str]:
+        """Call it with success; return the lines."""
+        code, output, errors = self.call(action, *arguments)
+        self.assertEqual((code, errors), (0, ""))
+        return output.splitlines()
+
+    def document(self, action: str, *arguments: str) -> Any:
+        """Call it with success and --json; return the document."""
+        return json.loads("\n".join(self.lines(action, "--json", *arguments)))
+
+    def ids(self, *arguments: str) -> list[str]:
+        """Return the ids that are listed."""
+        return [each["id"] for each in self.document("list", *arguments)["deliveries"]]
+
+    def refusal(self, action: str, *arguments: str) -> str:
+        """Call it without success; return the last line of the errors."""
+        code, output, errors = self.call(action, *arguments)
+        self.assertEqual((code, output), (2, ""))
+        return errors.splitlines()[-1]
+
+
+class StatsTests(OutboxTestCase):
+    """outbox stats."""
+
+    def test_table(self) -> None:
+        """Each reporter's counts stand in a table, with the sum and the account below."""
+        self.fill().one_of_each()
+        self.fill("a name that is longer than a table likes").put(9)
+        self.assertEqual(
+            self.lines("stats"),
+            [
+                "reporter                  produced  waiting  retrying  delivered  superseded"
+                "  dead  oldest waiting",
+                "a name that is longer...         1        1         0          0           0"
+                "     0           1 min",
+                "push                             5        1         1          1           1"
+                "     1             3 h",
+                "all                              6        2         1          1           1"
+                "     1             3 h",
+                "",
+                "All is accounted for: 6 produced = 1 delivered + 3 pending + 1 dead + "
+                "1 superseded.",
+            ],
+        )
+
+    def test_one_reporter(self) -> None:
+        """The only reporter needs no sum; where nothing waits, nothing is oldest."""
+        self.fill().end(1, State.DELIVERED)
+        rows = self.lines("stats")[1:]
+        self.assertEqual(rows[0].split(), ["push", "1", "0", "0", "1", "0", "0", "-"])
+        self.assertEqual(rows[1], "")
+
+    def test_document(self) -> None:
+        """--json has the same counts, and times as seconds since the epoch."""
+        filled = self.fill()
+        filled.one_of_each()
+        counts = {
+            "reporter": "push",
+            "produced": 5,
+            "pending": 2,
+            "waiting": 1,
+            "retrying": 1,
+            "delivered": 1,
+            "superseded": 1,
+            "dead": 1,
+            "holds": True,
+            "oldest_waiting": filled.now - 3 * HOUR,
+        }
+        self.assertEqual(
+            self.document("stats"),
+            {"holds": True, "all": {**counts, "reporter": ""}, "reporters": [counts]},
+        )
+
+    def test_unaccounted(self) -> None:
+        """A delivery that is gone without a trace is told, and the exit code is 1."""
+        self.fill().one_of_each()
+        with contextlib.closing(sqlite3.connect(self.folder / OUTBOX_FILE)) as connection:
+            connection.execute("DELETE FROM http_status_push_deliveries WHERE id = 'msg_dead'")
+            connection.commit()
+        code, output, _ = self.call("stats")
+        self.assertEqual(code, 1)
+        self.assertIn("push: 5 were produced, but 4 are", output)
+        code, output, _ = self.call("stats", "--json")
+        self.assertEqual((code, json.loads(output)["holds"]), (1, False))
+
+    def test_empty(self) -> None:
+        """An outbox into which nothing was put has no faults."""
+        self.fill()
+        self.assertEqual(self.lines("stats"), ["Nothing was ever put into this outbox."])
+        self.assertEqual(self.document("stats")["reporters"], [])
+
+
+class ListTests(OutboxTestCase):
+    """outbox list."""
+
+    def test_table(self) -> None:
+        """What is not delivered or superseded is listed, in order, with age and last answer."""
+        self.fill().one_of_each()
+        self.assertEqual(
+            self.lines("list"),
+            [
+                "id              age  state     tries  what              last answer",
+                "msg_dead        2 h  dead          1  build 2 finished  refused with 410: gone",
+                "msg_retrying    3 h  retrying      1  build 3 finished  refused with 422: [31mno",
+                "msg_waiting   4 min  waiting       0  build 5 finished  -",
+            ],
+        )
+
+    def test_states(self) -> None:
+        """Each state can be asked for, alone and with others."""
+        self.fill().one_of_each()
+        for state in State:
+            self.assertEqual(self.ids(f"--{state.value}"), [f"msg_{state.value}"])
+        self.assertEqual(self.ids("--dead", "--delivered"), ["msg_delivered", "msg_dead"])
+
+    def test_none(self) -> None:
+        """Where there is none, that is said with the states."""
+        self.fill()
+        self.assertEqual(self.lines("list"), ["No delivery is waiting or retrying or dead."])
+        self.assertEqual(self.document("list"), {"more": False, "deliveries": []})
+
+    def test_limit(self) -> None:
+        """The latest ones are shown, and whether there are more."""
+        filled = self.fill()
+        for number in range(1, 4):
+            filled.put(number)
+        self.assertEqual(self.ids("--limit", "2"), ["msg_2", "msg_3"])
+        last = "These are the latest 2; --limit shows more."
+        self.assertEqual(self.lines("list", "--limit", "2")[-1], last)
+        self.assertNotIn(last, self.lines("list", "--limit", "3"))
+        self.assertEqual(
+            [self.document("list", "--limit", number)["more"] for number in ("2", "3")],
+            [True, False],
+        )
+
+    def test_reporter(self) -> None:
+        """Where several reporters are listed each is named, and one can be asked for."""
+        self.fill().put(1)
+        other = self.fill("other")
+        other.put(2)
+        other.put(3)
+        self.assertEqual(
+            [line.split()[5:6] for line in self.lines("list")],
+            [["what"], ["push"], ["other"], ["other"]],
+        )
+        self.assertEqual(self.ids("--reporter", "other", "--limit", "2"), ["msg_2", "msg_3"])
+        self.assertEqual(self.ids("--reporter", "push", "--limit", "1"), ["msg_1"])
+        self.assertNotIn("reporter", self.lines("list", "--reporter", "other")[0])
+
+    def test_width(self) -> None:
+        """No line is longer than 100 characters, whatever the texts."""
+        self.fill("a reporter with a name of its own").put(
+            1, id="msg_" + "0" * 32, title="build " + "long " * 20
+        )
+        self.fill("other").end(2, State.DEAD, title="büild\n" + "lang " * 20, id="msg_" + "1" * 32)
+        lines = self.lines("list")
+        self.assertEqual(len(lines), 3)
+        self.assertTrue(all(len(line) <= WIDTH for line in lines))
+        self.assertTrue(lines[2].startswith("msg_11111111  1 min  dead"))
+
+    def test_document(self) -> None:
+        """--json has all keys of a delivery."""
+        filled = self.fill()
+        filled.end(3, State.RETRYING, 60.0)
+        [found] = self.document("list")["deliveries"]
+        self.assertEqual(
+            found,
+            {
+                "id": "msg_3",
+                "reporter": "push",
+                "event": "builds.finished",
+                "title": "build 3",
+                "build": 3,
+                "subject": "build-3",
+                "lane": "lane-3",
+                "state": "retrying",
+                "created_at": filled.now - 60.0,
+                "updated_at": filled.now,
+                "attempts": 1,
+                "next_attempt": filled.now + HOUR,
+                "outcome": OUTCOMES[State.RETRYING],
+                "content_type": "application/json",
+                "size": 20,
+            },
+        )
+
+
+class ShowTests(OutboxTestCase):
+    """outbox show."""
+
+    def test_all_of_it(self) -> None:
+        """Everything about a delivery is shown, and its JSON body in a readable form."""
+        self.fill().end(3, State.RETRYING, 60.0)
+        lines = self.lines("show", "msg")
+        facts = {line[:14].strip(): line[14:] for line in lines[:15]}
+        for name in ("entered", "changed", "next attempt"):
+            facts[name] = facts[name].partition(" UTC, ")[2]
+        self.assertEqual(
+            facts,
+            {
+                "id": "msg_3",
+                "reporter": "push",
+                "what": "build 3",
+                "event": "builds.finished",
+                "build": "3",
+                "subject": "build-3",
+                "lane": "lane-3",
+                "state": "retrying",
+                "attempts": "1",
+                "last answer": "refused with 422: [31mno",
+                "next attempt": "in 58 min",
+                "entered": "2 min ago",
+                "changed": "1 min ago",
+                "content type": "application/json",
+                "body": "20 bytes",
+            },
+        )
+        self.assertEqual(lines[15:], ["", "{", '  "state": "success"', "}"])
+
+    def test_body_document(self) -> None:
+        """--json has the body as JSON, as text, or as null."""
+        filled = self.fill()
+        filled.put(1)
+        filled.put(2, body='[1, "Grüße"]'.encode(), content_type="text/plain; charset=utf-8")
+        filled.put(3, body=b"\xff{")
+        filled.end(4, State.DELIVERED)
+        bodies = [self.document("show", f"msg_{number}")["body"] for number in range(1, 5)]
+        self.assertEqual(bodies, [{"state": "success"}, '[1, "Grüße"]', "\ufffd{", None])
+
+    def test_text_body(self) -> None:
+        """A text is shown line by line, without what would steer a terminal."""
+        self.fill().put(1, body=b"one\n\x1b[31mtwo\tthree", content_type="text/plain")
+        self.assertEqual(self.lines("show", "msg_1")[-2:], ["one", "?[31mtwo\tthree"])
+
+    def test_no_body(self) -> None:
+        """Of a delivered one the body is no longer kept."""
+        self.fill().end(1, State.DELIVERED)
+        self.assertEqual(self.lines("show", "msg_1")[-1], "body          no longer kept")
+
+    def test_no_build(self) -> None:
+        """What is about no build is shown without one."""
+        self.fill().put(1, build=None)
+        self.assertIn("build         -", self.lines("show", "msg_1"))
+
+    def test_ids(self) -> None:
+        """An unknown and an ambiguous id are told."""
+        filled = self.fill()
+        filled.put(10)
+        filled.put(11)
+        self.assertIn("no delivery's id begins with 'x'", self.refusal("show", "x"))
+        self.assertIn(
+            "more than one delivery's id begins with 'msg_1'", self.refusal("show", "msg_1")
+        )
+
+
+class ChangeTests(OutboxTestCase):
+    """outbox redeliver and outbox drop."""
+
+    def test_redeliver_one(self) -> None:
+        """A dead delivery waits to be sent again."""
+        self.fill().one_of_each()
+        [line] = self.lines("redeliver", "msg_dea")
+        self.assertEqual(
+            line,
+            "msg_dead (build 2) is to be sent again: a running master takes this up within "
+            "seconds.",
+        )
+        self.assertEqual(self.ids("--waiting"), ["msg_dead", "msg_waiting"])
+
+    def test_redeliver_dead(self) -> None:
+        """--dead takes all that were given up, and nothing else."""
+        filled = self.fill()
+        filled.one_of_each()
+        self.assertEqual(
+            self.lines("redeliver", "--dead"),
+            ["1 delivery is to be sent again: a running master takes this up within seconds."],
+        )
+        self.assertEqual(self.ids("--retrying"), ["msg_retrying"])
+        filled.end(6, State.DEAD)
+        filled.end(7, State.DEAD)
+        self.assertEqual(self.document("redeliver", "--dead"), {"redelivered": 2})
+
+    def test_redeliver_since(self) -> None:
+        """--since takes what came since then, dead and retrying."""
+        filled = self.fill()
+        filled.one_of_each()
+        filled.end(6, State.DEAD, 24 * HOUR)
+        [line] = self.lines("redeliver", "--since", "4h")
+        self.assertTrue(line.startswith("2 deliveries are to be sent again"))
+        self.assertEqual(self.ids("--dead"), ["msg_6"])
+        earlier = datetime.fromtimestamp(filled.now - 25 * HOUR).isoformat()
+        self.assertEqual(self.document("redeliver", "--since", earlier), {"redelivered": 1})
+
+    def test_nothing_to_redeliver(self) -> None:
+        """Where there is nothing to redeliver, that is told and the exit code is 1."""
+        self.fill().end(1, State.DELIVERED)
+        for arguments, words in (
+            (("--dead",), "nothing to redeliver: none is dead whose body is kept"),
+            (("--since", "1h"), "nothing to redeliver: none is dead or retrying since then"),
+        ):
+            code, output, errors = self.call("redeliver", *arguments)
+            self.assertEqual((code, output), (1, ""))
+            self.assertIn(words, errors)
+
+    def test_not_redelivered(self) -> None:
+        """What has lost its body, or waits anyway, is refused."""
+        self.fill().one_of_each()
+        refusal = self.refusal("redeliver", "msg_delivered")
+        self.assertIn("it is delivered and its body is not kept", refusal)
+        self.assertIn("waits to be sent as it is", self.refusal("redeliver", "msg_waiting"))
+        self.assertIn("no delivery's id begins with 'x'", self.refusal("redeliver", "x"))
+
+    def test_redeliver_what(self) -> None:
+        """It must be said what to redeliver, in one way."""
+        self.fill()
+        self.assertIn("ID --dead --since is required", self.refusal("redeliver"))
+        self.assertIn("not allowed with argument", self.refusal("redeliver", "x", "--dead"))
+        refusal = self.refusal("redeliver", "--since", "yesterday")
+        self.assertIn("an age such as 2h or 3d, or a time such as", refusal)
+
+    def test_drop(self) -> None:
+        """A dropped delivery is dead and has no body, so that it is never sent."""
+        self.fill().one_of_each()
+        self.assertEqual(
+            self.lines("drop", "msg_w"),
+            ["msg_waiting (build 5) will never be sent, and its body is forgotten."],
+        )
+        shown = self.document("show", "msg_waiting")
+        self.assertEqual((shown["state"], shown["body"]), ("dead", None))
+        self.assertEqual(self.document("drop", "msg_dead"), {"dropped": "msg_dead"})
+        self.assertIn("there is nothing to drop", self.refusal("drop", "msg_dead"))
+        self.assertIn("its body is not kept", self.refusal("redeliver", "msg_dead"))
+
+
+class OpeningTests(OutboxTestCase):
+    """Which outbox, and what if there is none."""
+
+    def at(self, url: str) -> None:
+        """Ask for the outbox of a URL from now on."""
+        self.where = ["--url", url]
+
+    def test_name(self) -> None:
+        """The outbox is looked for where the reporter makes it."""
+        self.assertEqual(OUTBOX_FILE, reporter.OUTBOX_FILE)
+
+    def test_url(self) -> None:
+        """A SQLite URL names any file."""
+        self.fill().put(1)
+        self.at(file_url(self.folder / OUTBOX_FILE))
+        self.assertEqual(self.ids(), ["msg_1"])
+
+    def test_current_folder(self) -> None:
+        """Without a folder the current one is the master's."""
+        self.fill().put(1)
+        command = [sys.executable, "-m", "buildbot_http_status_push", "outbox", "list", "--json"]
+        ended = subprocess.run(command, capture_output=True, check=True, cwd=self.folder)
+        self.assertEqual(json.loads(ended.stdout)["deliveries"][0]["id"], "msg_1")
+
+    def test_no_folder(self) -> None:
+        """A folder that does not exist is told, and not made."""
+        missing = self.folder / "missing"
+        self.where = ["--basedir", str(missing)]
+        self.assertIn(f"--basedir: there is no folder '{missing}'", self.refusal("stats"))
+        self.assertFalse(missing.exists())
+
+    def test_no_outbox(self) -> None:
+        """A folder without an outbox is told, and none is made."""
+        refusal = self.refusal("stats")
+        self.assertIn(f"there is no outbox '{self.folder / OUTBOX_FILE}'", refusal)
+        self.assertIn("--basedir", refusal)
+        self.at(f"sqlite:///{self.folder}/other.sqlite")
+        self.assertIn("other.sqlite", self.refusal("stats"))
+        self.at("sqlite://")
+        self.assertIn("is no outbox", self.refusal("stats"))
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_no_outbox_in_the_file(self) -> None:
+        """A file that holds something else is told, and left as it is."""
+        file = self.folder / OUTBOX_FILE
+        with contextlib.closing(sqlite3.connect(self.folder / "other")) as connection:
+            connection.execute("CREATE TABLE builds (id INTEGER)")
+            connection.commit()
+        for content, words in (
+            (b"", "it has none of an outbox's tables"),
+            ((self.folder / "other").read_bytes(), "it has none of an outbox's tables"),
+            (b"noise " * 1000, "file is not a database"),
+        ):
+            file.write_bytes(content)
+            self.assertIn(words, self.refusal("stats"))
+            self.assertEqual(file.read_bytes(), content)
+
+    def test_newer_outbox(self) -> None:
+        """An outbox of a newer version is told with both versions."""
+        self.fill()
+        with contextlib.closing(sqlite3.connect(self.folder / OUTBOX_FILE)) as connection:
+            connection.execute("UPDATE http_status_push_schema SET version = 99")
+            connection.commit()
+        self.assertIn("the outbox has schema version 99", self.refusal("stats"))
+
+    def test_bad_urls(self) -> None:
+        """A URL that can't be used is told without its password."""
+        for url, words in (
+            ("mysql://me:hush@127.0.0.1/x", "argument --url: write a SQLAlchemy URL such as"),
+            ("postgresql://me:hush@127.0.0.1:hush/x", "SQLAlchemy can't read this URL"),
+            ("postgresql+nodriver://me:hush@127.0.0.1/x", "can't be opened"),
+            ("postgresql://me:hush@/x?host=/is/not", "can't be opened"),
+        ):
+            self.at(url)
+            refusal = self.refusal("stats")
+            self.assertIn(words, refusal)
+            self.assertNotIn("hush", refusal)
+
+    def test_imports(self) -> None:
+        """Neither Buildbot nor a reactor is imported."""
+        self.fill().put(1)
+        script = (
+            "import sys; from buildbot_http_status_push.commands.main import main;"
+            f"main(['outbox', 'list', '--basedir', {str(self.folder)!r}]);"
+            "print(sorted({'buildbot', 'twisted.internet.reactor'} & set(sys.modules)))"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(ended.stdout.splitlines()[-1], "[]")
+
+
+class PostgreSQLTests(OutboxTestCase):
+    """The same on PostgreSQL."""
+
+    def setUp(self) -> None:
+        """Begin with an empty database."""
+        super().setUp()
+        server = postgres.server()
+        server.clear()
+        self.url = server.url()
+        self.where = ["--url", self.url]
+
+    def test_all_actions(self) -> None:
+        """Every action works there."""
+        filled = Filled(self.url)
+        self.addCleanup(filled.database.close)
+        filled.one_of_each()
+        self.assertEqual(self.document("stats")["all"]["produced"], 5)
+        self.assertEqual(self.ids(), ["msg_dead", "msg_retrying", "msg_waiting"])
+        self.assertEqual(self.document("show", "msg_w")["body"], {"state": "success"})
+        self.assertEqual(self.document("redeliver", "msg_dead"), {"redelivered": 1})
+        self.assertEqual(self.document("redeliver", "--since", "1d"), {"redelivered": 1})
+        self.assertEqual(self.document("drop", "msg_retrying"), {"dropped": "msg_retrying"})
+        self.assertEqual(self.ids("--dead"), ["msg_retrying"])
+
+    def test_no_outbox(self) -> None:
+        """A database without an outbox is told, and none is made."""
+        for _ in range(2):
+            self.assertIn("it has none of an outbox's tables", self.refusal("stats"))
+
+
+class RunningMasterTests(ReporterTestCase):
+    """On the outbox of a master that runs."""
+
+    timeout = 60
+
+    async def until(self, holds: Callable[[Any], bool], action: str, *arguments: str) -> Any:
+        """Run the command again and again until its document is as wanted."""
+        where = ("--basedir", str(self.folder / "master"), "--json")
+        while True:
+            code, output, errors = await deferToThread(run, "outbox", action, *where, *arguments)
+            self.assertEqual((code, errors), (0, ""))
+            document = json.loads(output)
+            if holds(document):
+                return document
+
+    @async_to_deferred
+    async def test_redeliver(self) -> None:
+        """What a receiver has refused for good is listed, and sent when it is redelivered."""
+        inbox, url = await self.open_inbox()
+        inbox.behave(fail=410)
+        services = [reporter.HttpStatusPush(url)]
+        master = await self.start_master(configuration(services, {"docs": [EndWith(SUCCESS)]}))
+        await master.build("docs")
+        listed = await self.until(lambda found: len(found["deliveries"]) == 2, "list", "--dead")
+        finished = listed["deliveries"][1]
+        self.assertEqual(
+            (finished["event"], finished["outcome"]),
+            ("builds.finished", "refused with 410: failing as told"),
+        )
+        inbox.behave()
+        began = time.monotonic()
+        await self.until(lambda found: found == {"redelivered": 1}, "redeliver", finished["id"])
+        await inbox.until(1)
+        self.assertLess(time.monotonic() - began, 15)
+        self.assertEqual([each.id for each in inbox.statuses], [finished["id"]])
+        await self.until(lambda found: found["state"] == "delivered", "show", finished["id"])
+        await self.until(lambda found: found["holds"], "stats")
+
+
+class WordsTests(SynchronousTestCase):
+    """The small forms."""
+
+    def test_age(self) -> None:
+        """An age is told in its greatest unit, days from the second one on."""
+        ages = {-5: "0 s", 59.9: "59 s", 60: "1 min", 3599: "59 min", 3600: "1 h"}
+        ages |= {172799: "47 h", 172800: "2 d"}
+        self.assertEqual([age(each) for each in ages], list(ages.values()))
+
+    def test_table(self) -> None:
+        """Columns are aligned, numbers to the right, and what is too long is cut."""
+        rows = [["a", "bb", "c"], ["aaa", "b", "c" * 200]]
+        lines = table(rows, right=[1])
+        self.assertEqual(lines[0], "a    bb  c")
+        self.assertEqual(lines[1], "aaa   b  " + "c" * 88 + "...")
+
+    def test_times(self) -> None:
+        """A time is an age, or ISO 8601 with a time zone or the local one."""
+        now = 1_700_000_000.0
+        for text, seconds in (
+            ("90s", now - 90),
+            ("2h", now - 7200),
+            ("3d", now - 259200),
+            ("1w", now - 604800),
+            ("2023-11-14T22:13:20Z", now),
+            ("2023-11-14T23:13:20+01:00", now),
+            (datetime.fromtimestamp(now).isoformat(), now),
+        ):
+            self.assertEqual(seconds_of(parse_time(text), now), seconds)
+        self.assertEqual(parse_time("5m"), timedelta(minutes=5))
+
+    def test_no_times(self) -> None:
+        """What is no time is refused with what would be one."""
+        for text in ("", "2x", "h", "-2h", "yesterday", "2023-13-01", "9999999d", "0001-01-01"):
+            with self.assertRaises(ArgumentTypeError) as refused:
+                parse_time(text)
+            self.assertIn(f"such as 2030-01-31T08:00, not {text!r}", str(refused.exception))

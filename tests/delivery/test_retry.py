@@ -1,0 +1,155 @@
+"""What an attempt's outcome means, and how long to wait."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from buildbot_http_status_push.delivery.retry import (
+    asked_delay,
+    concerns_endpoint,
+    decide,
+    own_delay,
+    probe_delay,
+)
+from buildbot_http_status_push.model import (
+    MOVES,
+    PENDING,
+    Accepted,
+    Outcome,
+    Refused,
+    State,
+    Unreachable,
+    Verdict,
+)
+
+WEEK = 7 * 86400.0
+draws = st.floats(0, 1)
+counts = st.integers(1, 10**9)
+statuses = st.integers(300, 599)
+waits = st.none() | st.floats(0, 1e12)
+refusals = st.builds(Refused, statuses, retry_after=waits)
+outcomes: st.SearchStrategy[Outcome] = (
+    st.builds(Accepted, st.integers(200, 299)) | refusals | st.builds(Unreachable, st.text())
+)
+
+
+def verdict(outcome: Outcome, *, lone: bool = False, attempts: int = 1, age: float = 0) -> Verdict:
+    """Decide, with the jitter in its middle, at second 1000 plus the delivery's age."""
+    return decide(
+        outcome,
+        lone=lone,
+        attempts=attempts,
+        created_at=1000.0,
+        now=1000.0 + age,
+        give_up_after=WEEK,
+        draw=0.5,
+    )
+
+
+class DelayTest(SynchronousTestCase):
+    """How long to wait."""
+
+    def test_values(self) -> None:
+        """A probe waits 1 s doubling to 60, a delivery with troubles of its own 30 to 3600."""
+        probes = [probe_delay(count, 0.5) for count in (1, 2, 3, 6, 7, 8)]
+        self.assertEqual(probes, [1, 2, 4, 32, 60, 60])
+        own = [own_delay(count, 0.5) for count in (1, 2, 3, 7, 8, 9)]
+        self.assertEqual(own, [30, 60, 120, 1920, 3600, 3600])
+
+    @given(counts, draws)
+    def test_bounds(self, count: int, draw: float) -> None:
+        """Jitter is 20 % at most, and no count of failures breaks the bounds."""
+        self.assertTrue(0.799 < probe_delay(count, draw) < 72.001)
+        self.assertTrue(23.999 < own_delay(count, draw) < 4320.001)
+        for delay in (probe_delay, own_delay):
+            plain = delay(count, 0.5)
+            self.assertTrue(0.799 * plain <= delay(count, draw) <= 1.201 * plain)
+
+    @given(counts, draws)
+    def test_never_shorter(self, count: int, draw: float) -> None:
+        """With the same draw another failure never makes the wait shorter, nor doubles it twice."""
+        for delay in (probe_delay, own_delay):
+            before, after = delay(count, draw), delay(count + 1, draw)
+            self.assertTrue(before <= after <= 2.001 * before)
+
+    @given(counts, draws, st.floats(0, 3600))
+    def test_asked(self, count: int, draw: float, asked: float) -> None:
+        """A probe does not come before the time that the receiver asked for."""
+        self.assertEqual(probe_delay(count, draw, asked), max(probe_delay(count, draw), asked))
+
+    @given(outcomes)
+    def test_asked_delay(self, outcome: Outcome) -> None:
+        """What a receiver asks for counts up to an hour, and only where it asked."""
+        asked = outcome.retry_after if isinstance(outcome, Refused) else None
+        self.assertEqual(asked_delay(outcome), min(asked or 0, 3600))
+
+
+class DecisionTest(SynchronousTestCase):
+    """What becomes of a delivery."""
+
+    def test_accepted(self) -> None:
+        """Any 2xx is a delivery, however old."""
+        for status in (200, 201, 202, 204, 205, 299):
+            expected = Verdict(State.DELIVERED, f"accepted with {status}")
+            self.assertEqual(verdict(Accepted(status), age=10 * WEEK), expected)
+
+    def test_gone(self) -> None:
+        """410 says that it is never wanted: it is given up at once."""
+        self.assertEqual(verdict(Refused(410)), Verdict(State.DEAD, "refused with 410"))
+
+    def test_whose_trouble(self) -> None:
+        """No answer, 408, 425, 429 and 5xx concern the receiver, other refusals the delivery."""
+        refusals = [Refused(status) for status in (408, 425, 429, 500, 502, 503, 504, 599)]
+        troubles: list[Outcome] = [Unreachable("?"), *refusals]
+        for outcome in troubles:
+            self.assertTrue(concerns_endpoint(outcome))
+            self.assertEqual(verdict(outcome).state, State.WAITING)
+        for status in (301, 304, 308, 400, 401, 403, 404, 409, 413, 422, 451):
+            self.assertFalse(concerns_endpoint(Refused(status)))
+            self.assertEqual(verdict(Refused(status)).state, State.RETRYING)
+        self.assertFalse(concerns_endpoint(Accepted(200)))
+
+    def test_lone_trouble(self) -> None:
+        """While others are accepted, trouble is the delivery's own, with its own schedule."""
+        first = verdict(Refused(500, "oops"), lone=True, age=5)
+        self.assertEqual(first, Verdict(State.RETRYING, "refused with 500: oops", 1000 + 5 + 30))
+        second = verdict(Unreachable("no answer"), lone=True, attempts=2)
+        self.assertEqual(second, Verdict(State.RETRYING, "no answer", 1000 + 60))
+
+    def test_lone_trouble_with_a_wish(self) -> None:
+        """A delivery with troubles of its own waits as long as the receiver asked, too."""
+        for asked, waited in ((7.0, 30), (300.0, 300), (10**6, 3600)):
+            found = verdict(Refused(503, retry_after=asked), lone=True)
+            self.assertEqual(found.next_attempt, 1000 + waited)
+
+    def test_given_up(self) -> None:
+        """A delivery that always failed is dead when its time is over, and its end says why."""
+        self.assertEqual(verdict(Refused(400), age=WEEK - 1).state, State.RETRYING)
+        found = verdict(Refused(400, "no"), attempts=12, age=WEEK)
+        self.assertEqual(
+            found, Verdict(State.DEAD, "refused with 400: no; given up after 12 attempts")
+        )
+
+    @given(outcomes, st.booleans(), counts, st.floats(0, 2 * WEEK), draws)
+    def test_every_verdict(
+        self, outcome: Outcome, lone: bool, attempts: int, age: float, draw: float
+    ) -> None:
+        """Any verdict is a legal move; only accepted means delivered, only retries have a time."""
+        found = decide(
+            outcome,
+            lone=lone,
+            attempts=attempts,
+            created_at=0.0,
+            now=age,
+            give_up_after=WEEK,
+            draw=draw,
+        )
+        for state in PENDING:
+            self.assertIn(found.state, MOVES[state])
+        self.assertEqual(found.state is State.DELIVERED, isinstance(outcome, Accepted))
+        self.assertEqual(found.next_attempt is None, found.state is not State.RETRYING)
+        if found.next_attempt is not None:
+            self.assertTrue(age + 23.9 <= found.next_attempt <= age + 4320.1)
+        self.assertTrue(found.outcome.startswith(str(outcome)))

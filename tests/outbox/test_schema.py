@@ -1,0 +1,291 @@
+"""The tables, their versions, and how much work the database has with a large backlog."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from support.outboxes import LEASE, NOW
+from support.postgres import DRIVERS, server
+from twisted.trial.unittest import SynchronousTestCase
+
+from buildbot_http_status_push.database import StorageError, file_url
+from buildbot_http_status_push.model import Claim, State, Verdict
+from buildbot_http_status_push.outbox import schema
+from buildbot_http_status_push.outbox.ledger import Ledger, Probe
+from buildbot_http_status_push.outbox.schema import deliveries, open_database, versions
+
+LEDGER = Ledger("push", "master")
+
+FILL = sa.text("""
+    INSERT INTO http_status_push_deliveries (reporter, id, lane, subject, event, title,
+        content_type, body, state, created_at, updated_at, attempts, lease_until)
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :rows)
+    SELECT 'push', 'msg_' || n, 'lane-' || n, 'subject-' || n, 'event', 'title',
+        'type', :body, 'waiting', 1.7e9, 1.7e9, 0, 0.0 FROM numbers
+""")
+
+
+def columns(connection: Connection) -> list[str]:
+    """Return the columns that the table of deliveries has."""
+    return [each["name"] for each in sa.inspect(connection).get_columns(deliveries.name)]
+
+
+def add_column(connection: Connection) -> None:
+    """Change a table, as an upgrade does."""
+    connection.execute(sa.text(f"ALTER TABLE {deliveries.name} ADD COLUMN colour TEXT"))
+
+
+def fail(connection: Connection) -> None:
+    """Fail, as an upgrade may."""
+    raise sa.exc.OperationalError("UPGRADE", {}, Exception("no room"))
+
+
+class VersionTests(SynchronousTestCase):
+    """From one version to the next."""
+
+    def urls(self) -> Iterable[str]:
+        """Yield an empty place for every kind of database."""
+        yield file_url(self.mktemp())
+        for driver in DRIVERS:
+            server().clear()
+            yield server().url(driver)
+
+    def ask(self, url: str, *operations: Callable[[Connection], Any]) -> list[Any]:
+        """Open a database, run operations, close it."""
+        database = open_database(url)
+        try:
+            return database.transact(operations)
+        finally:
+            database.close()
+
+    def upgrade_with(self, *upgrades: Callable[[Connection], None]) -> None:
+        """Be a version of this package that has upgrades."""
+        self.patch(schema, "UPGRADES", upgrades)
+        self.patch(schema, "VERSION", 1 + len(upgrades))
+
+    def found(self, connection: Connection) -> int:
+        """Return the version that a database says it has."""
+        return int(connection.execute(sa.select(sa.func.max(versions.c.version))).scalar_one())
+
+    def test_new(self) -> None:
+        """A new outbox has the present version, also after it was opened again."""
+        for url in self.urls():
+            self.assertEqual([1], self.ask(url, self.found))
+            self.assertEqual([1], self.ask(url, self.found))
+
+    def test_upgrade(self) -> None:
+        """An older outbox is brought to the present version, step by step and once."""
+        for url in self.urls():
+            with self.subTest(url):
+                self.ask(url)
+                with_column = [*self.ask(url, columns)[0], "colour"]
+                steps: list[str] = []
+                self.upgrade_with(add_column, lambda _, steps=steps: steps.append("second"))
+                for _ in range(2):
+                    self.assertEqual([with_column, 3], self.ask(url, columns, self.found))
+                self.assertEqual(["second"], steps)
+                self.upgrade_with()
+
+    def test_new_needs_no_upgrade(self) -> None:
+        """A new outbox is made as the present version wants it, not through older ones."""
+        self.upgrade_with(fail)
+        for url in self.urls():
+            self.assertEqual([2], self.ask(url, self.found))
+
+    def test_failed_upgrade(self) -> None:
+        """An upgrade that fails half-way leaves the older version as it was."""
+        for url in self.urls():
+            before = self.ask(url, columns)
+            self.upgrade_with(add_column, fail)
+            trouble = self.assertRaises(StorageError, open_database, url)
+            self.assertIn("no room", str(trouble))
+            self.upgrade_with()
+            self.assertEqual([*before, 1], self.ask(url, columns, self.found))
+
+    def test_too_new(self) -> None:
+        """A newer outbox is refused, and both versions are named."""
+        for url in self.urls():
+            self.ask(url, lambda one: one.execute(versions.insert().values(version=7)))
+            trouble = self.assertRaises(StorageError, open_database, url)
+            self.assertIn("has schema version 7", str(trouble))
+            self.assertIn("knows up to 1: install the newer version again", str(trouble))
+
+    def test_together(self) -> None:
+        """Many masters that start at once make one outbox."""
+        for url in self.urls():
+            with self.subTest(url), ThreadPoolExecutor(8) as pool:
+                ready = threading.Barrier(8)
+
+                def open_one(number: int, url: str = url, ready: Any = ready) -> int:
+                    ready.wait()
+                    database = open_database(url)
+                    database.close()
+                    return number
+
+                self.assertEqual([*range(8)], [*pool.map(open_one, range(8))])
+
+
+class WorkTests(SynchronousTestCase):
+    """How much work the database has, counted in steps of SQLite's machine.
+
+    A statement that reads all of 100,000 rows takes a million of them.
+    """
+
+    FEW = 60_000
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Make a backlog of 100,000 lanes once; tests undo what they change."""
+        cls.folder = tempfile.mkdtemp(prefix="http-status-push-work-")
+        cls.database = open_database(file_url(f"{cls.folder}/outbox.sqlite"))
+        cls.database.transact([fill(100_000)])
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        """Remove it."""
+        cls.database.close()
+        shutil.rmtree(cls.folder)
+
+    def steps(self, *operations: Callable[[Connection], Any]) -> list[int]:
+        """Count what each of some operations takes; nothing of them remains."""
+        counts: list[int] = []
+
+        def count() -> None:
+            counts[-1] += 100
+
+        def measured(connection: Connection) -> None:
+            raw = connection.connection.dbapi_connection
+            raw.set_progress_handler(count, 100)
+            for operation in operations:
+                counts.append(0)
+                operation(connection)
+            raw.set_progress_handler(None, 0)
+            raise UndoneError
+
+        self.assertRaises(UndoneError, self.database.transact, [measured])
+        return counts
+
+    def assert_few(self, counts: Iterable[int]) -> None:
+        """Check that nothing was read through."""
+        for count in counts:
+            self.assertLess(count, self.FEW)
+
+    def test_claim(self) -> None:
+        """A claim takes the first of a large backlog without reading it."""
+        self.assert_few(self.steps(claim(40)))
+
+    def test_behind_leased(self) -> None:
+        """So it does when the first thousand are taken already."""
+        self.assert_few(self.steps(claim(1000), claim(40))[1:])
+
+    def test_behind_long_lane(self) -> None:
+        """So it does when the first thousand are of one lane, which is free, then taken."""
+        self.assert_few(self.steps(one_lane, claim(40), claim(40))[1:])
+
+    def test_probe(self) -> None:
+        """A probe goes to any place of the backlog without reading it."""
+        probes = [claim(1, Probe(draw, "lane-50000")) for draw in (0.0, 0.5, 1.0)]
+        probes.append(claim(1, Probe(0.5, "lane-50000", newer=True)))
+        self.assert_few(self.steps(*probes))
+
+    def test_retries(self) -> None:
+        """Retries are found without reading those that are not due, nor all that are."""
+        self.assert_few(self.steps(all_retrying, claim(40), claim(40, now=NOW + 1000))[1:])
+
+    def test_record(self) -> None:
+        """An outcome is written without reading the backlog."""
+        claims: list[Claim] = []
+
+        def take(connection: Connection) -> None:
+            claims.extend(LEDGER.claim(connection, NOW, LEASE, 1, Probe(1.0)))
+            claims.extend(LEDGER.claim(connection, NOW, LEASE, 41))
+
+        def record(connection: Connection) -> None:
+            LEDGER.record(connection, claims[0], Verdict(State.DELIVERED, "accepted"), NOW)
+            LEDGER.record(connection, claims[1], Verdict(State.RETRYING, "refused", NOW), NOW)
+
+        def record_all(connection: Connection) -> None:
+            accepted = [(claim, Verdict(State.DELIVERED, "accepted")) for claim in claims[2:]]
+            self.assertEqual(len(accepted), 40)
+            LEDGER.record_all(connection, accepted, NOW)
+
+        self.assert_few(self.steps(take, record, record_all))
+
+    def test_release_and_tidy(self) -> None:
+        """What is taken is given back, and what ended long ago is found, without reading all."""
+        self.assert_few(self.steps(claim(40), LEDGER.release, lambda one: LEDGER.tidy(one, NOW)))
+
+    def test_measure(self) -> None:
+        """Reading all would be noticed."""
+        everything = sa.select(sa.func.count(deliveries.c.outcome))
+        self.assertGreater(self.steps(lambda one: one.execute(everything))[0], self.FEW)
+
+
+class PlanTests(SynchronousTestCase):
+    """How PostgreSQL finds what a claim takes."""
+
+    def test_plan(self) -> None:
+        """Whether it knows how the rows are spread or not, it reads no table through."""
+        server().clear()
+        database = open_database(server().url())
+        self.addCleanup(database.close)
+        plans: list[str] = []
+        database.transact([fill(20_000)])
+        for prepare in (lambda _: None, analyze):
+            database.transact([prepare, lambda one: explain_claims(one, plans)])
+        self.assertGreater(len(plans), 8)
+        for plan in plans:
+            self.assertNotIn("Seq Scan", plan)
+            self.assertNotIn("Sort", plan)
+
+
+class UndoneError(Exception):
+    """Ends a transaction that nothing shall remain of."""
+
+
+def fill(rows: int) -> Callable[[Connection], Any]:
+    """Return an operation that puts many deliveries in as many lanes."""
+    return lambda connection: connection.execute(FILL, {"rows": rows, "body": b"b" * 300})
+
+
+def claim(limit: int, probe: Probe | None = None, now: float = NOW) -> Callable[[Connection], Any]:
+    """Return an operation that takes deliveries."""
+    return lambda connection: LEDGER.claim(connection, now, LEASE, limit, probe)
+
+
+def one_lane(connection: Connection) -> None:
+    """Put the first thousand into one lane."""
+    first = deliveries.update().where(deliveries.c.sequence <= 1000)
+    connection.execute(first.values(lane="long"))
+
+
+def all_retrying(connection: Connection) -> None:
+    """Let all wait for their own next attempt."""
+    connection.execute(deliveries.update().values(state="retrying", next_attempt=NOW + 1000))
+
+
+def analyze(connection: Connection) -> None:
+    """Let PostgreSQL look how the rows are spread."""
+    connection.execute(sa.text("ANALYZE"))
+
+
+def explain_claims(connection: Connection, plans: list[str]) -> None:
+    """Note how PostgreSQL goes about claims."""
+
+    def explain(_: Any, cursor: Any, statement: str, given: Any, *rest: object) -> None:
+        if statement.startswith("SELECT http_status_push"):
+            cursor.execute(f"EXPLAIN {statement}", given)
+            plans.append("\n".join(row[0] for row in cursor.fetchall()))
+
+    sa.event.listen(connection, "before_cursor_execute", explain)
+    claim(40)(connection)
+    claim(40, now=NOW + 1)(connection)
+    claim(1, Probe(0.5, "lane-1"))(connection)
+    sa.event.remove(connection, "before_cursor_execute", explain)

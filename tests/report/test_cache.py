@@ -1,0 +1,95 @@
+"""What is remembered of the data API's answers, and when it is forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.trial import unittest
+
+from buildbot_http_status_push.report.cache import CHANGES, REMEMBERED, Known
+
+
+class FakeMaster:
+    """A master whose data API answers with how often it was asked, and whose queue is called."""
+
+    def __init__(self) -> None:
+        self.data = self.mq = self
+        self.asked = 0
+        self.slow: Deferred[None] | None = None
+        self.consumers: dict[tuple[str | None, ...], Any] = {}
+
+    def get(self, path: tuple[str, int]) -> Deferred[dict[str, Any]]:
+        """Answer, later where ``slow`` is set."""
+        self.asked += 1
+        answer = {"asked": self.asked, "tags": []}
+        return succeed(answer) if self.slow is None else self.slow.addCallback(lambda _: answer)
+
+    def startConsuming(self, callback: Any, key: tuple[str | None, ...]) -> Any:  # noqa: N802 - Buildbot's name
+        """Note who wants to hear of what."""
+        self.consumers[key] = callback
+        return succeed(FakeConsumer(self, key))
+
+
+class FakeConsumer:
+    """What ends a subscription."""
+
+    def __init__(self, master: FakeMaster, key: tuple[str | None, ...]) -> None:
+        self.master, self.key = master, key
+
+    def stopConsuming(self) -> None:  # noqa: N802 - Buildbot's name
+        """End it."""
+        del self.master.consumers[self.key]
+
+
+class KnownTest(unittest.SynchronousTestCase):
+    """Builders and buildsets, which are asked for once."""
+
+    def setUp(self) -> None:
+        """Know nothing."""
+        self.master = FakeMaster()
+        self.known = Known(self.master)
+
+    def get(self, kind: str, number: int) -> Any:
+        """Ask for one."""
+        return self.successResultOf(ensureDeferred(self.known.get(kind, number)))
+
+    def test_asked_once(self) -> None:
+        """The data API is asked once; what a caller does to an answer stays with that caller."""
+        self.get("builders", 1)["tags"].append("spoilt")
+        self.assertEqual(self.get("builders", 1), {"asked": 1, "tags": []})
+
+    def test_told_of_a_change(self) -> None:
+        """An event makes what it tells of be asked for anew, and nothing else."""
+        self.successResultOf(ensureDeferred(self.known.listen()))
+        self.assertEqual(set(self.master.consumers), set(CHANGES))
+        for kind, number in (("builders", 1), ("builders", 2), ("buildsets", 1)):
+            self.get(kind, number)
+        self.master.consumers["builders", None, None](("builders", "1", "update"), {})
+        found = [self.get(*key)["asked"] for key in (("builders", 2), ("buildsets", 1))]
+        self.assertEqual((*found, self.get("builders", 1)["asked"]), (2, 3, 4))
+
+    def test_changed_while_read(self) -> None:
+        """An answer that was under way when something changed is not remembered."""
+        self.master.slow = Deferred()
+        asking = ensureDeferred(self.known.get("builders", 1))
+        self.known.forget(("builders", "1", "update"))
+        self.master.slow.callback(None)
+        self.assertEqual(self.successResultOf(asking)["asked"], 1)
+        self.master.slow = None
+        self.assertEqual(self.get("builders", 1)["asked"], 2)
+
+    def test_bounded(self) -> None:
+        """The one that nobody has asked for the longest is forgotten first."""
+        for number in range(REMEMBERED):
+            self.get("buildsets", number)
+        self.get("buildsets", 0)
+        self.get("buildsets", REMEMBERED)
+        self.assertEqual(self.get("buildsets", 0)["asked"], 1)
+        self.assertEqual(self.get("buildsets", 1)["asked"], REMEMBERED + 2)
+
+    def test_stop(self) -> None:
+        """Afterwards no event is listened to."""
+        self.successResultOf(ensureDeferred(self.known.listen()))
+        self.successResultOf(ensureDeferred(self.known.stop()))
+        self.assertEqual(self.master.consumers, {})

@@ -1,0 +1,150 @@
+"""Catch-up against a small master of our own, where everything can be made to fail."""
+
+from __future__ import annotations
+
+from support.catchup import NOW, FakeMaster, FakeOutbox
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.trial import unittest
+
+from buildbot_http_status_push.report.catchup import INTERVAL, PAGE, SOON, Catchup
+from buildbot_http_status_push.report.events import Event
+from buildbot_http_status_push.report.identity import build_event_id
+
+
+class CatchupTests(unittest.SynchronousTestCase):
+    """What is announced, when, and what is kept in mind."""
+
+    def setUp(self) -> None:
+        """Make a master with one build of the past."""
+        self.master, self.outbox = FakeMaster(), FakeOutbox()
+        self.announced: list[tuple[int, str]] = []
+        self.master.add(1, at=NOW - 1000)
+        self.catchup = self.make()
+
+    def make(self) -> Catchup:
+        """Make a catch-up as a (re)started master does."""
+        made = Catchup(self.master, "r", self.outbox, self.announce, lambda key: True, Logger())
+        self.successResultOf(Deferred.fromCoroutine(made.prepare()))
+        return made
+
+    def announce(self, event: Event) -> Deferred[Event]:
+        """Put an event into the outbox."""
+        name = f"builds.{event.key[2]}"
+        self.announced.append((event.message["buildid"], name))
+        self.outbox.ids.add(build_event_id("r", name, event.message))
+        event.sent += 1
+        return succeed(event)
+
+    def scan(self) -> None:
+        """Look once."""
+        self.successResultOf(Deferred.fromCoroutine(self.catchup.scan()))
+
+    def test_past_and_present(self) -> None:
+        """The past is not announced; a running build is as new, an ended one as finished."""
+        self.master.add(2, complete=False)
+        self.master.add(3)
+        self.scan()
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.new"), (3, "builds.finished")])
+        self.master.add(2)
+        self.scan()
+        self.assertEqual(self.announced[2:], [(2, "builds.finished")])
+
+    def test_many_pages(self) -> None:
+        """A backlog of several pages is announced once, in order."""
+        count = 2 * PAGE + 5
+        for number in range(2, count + 2):
+            self.master.add(number)
+        self.scan()
+        self.scan()
+        self.assertEqual([number for number, _ in self.announced], list(range(2, count + 2)))
+
+    def test_trouble_half_way(self) -> None:
+        """A scan that fails is made again, and passes over nothing."""
+        self.master.add(2)
+        self.outbox.failures = 1
+        self.catchup.start()
+        self.master.reactor.advance(0)
+        self.assertEqual(self.announced, [])
+        self.master.reactor.advance(6 * SOON)
+        self.assertEqual(self.announced, [(2, "builds.finished")])
+
+    def test_every_few_minutes(self) -> None:
+        """Builds are looked for again and again."""
+        self.catchup.start()
+        self.master.reactor.advance(0)
+        self.master.add(2)
+        self.master.reactor.advance(INTERVAL)
+        self.assertEqual(self.announced, [(2, "builds.finished")])
+
+    def test_restart_after_everything_was_delivered(self) -> None:
+        """A restart begins where all is settled, even with a lost outbox."""
+        self.master.add(2)
+        self.scan()
+        self.outbox.ids.clear()
+        self.announced.clear()
+        self.catchup = self.make()
+        self.scan()
+        self.assertEqual(self.announced, [])
+
+    def test_restart_with_pending_deliveries(self) -> None:
+        """What was still to be sent, or still running, is found again in a lost outbox."""
+        for number in (2, 3, 5):
+            self.master.add(number)
+        self.master.add(4, complete=False)
+        self.outbox.pending = 3
+        self.scan()
+        self.outbox.ids.clear()
+        self.announced.clear()
+        self.catchup = self.make()
+        self.scan()
+        self.assertEqual(
+            self.announced,
+            [(3, "builds.finished"), (4, "builds.new"), (5, "builds.finished")],
+        )
+
+    def test_part_of_the_outbox_out_of_sight(self) -> None:
+        """While the outbox stands in memory, nothing is taken for settled."""
+        self.outbox.durable = False
+        before = dict(self.master.saved)
+        self.master.add(2)
+        self.scan()
+        self.assertEqual(self.master.saved, before)
+
+    def test_running_build_while_the_outbox_stands_in_memory(self) -> None:
+        """A running build is not announced again because memory does not know that it was."""
+        self.master.add(2, complete=False)
+        self.scan()
+        self.outbox.ids.clear()
+        self.outbox.durable = False
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.new")])
+
+    def test_stop_amid_a_scan(self) -> None:
+        """What a stop cuts short is not taken for settled."""
+        self.master.add(2)
+        before = dict(self.master.saved)
+        self.successResultOf(Deferred.fromCoroutine(self.catchup.stop()))
+        self.scan()
+        self.assertEqual((self.announced, self.master.saved), ([], before))
+
+    def test_deleted_build(self) -> None:
+        """A running build that somebody deletes is forgotten."""
+        self.master.add(2, complete=False)
+        self.scan()
+        del self.master.builds[2]
+        self.scan()
+        self.master.add(3)
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.new"), (3, "builds.finished")])
+
+    def test_forget(self) -> None:
+        """When the outbox is lost, what may have been pending is looked at again."""
+        self.master.add(2)
+        self.outbox.pending = 2
+        self.scan()
+        self.outbox.ids.clear()
+        self.catchup.forget()
+        self.master.reactor.advance(0)
+        self.assertEqual(self.announced, [(2, "builds.finished")] * 2)

@@ -1,0 +1,83 @@
+"""A small master and a small outbox for catch-up, where everything can be made to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timezone
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+NOW = 1_700_000_000
+
+
+class FakeMaster:
+    """A master with builds, a state table, and a clock."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.reactor = Clock()
+        self.reactor.advance(NOW)
+        self.data = self.db = self.state = self
+        self.builds: dict[int, dict[str, Any]] = {}
+        self.saved: dict[str, Any] = {}
+
+    def add(self, number: int, *, complete: bool = True, at: int = NOW) -> None:
+        """Add a build, or change one."""
+        moment = datetime.fromtimestamp(at, timezone.utc)
+        self.builds[number] = {
+            "buildid": number,
+            "buildrequestid": number,
+            "started_at": moment,
+            "complete": complete,
+            "complete_at": moment if complete else None,
+            "results": 0 if complete else None,
+        }
+
+    def get(
+        self, path: tuple[Any, ...], filters: Any = (), order: Any = (), limit: int = 0
+    ) -> Deferred[Any]:
+        """Answer like the data API."""
+        if len(path) == 2:
+            return succeed(self.builds.get(path[1]))
+        above = filters[0].values[0] if filters else 0
+        found = sorted(number for number in self.builds if number > above)
+        if order == ["-buildid"]:
+            found.reverse()
+        return succeed([self.builds[number] for number in found[:limit]])
+
+    def getObjectId(self, name: str, kind: str) -> Deferred[int]:  # noqa: N802 - Buildbot's name
+        """Return the id of our state."""
+        return succeed(1)
+
+    def getState(self, _: int, name: str, default: Any) -> Deferred[Any]:  # noqa: N802 - likewise
+        """Return what was saved."""
+        return succeed(self.saved.get(name, default))
+
+    def setState(self, _: int, name: str, value: Any) -> Deferred[None]:  # noqa: N802 - likewise
+        """Save."""
+        self.saved[name] = value
+        return succeed(None)
+
+
+class FakeOutbox:
+    """An outbox that knows ids, and may be out of order."""
+
+    def __init__(self) -> None:
+        self.durable = True
+        self.ids: set[str] = set()
+        self.pending: int | None = None
+        self.failures = 0
+
+    def known(self, ids: Collection[str]) -> Deferred[set[str]]:
+        """Return those of the ids that have been put."""
+        if self.failures:
+            self.failures -= 1
+            return fail(RuntimeError("the outbox is out of order"))
+        return succeed(self.ids & set(ids))
+
+    def oldest_pending_build(self) -> Deferred[int | None]:
+        """Return what the test says."""
+        return succeed(self.pending)
