@@ -16,7 +16,7 @@ PACKAGE = "buildbot_http_status_push"
 SOURCE = Path(buildbot_http_status_push.__file__).parent
 
 FLOORS = (
-    {"model", "precedence", "redaction", "signing"},
+    {"model", "precedence", "redaction", "results", "signing"},
     {"database"},
     {"report"},
     {"outbox"},
@@ -47,6 +47,7 @@ PURE = {
     "report.encoding",
     "report.events",
     "report.identity",
+    "results",
     "signing",
     "wire.retry_after",
 }

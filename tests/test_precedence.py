@@ -22,6 +22,7 @@ from support.environments import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
+import buildbot_http_status_push
 from buildbot_http_status_push import precedence
 
 OURS = ["buildbot_http_status_push.reporter", "HttpStatusPush", "buildbot-http-status-push"]
@@ -247,3 +248,15 @@ class EditableTests(SynchronousTestCase):
         environment.install("--editable", ROOT)
         self.assertEqual(environment.http_status_push(FORWARDS), OURS)
         self.assertEqual(environment.http_status_push(BACKWARDS), OURS)
+
+
+class PackageTests(SynchronousTestCase):
+    """What the package itself offers."""
+
+    def test_reporter(self) -> None:
+        """The reporter is had from the package too, and nothing else is."""
+        from buildbot_http_status_push import HttpStatusPush, reporter
+
+        self.assertIs(HttpStatusPush, reporter.HttpStatusPush)
+        with self.assertRaisesRegex(AttributeError, "has no attribute 'HttpStatusPull'"):
+            _ = buildbot_http_status_push.HttpStatusPull

@@ -1,3 +1,24 @@
 """Buildbot's HttpStatusPush reporter, with every status delivered."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False  # importing typing would cost more than all the rest at each start
+if TYPE_CHECKING:
+    from buildbot_http_status_push.reporter import HttpStatusPush
+
+__all__ = ["HttpStatusPush", "__version__"]
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Import the reporter when it is asked for: this package is imported at every start of Python.
+
+    Raises:
+        AttributeError: There is no such name.
+    """
+    if name != "HttpStatusPush":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from buildbot_http_status_push.reporter import HttpStatusPush
+
+    return HttpStatusPush

@@ -23,8 +23,8 @@ from buildbot_http_status_push.receiver.receiver import (
     Received,
     Receiver,
     describe,
-    result_word,
 )
+from buildbot_http_status_push.results import result_word
 from buildbot_http_status_push.signing import sign
 
 KEY = "a key for tests"

@@ -24,8 +24,8 @@ from buildbot_http_status_push.receiver.receiver import (
     describe,
     local_time,
     parse,
-    result_word,
 )
+from buildbot_http_status_push.results import result_word
 
 SETTLED = (State.DELIVERED.value, State.SUPERSEDED.value)
 POLL_INTERVAL = 0.1

@@ -19,13 +19,10 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from buildbot_http_status_push.results import result_word
 from buildbot_http_status_push.signing import ID_HEADER, SignatureError, verify
 
 EVENT_HEADER = "buildbot-event"
-
-# Buildbot's result codes are indexes into this list. It stands here once more, because the
-# receiver must start without importing Buildbot, and these numbers are stored in databases.
-RESULTS = ("success", "warnings", "failure", "skipped", "exception", "retry", "cancelled")
 
 EXCERPT = 60
 
@@ -330,13 +327,6 @@ def build_words(build: Mapping[str, Any]) -> str:
     if not build["complete"]:
         return f"{title:<20}  new"
     return f"{title:<20}  finished: {result_word(build.get('results'))}"
-
-
-def result_word(code: object) -> str:
-    """Return the word for one of Buildbot's result codes."""
-    if isinstance(code, int) and 0 <= code < len(RESULTS):
-        return RESULTS[code]
-    return f"result {code}"
 
 
 def _other_words(received: Received) -> str:
