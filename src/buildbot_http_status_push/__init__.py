@@ -1,7 +1,5 @@
 """Buildbot's HttpStatusPush reporter, with every status delivered."""
 
-from __future__ import annotations
-
 TYPE_CHECKING = False  # importing typing would cost more than all the rest at each start
 if TYPE_CHECKING:
     from buildbot_http_status_push.reporter import HttpStatusPush
