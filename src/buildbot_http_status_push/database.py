@@ -1,6 +1,6 @@
-"""Opens a SQLite or PostgreSQL database, and runs transactions on it.
+"""Opens SQLite and PostgreSQL databases, brings their tables up to date, and runs transactions.
 
-Blocking: whoever calls this does so off the reactor's thread. Must not know which tables it holds.
+Blocking: whoever calls this does so off the reactor's thread. Knows no table of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from attrs import frozen
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.pool import StaticPool
@@ -44,7 +45,7 @@ class StorageError(Exception):
 
 
 class LostStorageError(StorageError):
-    """What the database's file held is not to be had any more."""
+    """What the file held is not to be had any more."""
 
 
 class CorruptStorageError(LostStorageError):
@@ -55,17 +56,61 @@ class ReplacedStorageError(LostStorageError):
     """The file is gone, or it is another one than the one that was opened."""
 
 
+@frozen
+class Schema:
+    """Tables with a version, and how those of an older version become the present ones.
+
+    Args:
+        what: What the tables make up, in words.
+        metadata: The tables.
+        versions: The table of the versions that they have had, with the column ``version``.
+        upgrades: What leads from version 1 to 2, from 2 to 3, and so on.
+    """
+
+    what: str
+    metadata: sa.MetaData
+    versions: sa.Table
+    upgrades: tuple[Operation, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """The present version."""
+        return 1 + len(self.upgrades)
+
+    def prepare(self, connection: Connection) -> None:
+        """Create the tables, or bring them to the present version, in the running transaction.
+
+        Raises:
+            StorageError: A newer version of this package has been here.
+        """
+        self.versions.create(connection, checkfirst=True)
+        found = connection.execute(sa.select(sa.func.max(self.versions.c.version))).scalar() or 0
+        if found > self.version:
+            raise StorageError(
+                f"{self.what} has schema version {found}, this version of "
+                f"buildbot-http-status-push knows up to {self.version}: install the newer version "
+                f"again, or set {self.what} aside"
+            )
+        if found == self.version:
+            return
+        if found == 0:
+            self.metadata.create_all(connection)
+        else:
+            for upgrade in self.upgrades[found - 1 :]:
+                upgrade(connection)
+        connection.execute(self.versions.insert().values(version=self.version))
+
+
 class Database:
-    """A database with the tables of its user.
+    """A database with tables of ours.
 
     Args:
         url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
-        prepare: Makes missing tables; runs in a transaction of its own.
-        lock_number: On PostgreSQL, the advisory lock that all processes agree on which use the
-            same tables.
+        prepare: Makes the tables, or brings them up to date.
+        lock_number: Any number that all who use these tables agree on, and nobody else.
 
     Raises:
-        StorageError: It can't be opened, or ``prepare`` refuses it.
+        StorageError: It can't be opened, or is of a newer version.
     """
 
     def __init__(self, url: str, prepare: Operation, lock_number: int) -> None:
@@ -168,7 +213,7 @@ def _parsed(url: str) -> URL:
         parts = None
     if parts is None or parts.get_backend_name() not in ("sqlite", "postgresql"):
         raise StorageError(
-            f"{masked(url)!r} is no URL of a database: write a SQLAlchemy URL such as "
+            f"the database's URL is {masked(url)!r}: write a SQLAlchemy URL such as "
             "sqlite:///file or postgresql://user@host/database"
         )
     return parts
@@ -205,7 +250,7 @@ def _create(path: Path) -> None:
     """Create a file that only its owner can read; SQLite gives its side files the same mode.
 
     One that exists is not even opened: to close it again would cancel the locks that another
-    reporter's SQLite holds on it in this process.
+    user's SQLite holds on it in this process.
     """
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from itertools import count
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -31,6 +32,7 @@ KILLS = int(os.environ.get("HTTP_STATUS_PUSH_KILLS", "15"))
 ENDED = "ended"
 MOST_ACKNOWLEDGED = 8
 LONGEST_DELAY = 0.004
+TESTS = str(Path(__file__).parents[1])
 
 
 def main(url: str) -> None:
@@ -86,6 +88,7 @@ class Killer:
         self.delivered: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, __file__, url],
+            env={**os.environ, "PYTHONPATH": TESTS},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

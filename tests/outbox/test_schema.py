@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import sqlalchemy as sa
+from attrs import evolve
 from sqlalchemy.engine import Connection
 from support.outboxes import LEASE, NOW
 from support.postgres import DRIVERS, server
@@ -67,8 +68,7 @@ class VersionTests(SynchronousTestCase):
 
     def upgrade_with(self, *upgrades: Callable[[Connection], None]) -> None:
         """Be a version of this package that has upgrades."""
-        self.patch(schema, "UPGRADES", upgrades)
-        self.patch(schema, "VERSION", 1 + len(upgrades))
+        self.patch(schema, "SCHEMA", evolve(schema.SCHEMA, upgrades=upgrades))
 
     def found(self, connection: Connection) -> int:
         """Return the version that a database says it has."""

@@ -643,7 +643,7 @@ class BrokenFileTests(FaultCase):
         self.assert_told(
             box,
             f"has schema version 99, this version of buildbot-http-status-push "
-            f"knows up to {schema.VERSION}",
+            f"knows up to {schema.SCHEMA.version}",
         )
         box.close()
         self.assertEqual(before, self.path.read_bytes())
@@ -748,7 +748,7 @@ class ServerTests(FaultCase):
         box = self.open(url)
         frozen = open_database(url)
         self.addCleanup(frozen.close)
-        stand_still = [lambda _: box.put(1), schema.prepare]
+        stand_still = [lambda _: box.put(1), schema.SCHEMA.prepare]
         self.assertRaises(StorageError, frozen.transact, stand_still)
         self.assertEqual({"msg_1": State.WAITING}, box.states())
         self.assert_told(box)

@@ -5,12 +5,10 @@ Speaks what SQLAlchemy 1.4 and 2.1 both know, for SQLite and PostgreSQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.database import Database, StorageError
+from buildbot_http_status_push.database import Database, Schema
 
 LOCK_NUMBER = 0x68747073
 """Any number that all masters agree on."""
@@ -74,20 +72,7 @@ versions = sa.Table(
     "http_status_push_schema", metadata, sa.Column("version", sa.Integer, primary_key=True)
 )
 
-UPGRADES: tuple[Callable[[Connection], None], ...] = ()
-"""What leads from version 1 to 2, from 2 to 3, and so on."""
-
-VERSION = 1 + len(UPGRADES)
-
-
-class SchemaTooNewError(StorageError):
-    """The outbox was written by a newer version of this package."""
-
-    def __init__(self, found: int) -> None:
-        super().__init__(
-            f"the outbox has schema version {found}, this version of buildbot-http-status-push "
-            f"knows up to {VERSION}: install the newer version again, or set the outbox aside"
-        )
+SCHEMA = Schema("the outbox", metadata, versions)
 
 
 def open_database(url: str) -> Database:
@@ -99,27 +84,7 @@ def open_database(url: str) -> Database:
     Raises:
         StorageError: It can't be opened, or is of a newer version.
     """
-    return Database(url, prepare, LOCK_NUMBER)
-
-
-def prepare(connection: Connection) -> None:
-    """Create the tables, or bring them to the present version, in the running transaction.
-
-    Raises:
-        SchemaTooNewError: A newer version of this package has been here.
-    """
-    versions.create(connection, checkfirst=True)
-    found = connection.execute(sa.select(sa.func.max(versions.c.version))).scalar() or 0
-    if found > VERSION:
-        raise SchemaTooNewError(found)
-    if found == VERSION:
-        return
-    if found == 0:
-        metadata.create_all(connection)
-    else:
-        for upgrade in UPGRADES[found - 1 :]:
-            upgrade(connection)
-    connection.execute(versions.insert().values(version=VERSION))
+    return Database(url, SCHEMA.prepare, LOCK_NUMBER)
 
 
 def count_on_from(connection: Connection, sequence: int) -> None:
