@@ -217,6 +217,14 @@ PAYLOAD = (
         ("want_previous_build=1",),
     ),
     Option(
+        "want_changes",
+        "`True` or `False`",
+        SHAPE,
+        "Whether the build has its `changes`: who has changed what since the build before it. "
+        "They cost the master some queries for each status.",
+        ("want_changes='yes'",),
+    ),
+    Option(
         "max_body",
         "bytes",
         SHAPE,

@@ -35,6 +35,7 @@ KNOW_BUILDBOT = {
     "configuration.arguments",
     "configuration.rendering",
     "report.catchup",
+    "report.enrichment",
     "report.payload",
     "report.users",
     "reporter",

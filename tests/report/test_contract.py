@@ -61,6 +61,31 @@ class BodySchema(ReporterTestCase):
         await inbox.until(8)
         self.check(inbox.builds)
 
+    @async_to_deferred
+    async def test_changes(self) -> None:
+        """Changes have the first line of their comment, and no more than a hundred files."""
+        inbox, url = await self.open_inbox()
+        services = [HttpStatusPush(url, want_changes=True)]
+        master = await self.start_master(configuration(services, {"success": BUILDERS["success"]}))
+        stamp = {"branch": "main", "revision": "abc", "repository": "r", "project": "p"}
+        await master.master.data.updates.addChange(
+            author="Jo <jo@example.com>",
+            comments="Mend the pump\n\nIt leaked.",
+            files=[f"file{number}" for number in range(101)],
+            when_timestamp=1_700_000_000,
+            revlink="https://example.com/abc",
+            **stamp,
+        )
+        await master.build("success", stamp=stamp)
+        await inbox.until(2)
+        self.check(inbox.builds)
+        for build in inbox.builds:
+            [change] = build["changes"]
+            self.assertEqual(change["comments"], "Mend the pump")
+            self.assertEqual((len(change["files"]), change["files_count"]), (100, 101))
+            self.assertEqual(change["when_timestamp"], 1_700_000_000)
+            self.assertEqual(change["revlink"], "https://example.com/abc")
+
     def check(self, bodies: list[dict[str, Any]]) -> None:
         """Hold bodies against the schema, which must name every one of their keys."""
         validator = Draft202012Validator(strict(body_schema()))

@@ -13,14 +13,13 @@ from typing import Any, ClassVar
 from attrs import fields, frozen
 from buildbot.interfaces import IReportGenerator
 from buildbot.process.results import Results, statusToString
-from buildbot.reporters import utils
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from buildbot_http_status_push.report import events
-from buildbot_http_status_push.report.cache import Known
 from buildbot_http_status_push.report.encoding import Exhaust
+from buildbot_http_status_push.report.enrichment import enrich
 from buildbot_http_status_push.report.trimming import trim
 
 log = Logger()
@@ -49,6 +48,8 @@ class DefaultGenerator:
         schedulers: The names of the schedulers to report, None for all.
         results: The results of finished builds to report (such as ``"failure"``), None for all.
         want_previous_build: Whether the build has its ``prev_build``, of the same builder.
+        want_changes: Whether the build has its ``changes``: who has changed the source since the
+            build before it.
         max_body: Bytes from which on log contents are cut, from the largest down.
     """
 
@@ -68,6 +69,7 @@ class DefaultGenerator:
     schedulers: Sequence[str] | None = None
     results: Sequence[str] | None = None
     want_previous_build: bool = False
+    want_changes: bool = False
     max_body: int = 16 * 1024 * 1024
 
     def check(self) -> None:
@@ -165,6 +167,9 @@ class DefaultGenerator:
 
 GENERATOR_OPTIONS = tuple(each.name for each in fields(DefaultGenerator))
 
+WANTS = ("want_properties", "want_steps", "want_logs", "want_previous_build", "want_changes")
+"""The options that are either True or False."""
+
 OLD_SPELLINGS = {
     "wantProperties": "want_properties",
     "wantSteps": "want_steps",
@@ -211,7 +216,7 @@ def faults(given: Mapping[str, object]) -> Iterator[str]:
 
 
 def _wants_faults(mine: Mapping[str, object]) -> Iterator[str]:
-    for name in ("want_properties", "want_steps", "want_logs", "want_previous_build"):
+    for name in WANTS:
         if not isinstance(mine.get(name, True), bool):
             yield f"{name} is {mine[name]!r}: write True or False"
     content = mine.get("want_logs_content", True)
@@ -256,92 +261,3 @@ def _is_among(value: object, wanted: Sequence[object] | None) -> bool:
 
 def _property(properties: Mapping[str, Sequence[Any]], name: str) -> Any:
     return properties.get(name, (None,))[0]
-
-
-async def enrich(master: Any, known: Known, build: Build, wants: DefaultGenerator) -> Build:
-    """Return a copy of a build with what the body holds beside the build itself.
-
-    Args:
-        master: The Buildbot master, whose data API is asked.
-        known: The builders and buildsets that were asked for before.
-        build: The build as the data API gives it; it is not changed.
-        wants: Says whether properties, steps and logs are wanted.
-
-    Returns:
-        The build with ``url``, ``builder``, ``buildrequest``, ``buildset``, ``parentbuild``,
-        ``parentbuilder``, and what was wanted.
-    """
-    found = await gatherResults(
-        [
-            ensureDeferred(_request(master, known, build)),
-            ensureDeferred(known.get("builders", build["builderid"])),
-            ensureDeferred(_extras(master, build, wants)),
-        ],
-        consumeErrors=True,
-    )
-    request, builder, extras = found
-    url = utils.getURLForBuild(master, build["builderid"], build["number"])
-    return {
-        **build,
-        **request,
-        **extras,
-        "builder": builder,
-        "url": url,
-    }
-
-
-async def _request(master: Any, known: Known, build: Build) -> dict[str, Any]:
-    request = await master.data.get(("buildrequests", build["buildrequestid"]))
-    buildset = await known.get("buildsets", request["buildsetid"])
-    parent = parent_builder = None
-    if buildset["parent_buildid"]:
-        parent = await master.data.get(("builds", buildset["parent_buildid"]))
-        parent_builder = await known.get("builders", parent["builderid"])
-    # Last, like the built-in: just after its start a build still gets properties (its owners).
-    # They are read even where the body does not hold them: the filters look at them.
-    properties = await master.data.get(("builds", build["buildid"], "properties"))
-    return {
-        "properties": properties,
-        "buildrequest": request,
-        "buildset": buildset,
-        "parentbuild": parent,
-        "parentbuilder": parent_builder,
-    }
-
-
-async def _extras(master: Any, build: Build, wants: DefaultGenerator) -> dict[str, Any]:
-    extras: dict[str, Any] = {}
-    if wants.want_steps or wants.want_logs or wants.want_logs_content:
-        extras["steps"] = await _steps(master, build, wants)
-    if wants.want_previous_build:
-        extras["prev_build"] = await utils.getPreviousBuild(master, build)
-    return extras
-
-
-async def _steps(master: Any, build: Build, wants: DefaultGenerator) -> list[dict[str, Any]]:
-    steps = list(await master.data.get(("builds", build["buildid"], "steps")))
-    if wants.want_logs or wants.want_logs_content:
-        for step in steps:
-            step["logs"] = await _logs(master, build, step, wants.want_logs_content)
-    return steps
-
-
-async def _logs(
-    master: Any, build: Build, step: dict[str, Any], wanted: bool | Sequence[str]
-) -> list[dict[str, Any]]:
-    logs = list(await master.data.get(("steps", step["stepid"], "logs")))
-    place = f"{build['builderid']}/builds/{build['number']}/steps/{step['number']}"
-    for each in logs:
-        raw = f"{master.config.buildbotURL}api/v2/logs/{each['logid']}"
-        each["stepname"] = step["name"]
-        each["url"] = f"{master.config.buildbotURL}#/builders/{place}/logs/{each['slug']}"
-        each["url_raw"], each["url_raw_inline"] = f"{raw}/raw", f"{raw}/raw_inline"
-        if _wants_content(each, wanted):
-            each["content"] = await master.data.get(("logs", each["logid"], "contents"))
-    return logs
-
-
-def _wants_content(each: Mapping[str, Any], wanted: bool | Sequence[str]) -> bool:
-    if isinstance(wanted, bool):
-        return wanted
-    return each["name"] in wanted or f"{each['stepname']}.{each['name']}" in wanted

@@ -1,0 +1,147 @@
+"""What the data API knows of a build beside the build itself: the default body's other keys.
+
+Must not know what is made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from buildbot.reporters import utils
+from twisted.internet.defer import ensureDeferred, gatherResults
+
+from buildbot_http_status_push.report.cache import Known
+
+Build = dict[str, Any]
+
+CHANGE_KEYS = (
+    *("changeid", "author", "committer", "when_timestamp", "revision", "revlink"),
+    *("branch", "category", "codebase", "project", "repository"),
+)
+"""What a body has of a change, beside the first line of its comments and some of its files."""
+
+FILES_MOST = 100
+
+
+class Wants(Protocol):
+    """Which of the keys that cost a query are wanted."""
+
+    @property
+    def want_steps(self) -> bool:
+        """Whether ``steps`` is wanted."""
+
+    @property
+    def want_logs(self) -> bool:
+        """Whether the steps' ``logs`` are wanted."""
+
+    @property
+    def want_logs_content(self) -> bool | Sequence[str]:
+        """Whether the logs' ``content`` is wanted, or of which logs it is."""
+
+    @property
+    def want_previous_build(self) -> bool:
+        """Whether ``prev_build`` is wanted."""
+
+    @property
+    def want_changes(self) -> bool:
+        """Whether ``changes`` is wanted."""
+
+
+async def enrich(master: Any, known: Known, build: Build, wants: Wants) -> Build:
+    """Return a copy of a build with what the body holds beside the build itself.
+
+    Args:
+        master: The Buildbot master, whose data API is asked.
+        known: The builders and buildsets that were asked for before.
+        build: The build as the data API gives it; it is not changed.
+        wants: Says what else is wanted.
+
+    Returns:
+        The build with ``url``, ``builder``, ``buildrequest``, ``buildset``, ``parentbuild``,
+        ``parentbuilder``, and what was wanted.
+    """
+    found = await gatherResults(
+        [
+            ensureDeferred(_request(master, known, build)),
+            ensureDeferred(known.get("builders", build["builderid"])),
+            ensureDeferred(_extras(master, build, wants)),
+        ],
+        consumeErrors=True,
+    )
+    request, builder, extras = found
+    url = utils.getURLForBuild(master, build["builderid"], build["number"])
+    return {
+        **build,
+        **request,
+        **extras,
+        "builder": builder,
+        "url": url,
+    }
+
+
+async def _request(master: Any, known: Known, build: Build) -> dict[str, Any]:
+    request = await master.data.get(("buildrequests", build["buildrequestid"]))
+    buildset = await known.get("buildsets", request["buildsetid"])
+    parent = parent_builder = None
+    if buildset["parent_buildid"]:
+        parent = await master.data.get(("builds", buildset["parent_buildid"]))
+        parent_builder = await known.get("builders", parent["builderid"])
+    # Last, like the built-in: just after its start a build still gets properties (its owners).
+    # They are read even where the body does not hold them: the filters look at them.
+    properties = await master.data.get(("builds", build["buildid"], "properties"))
+    return {
+        "properties": properties,
+        "buildrequest": request,
+        "buildset": buildset,
+        "parentbuild": parent,
+        "parentbuilder": parent_builder,
+    }
+
+
+async def _extras(master: Any, build: Build, wants: Wants) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if wants.want_steps or wants.want_logs or wants.want_logs_content:
+        extras["steps"] = await _steps(master, build, wants)
+    if wants.want_previous_build:
+        extras["prev_build"] = await utils.getPreviousBuild(master, build)
+    if wants.want_changes:
+        found = await master.data.get(("builds", build["buildid"], "changes"))
+        extras["changes"] = [_change(each) for each in found]
+    return extras
+
+
+def _change(change: Mapping[str, Any]) -> dict[str, Any]:
+    files = change["files"]
+    comment = (change["comments"] or "").strip().partition("\n")[0]
+    kept = {name: change[name] for name in CHANGE_KEYS}
+    return {**kept, "comments": comment, "files": files[:FILES_MOST], "files_count": len(files)}
+
+
+async def _steps(master: Any, build: Build, wants: Wants) -> list[dict[str, Any]]:
+    steps = list(await master.data.get(("builds", build["buildid"], "steps")))
+    if wants.want_logs or wants.want_logs_content:
+        for step in steps:
+            step["logs"] = await _logs(master, build, step, wants.want_logs_content)
+    return steps
+
+
+async def _logs(
+    master: Any, build: Build, step: dict[str, Any], wanted: bool | Sequence[str]
+) -> list[dict[str, Any]]:
+    logs = list(await master.data.get(("steps", step["stepid"], "logs")))
+    place = f"{build['builderid']}/builds/{build['number']}/steps/{step['number']}"
+    for each in logs:
+        raw = f"{master.config.buildbotURL}api/v2/logs/{each['logid']}"
+        each["stepname"] = step["name"]
+        each["url"] = f"{master.config.buildbotURL}#/builders/{place}/logs/{each['slug']}"
+        each["url_raw"], each["url_raw_inline"] = f"{raw}/raw", f"{raw}/raw_inline"
+        if _wants_content(each, wanted):
+            each["content"] = await master.data.get(("logs", each["logid"], "contents"))
+    return logs
+
+
+def _wants_content(each: Mapping[str, Any], wanted: bool | Sequence[str]) -> bool:
+    if isinstance(wanted, bool):
+        return wanted
+    return each["name"] in wanted or f"{each['stepname']}.{each['name']}" in wanted
