@@ -22,8 +22,8 @@ from bench.drain import Lag
 from bench.outboxes import make_pipeline, watch
 from bench.running import run, sleep
 from buildbot_http_status_push.delivery.pipeline import Pipeline
-from buildbot_http_status_push.report.encoding import to_json_in_turns
-from buildbot_http_status_push.report.time_slices import Turns
+from buildbot_http_status_push.report.encoding import to_json_cooperatively
+from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 
 HALF = 1024 * 1024
 SETTLING = 0.2
@@ -46,7 +46,7 @@ class Large:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._turns = Turns(reactor)
+        self._scheduler = CooperativeScheduler(reactor)
         self._ended: Deferred[None] = Deferred()
         watch(pipeline, lambda: self._ended.callback(None))
 
@@ -57,7 +57,7 @@ class Large:
         gc.collect()  # what is measured is this report, not what was before
         lag = Lag()
         lag.start()
-        body = await to_json_in_turns(made, self._turns.exhaust)
+        body = await to_json_cooperatively(made, self._scheduler.run)
         await self._pipeline.put(evolve(delivery(number), body=body))
         await self._ended
         return lag.stop()[1]

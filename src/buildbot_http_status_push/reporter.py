@@ -29,12 +29,12 @@ from buildbot_http_status_push.database import file_url, resolve
 from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.report import events, payload, users
-from buildbot_http_status_push.report.cache import Known
+from buildbot_http_status_push.report.cache import DataCache
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.encoding import EncodingError, encode
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import make_delivery
-from buildbot_http_status_push.report.time_slices import Turns
+from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 from buildbot_http_status_push.wire.client import RenderingError
 from buildbot_http_status_push.wire.session import Session
 
@@ -75,7 +75,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         self._outbox_retry: IDelayedCall | None = None
         self._shape: dict[str, Any] = {}
         self._users_are_seen = True
-        self.known: Known | None = None
+        self.cache: DataCache | None = None
         super().__init__(*args, **kwargs)
 
     def checkConfig(
@@ -110,9 +110,9 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         """
         if self.configured and self._configured_like(sibling):
             return
-        if self.known is None:
-            self.known = Known(self.master)
-            yield ensureDeferred(self.known.listen())
+        if self.cache is None:
+            self.cache = DataCache(self.master)
+            yield ensureDeferred(self.cache.listen())
         self.configured = True
         kwargs = yield self._render_secrets_of_subclass(sibling._config_kwargs)
         yield self.reconfigService(*sibling._config_args, **kwargs)
@@ -259,8 +259,8 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         if self._outbox_retry is not None and self._outbox_retry.active():
             self._outbox_retry.cancel()
         yield super().stopService()
-        if self.known is not None:
-            yield ensureDeferred(self.known.stop())
+        if self.cache is not None:
+            yield ensureDeferred(self.cache.stop())
         if self._pipeline is not None:
             yield ensureDeferred(self._pipeline.stop())
 
@@ -316,7 +316,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
 
     async def _keep(self, event: Event | None, report: Mapping[str, Any]) -> None:
         try:
-            encoded = await encode(report, self.turns.exhaust)
+            encoded = await encode(report, self.scheduler.run)
         except EncodingError as trouble:
             self._refuse(event, report, trouble)
             return
@@ -330,9 +330,9 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         await self._pipeline.put(delivery)
 
     @cached_property
-    def turns(self) -> Turns:
-        """Does long work, without holding up the master."""
-        return Turns(self.master.reactor)
+    def scheduler(self) -> CooperativeScheduler:
+        """Runs long work without holding up the master."""
+        return CooperativeScheduler(self.master.reactor)
 
     def _refuse(self, event: Event | None, report: Mapping[str, Any], trouble: Exception) -> None:
         _settle(event)

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.trial import unittest
 
-from buildbot_http_status_push.report.cache import CHANGES, REMEMBERED, Known
+from buildbot_http_status_push.report.cache import CAPACITY, CHANGES, DataCache
 
 
 class FakeMaster:
@@ -42,17 +42,17 @@ class FakeConsumer:
         del self.master.consumers[self.key]
 
 
-class KnownTest(unittest.SynchronousTestCase):
+class DataCacheTest(unittest.SynchronousTestCase):
     """Builders and buildsets, which are asked for once."""
 
     def setUp(self) -> None:
         """Know nothing."""
         self.master = FakeMaster()
-        self.known = Known(self.master)
+        self.cache = DataCache(self.master)
 
     def get(self, kind: str, number: int) -> Any:
         """Ask for one."""
-        return self.successResultOf(ensureDeferred(self.known.get(kind, number)))
+        return self.successResultOf(ensureDeferred(self.cache.get(kind, number)))
 
     def test_asked_once(self) -> None:
         """The data API is asked once; what a caller does to an answer stays with that caller."""
@@ -61,7 +61,7 @@ class KnownTest(unittest.SynchronousTestCase):
 
     def test_told_of_a_change(self) -> None:
         """An event makes what it tells of be asked for anew, and nothing else."""
-        self.successResultOf(ensureDeferred(self.known.listen()))
+        self.successResultOf(ensureDeferred(self.cache.listen()))
         self.assertEqual(set(self.master.consumers), set(CHANGES))
         for kind, number in (("builders", 1), ("builders", 2), ("buildsets", 1)):
             self.get(kind, number)
@@ -72,8 +72,8 @@ class KnownTest(unittest.SynchronousTestCase):
     def test_changed_while_read(self) -> None:
         """An answer that was under way when something changed is not remembered."""
         self.master.slow = Deferred()
-        asking = ensureDeferred(self.known.get("builders", 1))
-        self.known.forget(("builders", "1", "update"))
+        asking = ensureDeferred(self.cache.get("builders", 1))
+        self.cache.invalidate(("builders", "1", "update"))
         self.master.slow.callback(None)
         self.assertEqual(self.successResultOf(asking)["asked"], 1)
         self.master.slow = None
@@ -81,15 +81,15 @@ class KnownTest(unittest.SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """The one that nobody has asked for the longest is forgotten first."""
-        for number in range(REMEMBERED):
+        for number in range(CAPACITY):
             self.get("buildsets", number)
         self.get("buildsets", 0)
-        self.get("buildsets", REMEMBERED)
+        self.get("buildsets", CAPACITY)
         self.assertEqual(self.get("buildsets", 0)["asked"], 1)
-        self.assertEqual(self.get("buildsets", 1)["asked"], REMEMBERED + 2)
+        self.assertEqual(self.get("buildsets", 1)["asked"], CAPACITY + 2)
 
     def test_stop(self) -> None:
         """Afterwards no event is listened to."""
-        self.successResultOf(ensureDeferred(self.known.listen()))
-        self.successResultOf(ensureDeferred(self.known.stop()))
+        self.successResultOf(ensureDeferred(self.cache.listen()))
+        self.successResultOf(ensureDeferred(self.cache.stop()))
         self.assertEqual(self.master.consumers, {})

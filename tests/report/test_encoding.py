@@ -24,9 +24,9 @@ from buildbot_http_status_push.report.encoding import (
     epoch_seconds,
     is_large,
     to_json,
-    to_json_in_turns,
+    to_json_cooperatively,
 )
-from buildbot_http_status_push.report.time_slices import Turns
+from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 
 texts = st.text(st.characters())
 json_values = st.recursive(
@@ -115,7 +115,9 @@ class LargeTest(SynchronousTestCase):
 
     def begin(self, value: object) -> Deferred[bytes]:
         """Begin to encode a value."""
-        return Deferred.fromCoroutine(to_json_in_turns(value, Turns(self.clock).exhaust))
+        return Deferred.fromCoroutine(
+            to_json_cooperatively(value, CooperativeScheduler(self.clock).run)
+        )
 
     @given(json_values)
     def test_same(self, value: object) -> None:
@@ -155,7 +157,9 @@ class LargeTest(SynchronousTestCase):
 
 def encode(report: dict[str, Any]) -> Encoded | None:
     """Encode what is small."""
-    return result(Deferred.fromCoroutine(encoding.encode(report, Turns(Clock()).exhaust)))
+    return result(
+        Deferred.fromCoroutine(encoding.encode(report, CooperativeScheduler(Clock()).run))
+    )
 
 
 class EncodeTest(SynchronousTestCase):

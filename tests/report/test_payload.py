@@ -218,7 +218,7 @@ class Cost(ReporterTestCase):
             "generate",
             lambda generator, _, *arguments: generate(generator, counting, *arguments),
         )
-        self.patch(reporter.known, "_master", counting)
+        self.patch(reporter.cache, "_master", counting)
         await master.build("success")
         await self.inbox.until(2 * count)
         return counting.asked

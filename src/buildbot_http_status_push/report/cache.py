@@ -8,13 +8,13 @@ from typing import Any
 
 from twisted.internet.defer import maybeDeferred
 
-REMEMBERED = 1000
+CAPACITY = 1000
 
 CHANGES = (("builders", None, None), ("buildsets", None, "complete"))
 """The routing keys of the events that tell of a change."""
 
 
-class Known:
+class DataCache:
     """Asks the data API for a builder or a buildset once, until an event says that it changed.
 
     Args:
@@ -23,14 +23,14 @@ class Known:
 
     def __init__(self, master: Any) -> None:
         self._master = master
-        self._known: OrderedDict[tuple[str, int], dict[str, Any]] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, int], dict[str, Any]] = OrderedDict()
         self._changes = 0
         self._consumers: list[Any] = []
 
     async def listen(self) -> None:
         """Begin to hear of changes."""
         for key in CHANGES:
-            self._consumers.append(await self._master.mq.startConsuming(self.forget, key))
+            self._consumers.append(await self._master.mq.startConsuming(self.invalidate, key))
 
     async def stop(self) -> None:
         """Hear of no more changes."""
@@ -45,23 +45,23 @@ class Known:
             number: Its id.
         """
         key = (kind, number)
-        if key not in self._known:
+        if key not in self._entries:
             changes = self._changes
             found: dict[str, Any] = await self._master.data.get(key)
             if changes != self._changes:
                 return found  # it may have changed while it was read
-            self._known[key] = found
-        self._known.move_to_end(key)
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        return copy.deepcopy(self._known[key])
+            self._entries[key] = found
+        self._entries.move_to_end(key)
+        if len(self._entries) > CAPACITY:
+            self._entries.popitem(last=False)
+        return copy.deepcopy(self._entries[key])
 
-    def forget(self, key: tuple[str, str, str], message: object = None) -> None:
-        """Forget what an event tells of.
+    def invalidate(self, key: tuple[str, str, str], message: object = None) -> None:
+        """Drop what an event tells of.
 
         Args:
             key: The event's routing key.
             message: The event's content.
         """
         self._changes += 1
-        self._known.pop((key[0], int(key[1])), None)
+        self._entries.pop((key[0], int(key[1])), None)

@@ -1,4 +1,4 @@
-"""Turns a report into a content type and the exact bytes to send.
+"""CooperativeScheduler a report into a content type and the exact bytes to send.
 
 Knows nothing of the network, of storage or of Buildbot.
 """
@@ -21,13 +21,13 @@ HTML = "text/html; charset=utf-8"
 CONTENT_TYPES = {"plain": PLAIN, "html": HTML, "json": JSON}
 
 LARGE = 64 * 1024
-"""Characters of a value that is encoded in turns; each number or bracket counts as eight."""
+"""Characters of a value that is encoded cooperatively; each number or bracket counts as eight."""
 PIECES = 100
-"""How many small texts are written in a step of a turn."""
+"""How many small texts are written in one step."""
 FAULTS = (TypeError, ValueError, RecursionError)
 """What the encoder raises."""
 
-Exhaust: TypeAlias = Callable[[Iterator[object]], Awaitable[object]]
+RunCooperatively: TypeAlias = Callable[[Iterator[object]], Awaitable[object]]
 """Takes all of an iterator, and lets the reactor do other things in between."""
 
 
@@ -48,13 +48,13 @@ class Encoded:
     body: bytes
 
 
-async def encode(report: Mapping[str, Any], exhaust: Exhaust) -> Encoded | None:
+async def encode(report: Mapping[str, Any], run_cooperatively: RunCooperatively) -> Encoded | None:
     """Encode a report's body, at once unless it is large, so that nobody can change it afterwards.
 
     Args:
         report: A report as Buildbot's generators make it: ``body`` and ``type``
             (``plain``, ``html`` or ``json``).
-        exhaust: Carries out the encoding of a large body.
+        run_cooperatively: Carries out the encoding of a large body.
 
     Returns:
         The encoded body, or None where the body is None: do not send this one.
@@ -69,7 +69,7 @@ async def encode(report: Mapping[str, Any], exhaust: Exhaust) -> Encoded | None:
         return Encoded(CONTENT_TYPES.get(kind, PLAIN), body)
     if isinstance(body, str) and kind != "json":
         return Encoded(CONTENT_TYPES.get(kind, PLAIN), _encode_text(body))
-    return Encoded(JSON, await to_json_in_turns(body, exhaust))
+    return Encoded(JSON, await to_json_cooperatively(body, run_cooperatively))
 
 
 def to_json(value: object) -> bytes:
@@ -84,8 +84,8 @@ def to_json(value: object) -> bytes:
         raise EncodingError(_explain(value, error)) from error
 
 
-async def to_json_in_turns(value: object, exhaust: Exhaust) -> bytes:
-    """Do what ``to_json`` does, in turns where the value is large.
+async def to_json_cooperatively(value: object, run_cooperatively: RunCooperatively) -> bytes:
+    """Do what ``to_json`` does, cooperatively where the value is large.
 
     Raises:
         EncodingError: The value, or something in it, has no JSON form.
@@ -94,7 +94,7 @@ async def to_json_in_turns(value: object, exhaust: Exhaust) -> bytes:
         return to_json(value)
     texts: list[str] = []
     try:
-        await exhaust(_write(value, texts))
+        await run_cooperatively(_write(value, texts))
     except FAULTS as error:
         raise EncodingError(_explain(value, error)) from error
     return "".join(texts).encode("ascii")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from buildbot.reporters import utils
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from buildbot_http_status_push.report.cache import Known
+from buildbot_http_status_push.report.cache import DataCache
 
 Build = dict[str, Any]
 
@@ -48,12 +48,12 @@ class Wants(Protocol):
         """Whether ``changes`` is wanted."""
 
 
-async def enrich(master: Any, known: Known, build: Build, wants: Wants) -> Build:
+async def enrich(master: Any, cache: DataCache, build: Build, wants: Wants) -> Build:
     """Return a copy of a build with what the body holds beside the build itself.
 
     Args:
         master: The Buildbot master, whose data API is asked.
-        known: The builders and buildsets that were asked for before.
+        cache: The builders and buildsets that were asked for before.
         build: The build as the data API gives it; it is not changed.
         wants: Says what else is wanted.
 
@@ -63,8 +63,8 @@ async def enrich(master: Any, known: Known, build: Build, wants: Wants) -> Build
     """
     found = await gatherResults(
         [
-            ensureDeferred(_request(master, known, build)),
-            ensureDeferred(known.get("builders", build["builderid"])),
+            ensureDeferred(_request(master, cache, build)),
+            ensureDeferred(cache.get("builders", build["builderid"])),
             ensureDeferred(_extras(master, build, wants)),
         ],
         consumeErrors=True,
@@ -80,13 +80,13 @@ async def enrich(master: Any, known: Known, build: Build, wants: Wants) -> Build
     }
 
 
-async def _request(master: Any, known: Known, build: Build) -> dict[str, Any]:
+async def _request(master: Any, cache: DataCache, build: Build) -> dict[str, Any]:
     request = await master.data.get(("buildrequests", build["buildrequestid"]))
-    buildset = await known.get("buildsets", request["buildsetid"])
+    buildset = await cache.get("buildsets", request["buildsetid"])
     parent = parent_builder = None
     if buildset["parent_buildid"]:
         parent = await master.data.get(("builds", buildset["parent_buildid"]))
-        parent_builder = await known.get("builders", parent["builderid"])
+        parent_builder = await cache.get("builders", parent["builderid"])
     # Last, like the built-in: just after its start a build still gets properties (its owners).
     # They are read even where the body does not hold them: the filters look at them.
     properties = await master.data.get(("builds", build["buildid"], "properties"))

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from buildbot_http_status_push.report import events
-from buildbot_http_status_push.report.encoding import Exhaust
+from buildbot_http_status_push.report.encoding import RunCooperatively
 from buildbot_http_status_push.report.enrichment import enrich
 from buildbot_http_status_push.report.trimming import trim
 
@@ -99,7 +99,7 @@ class DefaultGenerator:
         self, master: Any, reporter: Any, key: tuple[str, str, str], build: Build
     ) -> dict[str, Any] | None:
         try:
-            full = await enrich(master, reporter.known, build, self)
+            full = await enrich(master, reporter.cache, build, self)
         except Exception:
             _note(failed=True)
             raise
@@ -108,7 +108,7 @@ class DefaultGenerator:
             return None
         if not self.want_properties:
             full = {**full, "properties": build["properties"]}
-        body = await self._format(full, reporter.turns.exhaust)
+        body = await self._format(full, reporter.scheduler.run)
         users = await reporter.getResponsibleUsersForBuild(master, build["buildid"])
         return {
             "body": body,
@@ -133,10 +133,10 @@ class DefaultGenerator:
             and (not finished or _is_among(statusToString(build["results"]), self.results))
         )
 
-    async def _trim(self, build: Build, exhaust: Exhaust) -> Build:
+    async def _trim(self, build: Build, run_cooperatively: RunCooperatively) -> Build:
         if not self.want_logs_content:
             return build
-        trimmed, cut = await trim(build, self.max_body, exhaust)
+        trimmed, cut = await trim(build, self.max_body, run_cooperatively)
         if cut:
             log.warn(
                 "{title}: the body would be over max_body={most} bytes: cut are the logs {logs}",
@@ -146,9 +146,9 @@ class DefaultGenerator:
             )
         return trimmed
 
-    async def _format(self, build: Build, exhaust: Exhaust) -> Any:
+    async def _format(self, build: Build, run_cooperatively: RunCooperatively) -> Any:
         if self.format_fn is None:
-            return await self._trim(build, exhaust)
+            return await self._trim(build, run_cooperatively)
         try:
             body = self.format_fn(copy.deepcopy(build))
             return await body if inspect.isawaitable(body) else body

@@ -1,4 +1,4 @@
-"""Long work in short turns, so that the reactor gets to everything else in between.
+"""Long work in short time slices, so that the reactor gets to everything else in between.
 
 Must not know what the work is.
 """
@@ -12,12 +12,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator
 
-TURN = 0.002
-"""Seconds after which the reactor has its turn."""
+TIME_SLICE = 0.002
+"""Seconds of work after which the reactor goes on."""
 
 
-class Turns:
-    """Does the work of all iterators in turn, a few milliseconds at once.
+class CooperativeScheduler:
+    """Does the work of all iterators alternately, a few milliseconds at once.
 
     Args:
         reactor: The clock, and what else has to be done.
@@ -25,19 +25,19 @@ class Turns:
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
-        self._cooperator = Cooperator(self._begin_turn, lambda step: reactor.callLater(0, step))
+        self._cooperator = Cooperator(self._begin_slice, lambda step: reactor.callLater(0, step))
 
-    def exhaust(self, work: Iterator[object]) -> Deferred[Any]:
+    def run(self, work: Iterator[object]) -> Deferred[Any]:
         """Take all of an iterator.
 
         Args:
-            work: Does a small piece of the work, much shorter than a turn, in each step.
+            work: Does a small piece of the work, much shorter than a time slice, in each step.
 
         Returns:
             Fires when there is no more, or fails with what the iterator raises.
         """
         return self._cooperator.coiterate(work)
 
-    def _begin_turn(self) -> Callable[[], bool]:
-        end = self._reactor.seconds() + TURN
+    def _begin_slice(self) -> Callable[[], bool]:
+        end = self._reactor.seconds() + TIME_SLICE
         return lambda: self._reactor.seconds() >= end

@@ -9,21 +9,25 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from buildbot_http_status_push.report.encoding import EncodingError, Exhaust, to_json_in_turns
+from buildbot_http_status_push.report.encoding import (
+    EncodingError,
+    RunCooperatively,
+    to_json_cooperatively,
+)
 
 # A character takes six bytes in JSON at most ("\u0000"), unless it is beyond the first plane.
 MOST_BYTES_A_CHARACTER = 12
 
 
 async def trim(
-    build: dict[str, Any], most: int, exhaust: Exhaust
+    build: dict[str, Any], most: int, run_cooperatively: RunCooperatively
 ) -> tuple[dict[str, Any], list[str]]:
     """Return a build whose JSON is no larger than allowed, as far as log contents go.
 
     Args:
         build: The build with ``steps``, their ``logs`` and the logs' ``content``; not changed.
         most: Bytes.
-        exhaust: Carries out the encoding of a large build.
+        run_cooperatively: Carries out the encoding of a large build.
 
     Returns:
         The build, and the names of the logs that were cut. Each of them has ``cut`` and
@@ -34,15 +38,15 @@ async def trim(
         return build, []
     longest = max(map(len, texts), default=0)
     trimmed, names = build, list[str]()
-    while longest and (excess := await _size(trimmed, exhaust) - most) > 0:
+    while longest and (excess := await _size(trimmed, run_cooperatively) - most) > 0:
         longest = _level(texts, longest, excess)
         trimmed, names = _cut(build, longest)
     return trimmed, names
 
 
-async def _size(build: dict[str, Any], exhaust: Exhaust) -> int:
+async def _size(build: dict[str, Any], run_cooperatively: RunCooperatively) -> int:
     try:
-        return len(await to_json_in_turns(build, exhaust))
+        return len(await to_json_cooperatively(build, run_cooperatively))
     except EncodingError:
         return 0  # it is told where the body is encoded
 
