@@ -34,7 +34,7 @@ KNOW_BUILDBOT = {
     "commands.demo_master",
     "configuration.arguments",
     "configuration.rendering",
-    "report.catchup",
+    "report.builds",
     "report.enrichment",
     "report.payload",
     "report.users",

@@ -249,7 +249,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
 
     def _outbox_lost(self) -> None:
         if self._catchup is not None:
-            self._catchup.forget()
+            self._catchup.outbox_lost()
 
     @inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:

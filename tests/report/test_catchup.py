@@ -7,9 +7,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.trial import unittest
 
-from buildbot_http_status_push.report.catchup import INTERVAL, PAGE, SOON, Catchup
+from buildbot_http_status_push.report.builds import PAGE
+from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import build_event_id
+from buildbot_http_status_push.report.scan_timer import AFTER_FAILURE, INTERVAL
 
 
 class CatchupTests(unittest.SynchronousTestCase):
@@ -67,7 +69,7 @@ class CatchupTests(unittest.SynchronousTestCase):
         self.catchup.start()
         self.master.reactor.advance(0)
         self.assertEqual(self.announced, [])
-        self.master.reactor.advance(6 * SOON)
+        self.master.reactor.advance(AFTER_FAILURE)
         self.assertEqual(self.announced, [(2, "builds.finished")])
 
     def test_every_few_minutes(self) -> None:
@@ -139,12 +141,12 @@ class CatchupTests(unittest.SynchronousTestCase):
         self.scan()
         self.assertEqual(self.announced, [(2, "builds.new"), (3, "builds.finished")])
 
-    def test_forget(self) -> None:
+    def test_lost_outbox(self) -> None:
         """When the outbox is lost, what may have been pending is looked at again."""
         self.master.add(2)
         self.outbox.pending = 2
         self.scan()
         self.outbox.ids.clear()
-        self.catchup.forget()
+        self.catchup.outbox_lost()
         self.master.reactor.advance(0)
         self.assertEqual(self.announced, [(2, "builds.finished")] * 2)

@@ -15,7 +15,7 @@ from twisted.internet import reactor, task
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
-from buildbot_http_status_push.report import catchup, payload
+from buildbot_http_status_push.report import catchup, payload, scan_timer
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 BUILDERS = {"success": [EndWith(SUCCESS)], "failure": [EndWith(FAILURE)]}
@@ -165,7 +165,7 @@ class Catchup(ReporterTestCase):
     @async_to_deferred
     async def test_asking_fails(self) -> None:
         """A database that can't be asked is one line in the log, and asked again."""
-        self.patch(catchup, "SOON", 0.01)
+        self.patch(scan_timer, "AFTER_FAILURE", 0.06)
         inbox, url = await self.open_inbox()
         master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
         master = await self.restart(master, [])
