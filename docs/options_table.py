@@ -10,6 +10,7 @@ from typing import Any
 from attrs import NOTHING, fields, frozen
 from buildbot.config.errors import ConfigErrors
 
+from buildbot_http_status_push import formats
 from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.report.payload import DefaultGenerator
 from buildbot_http_status_push.reporter import HttpStatusPush
@@ -178,8 +179,9 @@ PAYLOAD = (
         "a function of the build",
         SHAPE,
         "Returns what to send: anything that JSON can hold, a text, or `None` for nothing; a "
-        "Deferred or a coroutine of these too.",
-        ("format_fn='short'",),
+        "Deferred or a coroutine of these too. For Slack, Discord, Teams and Mattermost there are "
+        "ready ones: see [Tell a chat](../how-to/chat.md).",
+        ("format_fn='short'", "format_fn=formats.slack(on=('broken',))"),
     ),
     Option(
         "want_properties",
@@ -313,7 +315,7 @@ def error_of(written: str) -> str:
         written: Keyword arguments as written in master.cfg.
     """
     given: dict[str, Any] = {"serverUrl": URL}
-    given |= eval(f"dict({written})", {"timedelta": timedelta})  # noqa: S307 - this file's own text
+    given |= eval(f"dict({written})", {"timedelta": timedelta, "formats": formats})  # noqa: S307 - this file's own text
     try:
         HttpStatusPush(**given)
     except ConfigErrors as told:

@@ -17,7 +17,7 @@ SOURCE = Path(buildbot_http_status_push.__file__).parent
 
 FLOORS = (
     {"model", "precedence", "redaction", "results", "signing"},
-    {"database"},
+    {"database", "formats"},
     {"report"},
     {"outbox"},
     {"receiver"},
@@ -35,6 +35,7 @@ KNOW_BUILDBOT = {
     "configuration.arguments",
     "configuration.rendering",
     "report.builds",
+    "report.comparison",
     "report.enrichment",
     "report.payload",
     "report.users",
@@ -43,6 +44,13 @@ KNOW_BUILDBOT = {
 PURE = {
     "delivery.endpoint",
     "delivery.retry",
+    "formats",
+    "formats.discord_embed",
+    "formats.mattermost_post",
+    "formats.news",
+    "formats.slack_blocks",
+    "formats.teams_card",
+    "formats.text",
     "model",
     "redaction",
     "report.encoding",

@@ -21,6 +21,11 @@ class RetryAfterTest(SynchronousTestCase):
         text = f"{space}{'0' * zeros}{seconds}{space}"
         self.assertEqual(parse_retry_after(text, 123.0), float(seconds))
 
+    def test_fractions(self) -> None:
+        """A fraction of a second counts: services that count in fractions send it so."""
+        self.assertEqual(parse_retry_after("64.57", 0.0), 64.57)
+        self.assertEqual(parse_retry_after(" 0.250 ", 0.0), 0.25)
+
     @given(st.integers(0, 4 * 10**9), st.integers(-7200, 7200))
     def test_date(self, now: int, ahead: int) -> None:
         """An HTTP date says how long it is until then, 0 where it is past."""
@@ -44,7 +49,17 @@ class RetryAfterTest(SynchronousTestCase):
 
     def test_nothing_to_read(self) -> None:
         """What is neither says nothing."""
-        for text in (None, "", "soon", "-5", "1.5", "٣", "Mon, 99 Foo 2020 00:00:00 GMT"):
+        for text in (
+            None,
+            "",
+            "soon",
+            "-5",
+            "1.",
+            ".5",
+            "1e3",
+            "٣",
+            "Mon, 99 Foo 2020 00:00:00 GMT",
+        ):
             self.assertIsNone(parse_retry_after(text, 0.0), text)
 
     @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ [\d:]+ [+-]?\w+"))

@@ -6,14 +6,14 @@ Must not know what is made of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from buildbot.reporters import utils
 from twisted.internet.defer import ensureDeferred, gatherResults
 
 from buildbot_http_status_push.report.cache import DataCache
 
-Build = dict[str, Any]
+Build: TypeAlias = dict[str, Any]
 
 CHANGE_KEYS = (
     *("changeid", "author", "committer", "when_timestamp", "revision", "revlink"),

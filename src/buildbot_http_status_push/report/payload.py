@@ -17,14 +17,15 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from buildbot_http_status_push.formats.news import Format
 from buildbot_http_status_push.report import events
+from buildbot_http_status_push.report.comparison import compare
 from buildbot_http_status_push.report.encoding import RunCooperatively
-from buildbot_http_status_push.report.enrichment import enrich
+from buildbot_http_status_push.report.enrichment import Build, enrich
 from buildbot_http_status_push.report.trimming import trim
 
 log = Logger()
 
-Build = dict[str, Any]
 NAMES_OR_NONE = "write a list of names, or leave it out"
 
 
@@ -100,10 +101,13 @@ class DefaultGenerator:
     ) -> dict[str, Any] | None:
         try:
             full = await enrich(master, reporter.cache, build, self)
+            wanted = self._wants(full, finished=key[2] == "finished")
+            if wanted and isinstance(self.format_fn, Format):
+                full = await compare(master, full, self.format_fn)
         except Exception:
             _note(failed=True)
             raise
-        if not self._wants(full, finished=key[2] == "finished"):
+        if not wanted:
             _note(settled=True)
             return None
         if not self.want_properties:
@@ -206,13 +210,20 @@ def faults(given: Mapping[str, object]) -> Iterator[str]:
     if given.get("generators") is not None:
         for name in mine:
             yield f"{name} shapes the default generator: leave it out where generators is given"
-    if not callable(mine.get("format_fn", print)):
-        yield f"format_fn is a {type(mine['format_fn']).__name__}: write a function of the build"
+    yield from _format_faults(mine.get("format_fn", print))
     for name in ("builders", "tags", "branches", "schedulers", "results"):
         yield from _names_faults(name, mine.get(name))
     if mine.get("builders") is not None and mine.get("tags") is not None:
         yield "builders and tags are both given: write one of them"
     yield from _wants_faults(mine)
+
+
+def _format_faults(format_fn: object) -> Iterator[str]:
+    if not callable(format_fn):
+        yield f"format_fn is a {type(format_fn).__name__}: write a function of the build"
+    elif isinstance(format_fn, Format):
+        for fault in format_fn.faults():
+            yield f"format_fn=formats.{format_fn.service}(): {fault}"
 
 
 def _wants_faults(mine: Mapping[str, object]) -> Iterator[str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timezone
 from email.utils import parsedate_to_datetime
+
+SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
     """Read a ``Retry-After`` header (RFC 9110, 10.2.3).
 
     Args:
-        value: The header's value: whole seconds or an HTTP date.
+        value: The header's value: seconds or an HTTP date. The RFC knows whole seconds only,
+            but services that count in fractions send these.
         now: The time, in seconds since the epoch.
 
     Returns:
@@ -19,7 +23,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     if value is None:
         return None
     text = value.strip()
-    if text.isascii() and text.isdigit():
+    if SECONDS.fullmatch(text):
         return float(text)
     moment = _read_date(text)
     return None if moment is None else max(moment - now, 0.0)

@@ -1,0 +1,239 @@
+"""What a message tells of a build, whatever service takes it; and when there is nothing to tell.
+
+Knows the build as ``report`` hands it out. Must not know any service's markup.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, ClassVar
+
+from attrs import field, frozen
+
+from buildbot_http_status_push.formats.text import clip, plural
+from buildbot_http_status_push.redaction import one_line
+from buildbot_http_status_push.results import BAD, GOOD, RESULTS, result_word
+
+START, RECOVERY = "start", "recovery"
+OCCASIONS = (START, *RESULTS, RECOVERY)
+DEFAULT_OCCASIONS = ("failure", "exception", RECOVERY)
+CHANGES_SHOWN = 5
+
+NO_COMMENT = "(no comment)"
+
+NAME_MOST, STATE_MOST, SUBJECT_MOST, AUTHOR_MOST, REVISION_MOST = 100, 200, 120, 60, 12
+"""Characters of what comes from outsiders: enough to read, and far from any service's limit."""
+
+GREEN, YELLOW, RED, PURPLE, GREY, BLUE = (
+    *(0x2E8540, 0xE6A817, 0xC62828),
+    *(0x8E44AD, 0x7F8C8D, 0x2F6FBA),
+)
+COLOURS = {
+    START: BLUE,
+    "success": GREEN,
+    RECOVERY: GREEN,
+    "warnings": YELLOW,
+    "failure": RED,
+    "exception": PURPLE,
+    "cancelled": GREY,
+    "skipped": GREY,
+    "retry": GREY,
+}
+WORDS = {
+    START: "started",
+    "success": "succeeded",
+    RECOVERY: "recovered",
+    "warnings": "succeeded with warnings",
+    "failure": "failed",
+    "exception": "ended with an exception",
+    "cancelled": "was cancelled",
+    "skipped": "was skipped",
+    "retry": "is to be built again",
+}
+
+
+@frozen
+class Change:
+    """One change that a build has built.
+
+    Args:
+        subject: The first line of its comment.
+        author: The author's name, without the mail address.
+        revision: The revision, shortened.
+        url: Where it can be looked at, None where nothing tells.
+    """
+
+    subject: str
+    author: str
+    revision: str
+    url: str | None
+
+
+@frozen
+class News:
+    """What is told of a build, in plain texts that are not yet fit for any service's markup.
+
+    Args:
+        occasion: One of ``OCCASIONS``.
+        title: The builder's name and the build's number.
+        url: The build's page.
+        state: What the build says of itself.
+        facts: Labels and values, such as the branch.
+        changes: The latest changes.
+        left_out: How many more changes there are.
+    """
+
+    occasion: str
+    title: str
+    url: str | None
+    state: str
+    facts: tuple[tuple[str, str], ...]
+    changes: tuple[Change, ...]
+    left_out: int
+
+    @property
+    def word(self) -> str:
+        """What became of the build."""
+        return WORDS[self.occasion]
+
+    @property
+    def colour(self) -> int:
+        """The occasion's colour: red, green and blue in a byte each."""
+        return COLOURS[self.occasion]
+
+    @property
+    def more(self) -> str | None:
+        """How many more changes there are, in words; None if there are none."""
+        return f"and {plural(self.left_out, 'more change')}" if self.left_out else None
+
+
+def _occasions(value: Collection[str] | str) -> tuple[str, ...] | str:
+    return value if isinstance(value, str) else tuple(value)
+
+
+@frozen
+class Format(ABC):
+    """Makes the message that a service takes of a build: what ``format_fn=`` is given.
+
+    Args:
+        on: What to tell of: ``start``, Buildbot's words for results, and ``recovery``, which is
+            a success (or one with warnings) where the last build of the same builder and branch
+            that says something failed or ended with an exception.
+    """
+
+    service: ClassVar[str]
+
+    on: Collection[str] = field(default=DEFAULT_OCCASIONS, converter=_occasions)
+
+    def __call__(self, build: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the message, None where there is nothing to tell.
+
+        Args:
+            build: The build as the default generator makes it.
+        """
+        found = occasion(build, self.on)
+        return None if found is None else self.message(read(build, found))
+
+    def compares(self, build: Mapping[str, Any]) -> bool:
+        """Tell whether it takes the build before this one to say what there is to tell."""
+        return RECOVERY in self.on and build.get("results") in GOOD
+
+    def tells(self, build: Mapping[str, Any]) -> bool:
+        """Tell whether there is a message."""
+        return occasion(build, self.on) is not None
+
+    def faults(self) -> Iterator[str]:
+        """Tell every fault of what it was given."""
+        if isinstance(self.on, str) or not self.on:
+            yield f"on is {self.on!r}: write a tuple of names, such as on=('failure', 'recovery')"
+            return
+        for each in self.on:
+            if each not in OCCASIONS:
+                yield f"on holds {each!r}: known are {', '.join(OCCASIONS)}"
+
+    @abstractmethod
+    def message(self, news: News) -> dict[str, Any]:
+        """Return what the service takes."""
+
+
+def occasion(build: Mapping[str, Any], on: Collection[str]) -> str | None:
+    """Return what is to be told of a build, None where that is nothing.
+
+    Args:
+        build: The build, with ``compared_build`` where that is wanted.
+        on: What to tell of.
+    """
+    if not build.get("complete"):
+        return START if START in on else None
+    before = build.get("compared_build") or {}
+    if RECOVERY in on and build.get("results") in GOOD and before.get("results") in BAD:
+        return RECOVERY
+    word = result_word(build.get("results"))
+    return word if word in on else None
+
+
+def read(build: Mapping[str, Any], found: str) -> News:
+    """Return what is told of a build.
+
+    Args:
+        build: The build as the default generator makes it, with ``changes`` and
+            ``compared_build`` where there are any.
+        found: The occasion.
+    """
+    changes = list(build.get("changes") or ())
+    name = clip((build.get("builder") or {}).get("name"), NAME_MOST)
+    return News(
+        occasion=found,
+        title=f"{name} #{build.get('number')}",
+        url=build.get("url"),
+        state="" if found == START else clip(build.get("state_string"), STATE_MOST),
+        facts=tuple(_facts(build, found)),
+        changes=tuple(_change(each) for each in changes[:CHANGES_SHOWN]),
+        left_out=max(len(changes) - CHANGES_SHOWN, 0),
+    )
+
+
+def _facts(build: Mapping[str, Any], found: str) -> Iterator[tuple[str, str]]:
+    stamps = (build.get("buildset") or {}).get("sourcestamps") or ()
+    stamp: Mapping[str, Any] = next(iter(stamps), {})
+    if branch := clip(stamp.get("branch"), NAME_MOST):
+        yield "Branch", branch
+    revision = _short(stamp.get("revision"))
+    if revision and not build.get("changes"):
+        yield "Revision", revision
+    if build.get("complete_at") and build.get("started_at"):
+        yield "Duration", duration((build["complete_at"] - build["started_at"]).total_seconds())
+    if found == RECOVERY:
+        before = build["compared_build"]
+        yield "Before", f"#{before['number']} {WORDS[result_word(before['results'])]}"
+
+
+def _change(change: Mapping[str, Any]) -> Change:
+    return Change(
+        subject=clip((change.get("comments") or "").strip().partition("\n")[0], SUBJECT_MOST),
+        author=clip(_name_of(change.get("author") or ""), AUTHOR_MOST),
+        revision=_short(change.get("revision")),
+        url=change.get("revlink") or None,
+    )
+
+
+def _short(revision: str | None) -> str:
+    return one_line(revision or "")[:REVISION_MOST]
+
+
+def _name_of(author: str) -> str:
+    """Leave out a mail address: a chat is read by more people than a repository."""
+    name = author.partition("<")[0].strip() or author.strip("<> ")
+    return name if " " in name else name.partition("@")[0]
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with its two largest units."""
+    whole = int(seconds)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
