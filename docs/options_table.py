@@ -109,6 +109,14 @@ TRANSPORT = (
         ),
     ),
     Option(
+        "cloudevents",
+        "`True` or `False`",
+        SHAPE,
+        "Makes each request a CloudEvent in binary mode, by headers beside the same body. See "
+        "[Headers](headers.md).",
+        ("cloudevents='binary'",),
+    ),
+    Option(
         "verify",
         "`True`, `False`, or the path of a PEM file or of a directory of PEM files",
         FILES,

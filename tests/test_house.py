@@ -58,6 +58,7 @@ PURE = {
     "report.identity",
     "results",
     "signing",
+    "wire.cloudevents",
     "wire.retry_after",
 }
 IMPURE = ("twisted.internet", "twisted.web", "treq", "sqlalchemy", "buildbot.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 @frozen
@@ -22,6 +22,7 @@ class Delivery:
         event: The event's name as receivers see it, such as ``builds.finished``.
         title: The subject in words, for log lines.
         build: The build's id in Buildbot's database, where it is about one.
+        created_at: When it entered the outbox, in seconds since the epoch, once it is there.
         content_type: The value of the ``Content-Type`` header.
         body: The exact bytes that are signed and sent.
     """
@@ -34,6 +35,7 @@ class Delivery:
     content_type: str
     body: bytes
     build: int | None = None
+    created_at: float | None = field(default=None, eq=False)
 
 
 @frozen

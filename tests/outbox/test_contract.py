@@ -72,6 +72,7 @@ class Contract(Case):
         self.box.send(State.WAITING)
         [claim] = self.box.claim()
         self.assertEqual((NOW, 1), (claim.created_at, claim.attempts))
+        self.assertEqual(NOW, claim.delivery.created_at)
 
     def test_unstorable_text(self) -> None:
         """NUL and lone surrogates, from a property or an answer, do no harm."""

@@ -58,6 +58,7 @@ class Options:
         give_up_after: Seconds after which a delivery that always failed is dead.
         signing_secret: The key that deliveries are signed with, a list of keys while one takes
             another's place, renderables at any depth, or None.
+        cloudevents: Whether requests are CloudEvents.
     """
 
     serverUrl: object
@@ -72,6 +73,7 @@ class Options:
     outbox: object = None
     give_up_after: float = field(default=7 * DAY, converter=_seconds)
     signing_secret: object = None
+    cloudevents: bool = False
 
 
 OPTION_NAMES = tuple(each.name for each in fields(Options))
@@ -109,6 +111,8 @@ def faults(
     yield from _number_faults(given)
     yield from _outbox_faults(given.get("outbox"), is_renderable)
     yield from _signing_faults(given.get("signing_secret"), is_renderable)
+    if not isinstance(given.get("cloudevents", False), bool):
+        yield f"cloudevents is {given['cloudevents']!r}: write True or False"
 
 
 def _unknown_names(given: Mapping[str, object], known: tuple[str, ...]) -> Iterator[str]:

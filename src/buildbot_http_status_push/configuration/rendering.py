@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from buildbot.interfaces import IRenderable
 from buildbot.process.properties import Properties
 from twisted.internet.defer import CancelledError, Deferred, FirstError, ensureDeferred, succeed
@@ -115,8 +115,11 @@ class Renderer:
         (url, auth, keys), secrets = await render(self.master, unrendered)
         headers, header_secrets = await self._headers()
         target = _checked(url, auth, headers, keys, secrets | header_secrets)
+        if options.cloudevents:
+            target = evolve(target, source=str(self.master.config.buildbotURL))
         self._warn_of_plain_http(target)
-        if not _holds_renderables((unrendered, options.headers)):
+        # The master's URL may be another one after any reconfiguration.
+        if not options.cloudevents and not _holds_renderables((unrendered, options.headers)):
             self._fixed = target
         return target
 

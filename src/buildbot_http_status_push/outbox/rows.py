@@ -56,5 +56,6 @@ def claimed(row: Any, lease_until: float, *, more: bool) -> Claim:
         content_type=row.content_type,
         body=bytes(row.body),
         build=row.build,
+        created_at=row.created_at,
     )
     return Claim(delivery, row.created_at, row.attempts, row.sequence, lease_until, more)

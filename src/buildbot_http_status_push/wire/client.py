@@ -21,7 +21,7 @@ from twisted.web.iweb import IAgent
 from buildbot_http_status_push import __version__, signing
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 from buildbot_http_status_push.redaction import Mask, one_line
-from buildbot_http_status_push.wire import auth, tls, urls
+from buildbot_http_status_push.wire import auth, cloudevents, tls, urls
 from buildbot_http_status_push.wire.clocks import ClockCheck
 from buildbot_http_status_push.wire.debugging import DebugAgent
 from buildbot_http_status_push.wire.retry_after import parse_retry_after
@@ -47,6 +47,7 @@ class Target:
         headers: The rendered ``headers=`` option.
         secrets: Every secret value that was used, to be hidden from logs.
         signing_keys: The rendered ``signing_secret=`` option.
+        source: The source that requests name as CloudEvents, None where they are none.
     """
 
     url: str
@@ -54,6 +55,7 @@ class Target:
     headers: Mapping[str, str] = field(factory=dict)
     secrets: frozenset[str] = frozenset()
     signing_keys: tuple[str, ...] = ()
+    source: str | None = None
 
 
 def resolve(target: Target) -> Target:
@@ -158,7 +160,8 @@ class Client:
         if target.signing_keys:
             signature = signing.sign(target.signing_keys, delivery.id, timestamp, delivery.body)
             headers.setRawHeaders(signing.SIGNATURE_HEADER, [signature])
-        for name, value in target.headers.items():
+        event = cloudevents.headers(delivery, target.source, timestamp) if target.source else {}
+        for name, value in (*event.items(), *target.headers.items()):
             headers.setRawHeaders(name, [value])
         return headers
 
