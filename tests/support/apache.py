@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 
+from support.programs import missing
+
 MODULE_FOLDER = Path("/usr/lib/apache2/modules")
 MODULES = (
     "mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic",
@@ -27,7 +29,7 @@ def find_apache() -> str:
     # An unprivileged user's PATH may lack sbin.
     found = shutil.which("apache2") or shutil.which("apache2", path="/usr/sbin")
     if found is None:
-        raise FileNotFoundError("apache2 is not installed: apt-get install apache2")
+        raise missing("apache2", "apache2")
     return found
 
 

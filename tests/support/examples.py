@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from support.programs import missing
+
 from buildbot_http_status_push.signing import sign
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
@@ -94,7 +96,8 @@ def interpreter(name: str) -> str:
     if name.endswith(".py"):
         return sys.executable
     node = shutil.which("node")
-    assert node, "node is not on PATH: install it (Debian's package is nodejs)"
+    if node is None:
+        raise missing("node", "nodejs")
     return node
 
 

@@ -8,6 +8,8 @@ import socket
 import subprocess
 from pathlib import Path
 
+from support.programs import missing
+
 CONFIGURATION = """
 daemon off;
 pid nginx.pid;
@@ -44,7 +46,7 @@ def find_nginx() -> str:
     # Not every user's search path has the folders of servers.
     found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
-        raise FileNotFoundError("nginx is missing. On Debian and Ubuntu: apt install nginx-light")
+        raise missing("nginx", "nginx-light")
     return found
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
+from support.programs import missing
 
 # The drivers that this SQLAlchemy knows; without a name it chooses one.
 DRIVERS = ("", "psycopg2", "psycopg") if sa.__version__ >= "2" else ("", "psycopg2")
@@ -30,7 +31,7 @@ def find_binaries() -> Path:
     for folder in sorted(folders, key=_version, reverse=True):
         if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
             return folder
-    raise FileNotFoundError("PostgreSQL is missing. On Debian and Ubuntu: apt install postgresql")
+    raise missing("PostgreSQL", "postgresql")
 
 
 def _version(folder: Path) -> int:
