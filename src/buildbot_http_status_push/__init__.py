@@ -1,4 +1,4 @@
-"""Buildbot's HttpStatusPush reporter, with every status delivered."""
+"""Buildbot's HttpStatusPush reporter, that never loses a build's end."""
 
 TYPE_CHECKING = False  # importing typing would cost more than all the rest at each start
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ OUTBOX_RETRY = 30.0
 
 
 class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no types
-    """POSTs each new and each finished build as JSON to a URL, and loses none.
+    """POSTs each new and each finished build as JSON to a URL, and loses no build's end.
 
     Args:
         serverUrl: Where to POST: an http or https URL, or a renderable that yields one.

@@ -10,32 +10,36 @@ from chaos.scene import Outcome
 
 COLUMNS = (
     "case",
+    "result",
     "builds",
-    "POSTs accepted",
     "lost",
+    "begins not sent",
     "out of order",
-    "wrong final state",
-    "sent twice, and why",
+    "wrong end",
+    "sent twice",
     "through after",
     "stop",
-    "accounts",
-    "remarks",
-    "result",
 )
 EXPLANATION = """\
 A real Buildbot master and a real receiver, each a process of its own. After each case, what the
 receiver wrote down is held against the master's database:
 
-- **lost**: a status that was not accepted when all was over;
-- **out of order**: a start that came after its build's finish, or a status that came after one of
+- **lost**: a status that was not accepted when all was over, though it should have been. No end
+  may be missing; a begin may, as the next column counts;
+- **begins not sent**: begins that the receiver never took, of builds whose end it took: nothing
+  had recorded them when the master was killed, the disk was full or the outbox was lost, or the
+  receiver refused them until it had accepted the end (*superseded*);
+- **out of order**: a begin that came after its build's end, or a status that came after one of
   a later build of the same build request;
-- **wrong final state**: a build whose last accepted status is not how it ended;
+- **wrong end**: a build whose last accepted status is not how it ended;
 - **sent twice**: POSTs of a delivery that had been accepted before. A receiver knows them by their
   `webhook-id`. One without a cause is a failure;
 - **through after**: seconds from the receiver's return until nothing waited any more, at most 60;
 - **stop**: seconds from the end of the last build to the end of the master's process, of the
-  slowest stop, at most 5;
-- **accounts**: every delivery that was ever produced, and the state that it is in.
+  slowest stop, at most 5.
+
+The notes below the table tell the causes, and the accounts: every delivery that was ever produced,
+and the state that it is in.
 """
 
 
@@ -92,6 +96,10 @@ def to_markdown(
             _line(["---"] * len(COLUMNS)),
             *(_line(_cells(report)) for report in reports),
             "",
+            "## Notes",
+            "",
+            *map(_note, reports),
+            "",
         ]
     )
 
@@ -103,34 +111,42 @@ def _line(cells: Sequence[str]) -> str:
 def _cells(report: Report) -> list[str]:
     name = report.case.replace("_", " ")
     if report.outcome is None:
-        return [name, *[""] * (len(COLUMNS) - 2), report.result]
+        return [name, report.result, *[""] * (len(COLUMNS) - 2)]
     outcome, finding = report.outcome, report.outcome.finding
-    twice = [f"{count} {cause}" for cause, count in finding.duplicates.items()]
-    twice += [f"{len(finding.unexplained)} without a cause"] if finding.unexplained else []
     return [
         name,
+        report.result,
         str(outcome.builds),
-        str(outcome.accepted),
         str(len(finding.missing)),
+        str(len(finding.unbegun) + len(finding.superseded)),
         str(len(finding.late)),
         str(len(finding.wrong)),
-        ", ".join(twice) or "0",
+        str(sum(finding.duplicates.values()) + len(finding.unexplained)),
         ", ".join(f"{each:.0f} s" for each in outcome.through),
         f"{max((each.services for each in outcome.stops), default=0):.1f} s",
-        str(outcome.accounts),
-        "; ".join(_remarks(outcome)),
-        report.result,
     ]
+
+
+def _note(report: Report) -> str:
+    name = report.case.replace("_", " ")
+    if report.outcome is None:
+        return f"- **{name}**: {report.result}."
+    outcome = report.outcome
+    told = [f"{outcome.accepted} POSTs accepted", f"accounts {outcome.accounts}"]
+    return f"- **{name}**: {'; '.join([*told, *_remarks(outcome)])}."
 
 
 def _remarks(outcome: Outcome) -> list[str]:
     finding = outcome.finding
     counted = {
         "held as they should be": finding.held,
-        "starts superseded by their finish": finding.superseded,
-        "starts of ended builds that nothing knew of": finding.unbegun,
+        "begins superseded by their end": finding.superseded,
+        "begins of ended builds that nothing knew of": finding.unbegun,
         "late because the receiver had refused them, or not answered the later one":
             finding.excused,
+        "sent twice without a cause": finding.unexplained,
     }  # fmt: skip
     waited = [] if outcome.wait is None else [f"others waited {outcome.wait:.1f} s at most"]
-    return [*waited, *(f"{len(found)} {words}" for words, found in counted.items() if found)]
+    twice = [f"sent twice: {count} {cause}" for cause, count in finding.duplicates.items()]
+    remarks = [f"{len(found)} {words}" for words, found in counted.items() if found]
+    return [*waited, *twice, *remarks]

@@ -21,6 +21,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Client
+from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.web.client import ResponseFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 
@@ -196,3 +197,19 @@ def connections_to(server: Server) -> int:
     transports = {*reactor.getReaders(), *reactor.getWriters()}
     peers = [each.getPeer() for each in transports if isinstance(each, Client)]
     return [peer.port for peer in peers].count(server.port)
+
+
+class QuietTest(ExchangeTestCase):
+    """What the master's log is spared."""
+
+    async def test_connections(self) -> None:
+        """A connection's begin and end are not logged."""
+        told: list[str] = []
+
+        def observe(event: LogEvent) -> None:
+            told.append(eventAsText(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        await self.exchange(self.serve(write_and_close(b"HTTP/1.0 200 OK\r\n\r\nbye")))
+        self.assertEqual([each for each in told if "factory" in each], [])

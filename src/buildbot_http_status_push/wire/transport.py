@@ -5,7 +5,7 @@ Knows Twisted's agents; must not know deliveries, retries or Buildbot.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
@@ -106,6 +106,8 @@ class _Endpoint:
         if self.uri.scheme == b"https":
             creator = self.policy.creatorForNetloc(self.uri.host, self.uri.port)
             endpoint = wrapClientTLS(creator, endpoint)
+        # A connection's begin and end are no news for the master's log.
+        cast(Any, protocolFactory).noisy = False
         return endpoint.connect(protocolFactory)
 
 
