@@ -83,10 +83,12 @@ class Unreachable:
     Args:
         reason: What happened, in words fit for a log line, without secrets.
         duration: Seconds from the attempt's begin to its end.
+        here: Whether nothing was sent because of a file or a secret on this side.
     """
 
     reason: str
     duration: float = 0.0
+    here: bool = field(default=False, eq=False)
 
     def __str__(self) -> str:
         """Say it in words."""

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
-from buildbot_http_status_push.configuration import options
+from buildbot_http_status_push.configuration import local_checks, options
 from buildbot_http_status_push.configuration.arguments import by_name, generators_faults
 from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.configuration.rendering import Renderer, is_renderable, render
@@ -53,10 +53,8 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         generators: The report generators to use instead of the default one; of each event the
             first report is sent.
         debug: Whether every request and response is logged, secrets masked.
-        verify: True or None to check the receiver's certificate, False not to, or the path of
-            a CA bundle.
-        **others: The further options, each told in the documentation: ``cert``, ``timeout``,
-            ``outbox``, ``format_fn`` and more.
+        verify: Whether to check the receiver's certificate, or the path of a CA bundle.
+        **others: The further options, as the documentation tells them.
     """
 
     name: str | None = "HttpStatusPush"
@@ -93,12 +91,13 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         names = (*payload.GENERATOR_OPTIONS, *payload.OLD_SPELLINGS, "generators", "name")
         for old in payload.deprecations(given):
             warnings.warn(f"{self.name}: {old}", DeprecatedApiWarning, stacklevel=2)
-        for fault in (*options.faults(given, names, is_renderable), *payload.faults(given)):
+        found = (*options.faults(given, names, is_renderable), *payload.faults(given))
+        for fault in (*found, *local_checks.file_faults(given)):
             config_error(f"{self.name}: {fault}")
-        if faults := list(generators_faults(generators)):
-            for fault in faults:
-                config_error(f"{self.name}: {fault}")
-        elif isinstance(generators, list):
+        faults = generators_faults(generators)
+        for fault in faults:
+            config_error(f"{self.name}: {fault}")
+        if isinstance(generators, list) and not faults:
             super().checkConfig(generators=generators)
 
     @inlineCallbacks
@@ -172,6 +171,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
             generators = self._create_default_generators()
         self._users_are_seen = self.delivers_for_itself or users.are_seen(generators)
         yield super().reconfigService(generators=generators)
+        local_checks.tell_at_start(self, self.log, self._current_sender().render())
         if self._catchup is not None:
             yield ensureDeferred(self._catchup.settle_unfinished_requests())
             self._catchup.start()

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.model import Outcome
+from buildbot_http_status_push.model import Outcome, Unreachable
 
 REFUSAL_INTERVAL = 600.0
 
@@ -35,9 +35,21 @@ class Notices:
         """Say once that the receiver takes nothing."""
         if self._trouble_since is None:
             self._trouble_since = self._reactor.seconds()
+        if isinstance(outcome, Unreachable) and outcome.here:
+            self._cannot_send(outcome, title)
+            return
         self._log.warn(
             "{name}: the receiver does not accept statuses: {outcome} ({title}). "
             "They are kept, and sent when it does",
+            name=self._name,
+            outcome=outcome,
+            title=title,
+        )
+
+    def _cannot_send(self, outcome: Outcome, title: str) -> None:
+        self._log.error(
+            "{name}: nothing can be sent from here: {outcome} ({title}). "
+            "Statuses are kept, and sent when that is mended",
             name=self._name,
             outcome=outcome,
             title=title,

@@ -43,6 +43,7 @@ class Sender:
     """
 
     def __init__(self, reactor: Any, options: Options, render: Render, log: Logger) -> None:
+        self.render = render
         policy = tls.make_policy(options.verify, options.cert)
         agent, self._pool = make_agent(reactor, policy, options.concurrency)
         self.client = Client(reactor, agent, render, options.timeout, options.debug, log)

@@ -127,14 +127,15 @@ class Client:
         try:
             target = resolve(await self.render())
         except (RenderingError, urls.URLError) as trouble:
-            return _unreachable(str(trouble))
+            return _unreachable(str(trouble), here=True)
         mask = Mask(target.secrets)
         try:
             answer = await self._exchange(delivery, target, mask)
         except Exception as trouble:  # any trouble of one attempt is that attempt's outcome
             if _is_cancelled(trouble):
                 raise defer.CancelledError from trouble
-            return _unreachable(mask.text(_explain(trouble)))
+            here = isinstance(trouble, tls.TLSFileError)
+            return _unreachable(mask.text(_explain(trouble)), here=here)
         return self._outcome(answer, mask)
 
     async def _exchange(self, delivery: Delivery, target: Target, mask: Mask) -> Answer:
@@ -184,8 +185,8 @@ def _redirection(answer: Answer, mask: Mask) -> str | None:
     return f"redirects to {where}, which is not followed"
 
 
-def _unreachable(words: str) -> Unreachable:
-    return Unreachable(one_line(words)[:REASON_MOST])
+def _unreachable(words: str, *, here: bool = False) -> Unreachable:
+    return Unreachable(one_line(words)[:REASON_MOST], here=here)
 
 
 def _is_cancelled(trouble: Exception) -> bool:

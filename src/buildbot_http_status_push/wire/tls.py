@@ -68,7 +68,7 @@ def make_policy(
 def faults(verify: object, cert: object) -> list[str]:
     """Say what is wrong with the options' shapes, for ``buildbot checkconfig``.
 
-    A file that does not exist is no fault: short-lived certificates may come later.
+    Files are not looked at.
 
     Args:
         verify: What the user wrote.

@@ -1,0 +1,94 @@
+"""What this machine and this master's configuration tell of the options: files, names, secrets.
+
+Files are told at checkconfig. Names of builders are known when the master has its whole
+configuration, and secrets when its providers run: these are told when the reporter starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from buildbot_http_status_push.wire import tls
+
+LOCALHOST = b"localhost"
+SECRETS_LIMIT = 30.0
+
+
+def file_faults(given: Mapping[str, Any]) -> list[str]:
+    """Tell which files of ``verify`` and ``cert`` can't be used.
+
+    A relative path is left to the start: checkconfig may run in another folder than the master.
+
+    Args:
+        given: The options by name.
+    """
+    verify, cert = given.get("verify"), given.get("cert")
+    if tls.faults(verify, cert):
+        return []  # told with the options' shapes
+    files = [each for each in (verify, *_members(cert)) if not isinstance(each, bool | None)]
+    if not all(Path(each).is_absolute() for each in files):
+        return []
+    try:
+        tls.make_policy(verify, cert).creatorForNetloc(LOCALHOST, 443)
+    except tls.TLSFileError as trouble:
+        return [str(trouble)]
+    return []
+
+
+def _members(value: object) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def unmatched_names(generators: Iterable[Any], config: Any) -> Iterator[tuple[str, str]]:
+    """Yield the filters' names that nothing in the master's configuration has.
+
+    Args:
+        generators: The report generators, of this package or Buildbot's own.
+        config: The master's configuration.
+
+    Yields:
+        The option and the name. Branches are not looked at: any may come with a change.
+    """
+    builders = config.builders
+    known = {
+        "builders": {each.name for each in builders},
+        "tags": {tag for each in builders for tag in each.tags or ()},
+        "schedulers": set(config.schedulers),
+    }
+    for generator in generators:
+        for option, names in known.items():
+            for name in getattr(generator, option, None) or ():
+                if isinstance(name, str) and name not in names:
+                    yield option, name
+
+
+def tell_at_start(reporter: Any, log: Logger, target: Deferred[Any]) -> None:
+    """Say what only a running master knows to be wrong, a line for each.
+
+    Args:
+        reporter: The configured reporter.
+        log: Where the lines go.
+        target: Fires when secrets and other renderables are rendered, or fails with the reason.
+    """
+    for option, name in unmatched_names(reporter.generators, reporter.master.config):
+        log.warn(
+            "{name}: {option} names {value!r}, which nothing in this master's configuration is "
+            "called: no status is sent for it",
+            name=reporter.name,
+            option=option,
+            value=name,
+        )
+
+    def not_rendered(failure: Any) -> None:
+        log.error(
+            "{name}: no status can be sent until this is mended: {trouble}",
+            name=reporter.name,
+            trouble=failure.getErrorMessage(),
+        )
+
+    target.addTimeout(SECRETS_LIMIT, reporter.master.reactor).addErrback(not_rendered)
