@@ -1,0 +1,246 @@
+"""What the board speaks of: masters, builders, builds, and positions in the order of updates.
+
+Values only: knows no network, no database, no templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from buildbot_http_status_push.results import BAD, CONCLUSIVE
+
+RECENT = 30
+"""How many of its latest builds a builder carries with it."""
+
+
+@frozen
+class Position:
+    """A place in the order of all updates.
+
+    Args:
+        epoch: Names the order; another one begins anew, and its sequences say nothing here.
+        sequence: The number of the last update that is known.
+    """
+
+    epoch: str
+    sequence: int
+
+
+@frozen(kw_only=True)
+class Master:
+    """A Buildbot master that has sent something.
+
+    Args:
+        id: The board's number for it.
+        name: What people call it.
+        url: Its web interface, with a slash at the end.
+        heard_at: When its last status came, in seconds since the epoch.
+    """
+
+    id: int
+    name: str
+    url: str
+    heard_at: float
+
+
+@frozen(kw_only=True)
+class Build:
+    """A build as lists show it.
+
+    Args:
+        id: The board's own number, for permalinks; it survives the master.
+        master: The master's number on the board.
+        builder: The builder's number on the board.
+        builder_name: The builder's name.
+        buildid: The build's id in the master's database.
+        number: Its number among the builder's builds.
+        request: The id of its build request in the master's database.
+        started_at: Seconds since the epoch.
+        complete_at: Seconds since the epoch, None while it runs.
+        results: Buildbot's result code, None while it runs.
+        state_string: How it stands, in the master's words.
+        submitted_at: When it was asked for, in seconds since the epoch, where that is known.
+        worker: The worker's name, where it is known.
+        branch: The first sourcestamp's branch.
+        revision: The revision that was built, where it is known.
+        project: The builder's or the first sourcestamp's project.
+        owner: Who is responsible, where it is known.
+        url: Its page in Buildbot.
+        sequence: The number of the update that it was last changed by.
+    """
+
+    id: int
+    master: int
+    builder: int
+    builder_name: str
+    buildid: int
+    number: int
+    request: int | None
+    started_at: int
+    complete_at: int | None
+    results: int | None
+    state_string: str
+    submitted_at: int | None
+    worker: str | None
+    branch: str | None
+    revision: str | None
+    project: str | None
+    owner: str | None
+    url: str | None
+    sequence: int
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.complete_at is None
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether its result says if the code is good."""
+        return self.results in CONCLUSIVE
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it failed or broke."""
+        return self.results in BAD
+
+    @property
+    def duration(self) -> int | None:
+        """Seconds that it took, None while it runs."""
+        return None if self.complete_at is None else max(self.complete_at - self.started_at, 0)
+
+
+@frozen(kw_only=True)
+class Builder:
+    """A builder and what its builds say of it now.
+
+    Args:
+        id: The board's number for it.
+        master: Its master.
+        name: Its name.
+        tags: Its tags.
+        project: Its project, where it has one.
+        description: What its configuration says of it.
+        last: Its last finished build that is conclusive, by build times.
+        first_bad: Where ``last`` is bad, the first of the bad builds since the last good one.
+        last_good: The last good build, where there was one.
+        running: Its builds that run, oldest first.
+        recent: Its latest builds, newest first, running ones included; ``RECENT`` at most.
+        usual: The median of its recent good builds' durations in seconds, None while unknown.
+        flaky: Whether it has lately passed and failed on the same revision.
+        sequence: The number of the update that it was last changed by.
+    """
+
+    id: int
+    master: Master
+    name: str
+    tags: tuple[str, ...] = ()
+    project: str | None = None
+    description: str | None = None
+    last: Build | None = None
+    first_bad: Build | None = None
+    last_good: Build | None = None
+    running: tuple[Build, ...] = ()
+    recent: tuple[Build, ...] = ()
+    usual: float | None = None
+    flaky: bool = False
+    sequence: int = 0
+
+    @property
+    def is_red(self) -> bool:
+        """Whether its last conclusive build is bad."""
+        return self.last is not None and self.last.is_bad
+
+
+@frozen(kw_only=True)
+class BuildDetail:
+    """A build with all that its latest status said.
+
+    Args:
+        build: The build.
+        builder: Its builder.
+        body: The latest status's JSON, as it came.
+        parent: The build that triggered it, where the board knows it.
+        triggered: The builds that it triggered, as far as the board knows them.
+        same_request: The other builds of its build request.
+    """
+
+    build: Build
+    builder: Builder
+    body: Mapping[str, Any]
+    parent: Build | None = None
+    triggered: tuple[Build, ...] = ()
+    same_request: tuple[Build, ...] = ()
+
+
+@frozen(kw_only=True)
+class Revision:
+    """All builds of one revision.
+
+    Args:
+        revision: The revision.
+        branch: Its branch.
+        project: Its project.
+        first_at: When its first build began, in seconds since the epoch.
+        builds: Its builds, the newest of each builder.
+        author: Who made it, where changes were sent.
+        comment: The first line of what they said, where changes were sent.
+    """
+
+    revision: str
+    branch: str | None
+    project: str | None
+    first_at: int
+    builds: tuple[Build, ...]
+    author: str | None = None
+    comment: str | None = None
+
+
+@frozen(kw_only=True)
+class Update:
+    """One accepted status, in the order of all.
+
+    Args:
+        sequence: Its number, counted up by one.
+        build: The board's number of the build.
+        builder: The board's number of the builder.
+        at: When it was accepted, in seconds since the epoch.
+    """
+
+    sequence: int
+    build: int
+    builder: int
+    at: float
+
+
+@frozen(kw_only=True)
+class Filter:
+    """Which builders and builds to show; everything that is given must fit.
+
+    Args:
+        builder: A glob over builders' names (``*`` and ``?``).
+        tags: Tags of which a builder must have all.
+        master: A master's name.
+        project: A project.
+        branch: A branch.
+        worker: A worker's name.
+        owner: Who is responsible.
+        results: Result codes, any of them.
+    """
+
+    builder: str | None = None
+    tags: frozenset[str] = frozenset()
+    master: str | None = None
+    project: str | None = None
+    branch: str | None = None
+    worker: str | None = None
+    owner: str | None = None
+    results: frozenset[int] = field(default=frozenset())
+
+    @property
+    def is_about_builds(self) -> bool:
+        """Whether single builds must be looked at: a builder's own state does not tell."""
+        return bool(self.branch or self.worker or self.owner or self.results)
