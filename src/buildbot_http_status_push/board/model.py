@@ -14,6 +14,8 @@ from buildbot_http_status_push.results import BAD, CONCLUSIVE
 
 RECENT = 30
 """How many of its latest builds a builder carries with it."""
+SUSPECTS = 5
+"""How many changes of its first bad build a builder carries with it."""
 
 
 @frozen
@@ -114,6 +116,25 @@ class Build:
 
 
 @frozen(kw_only=True)
+class SourceChange:
+    """A change of the source, as lists show it.
+
+    Args:
+        author: Who made it.
+        comment: The first line of what they said of it.
+        at: When it was made, in seconds since the epoch, where that is known.
+        revision: Its revision, where it is known.
+        url: Its page in a repository browser (http or https only), where there is one.
+    """
+
+    author: str
+    comment: str
+    at: int | None = None
+    revision: str | None = None
+    url: str | None = None
+
+
+@frozen(kw_only=True)
 class Builder:
     """A builder and what its builds say of it now.
 
@@ -127,6 +148,7 @@ class Builder:
         last: Its last finished build that is conclusive, by build times.
         first_bad: Where ``last`` is bad, the first of the bad builds since the last good one.
         last_good: The last good build, where there was one.
+        suspects: The changes in ``first_bad`` where they were sent, ``SUSPECTS`` at most.
         running: Its builds that run, oldest first.
         recent: Its latest builds, newest first, running ones included; ``RECENT`` at most.
         usual: The median of its recent good builds' durations in seconds, None while unknown.
@@ -143,6 +165,7 @@ class Builder:
     last: Build | None = None
     first_bad: Build | None = None
     last_good: Build | None = None
+    suspects: tuple[SourceChange, ...] = ()
     running: tuple[Build, ...] = ()
     recent: tuple[Build, ...] = ()
     usual: float | None = None

@@ -1,0 +1,72 @@
+"""The changes of a build, as far as its body has them.
+
+Pure: takes what JSON gives and trusts none of it. Knows no database and no template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from buildbot_http_status_push.board.model import SourceChange
+
+LATEST = 253402300800
+"""The year 10000 in seconds since the epoch: no calendar here can show it."""
+
+
+def changes_of(body: Mapping[str, Any]) -> tuple[SourceChange, ...]:
+    """Return the changes in a build.
+
+    Args:
+        body: A status's JSON; ``changes`` is a list of changes as Buildbot's data API gives them.
+
+    Returns:
+        The changes, in the body's order.
+    """
+    return tuple(map(_change, objects(body.get("changes"))))
+
+
+def objects(value: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a JSON list; nothing where it is no list."""
+    if isinstance(value, list):
+        yield from (each for each in value if isinstance(each, dict))
+
+
+def text(value: object) -> str | None:
+    """Return a text that says something, None where there is none."""
+    return value if isinstance(value, str) and value else None
+
+
+def moment(value: object) -> int | None:
+    """Return a time in whole seconds since the epoch, None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value < LATEST else None
+
+
+def web_address(value: object) -> str | None:
+    """Return a link that a browser may follow: http and https only."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return value if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def first_line(value: object) -> str:
+    """Return the first line of a text that says something."""
+    lines = value.strip().splitlines() if isinstance(value, str) else []
+    return lines[0].strip() if lines else ""
+
+
+def _change(change: Mapping[str, Any]) -> SourceChange:
+    return SourceChange(
+        author=text(change.get("author")) or text(change.get("who")) or "unknown",
+        comment=first_line(change.get("comments")),
+        at=moment(change.get("when_timestamp")),
+        revision=text(change.get("revision")),
+        url=web_address(change.get("revlink")),
+    )

@@ -1,0 +1,48 @@
+"""Jinja2 for the pages: the templates, compiled once, and the words they use.
+
+Everything is escaped unless one of this package's own functions has made it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from buildbot_http_status_push.board import charts, wording
+from buildbot_http_status_push.board.model import Builder
+from buildbot_http_status_push.results import GOOD, result_word
+
+FOLDER = Path(__file__).parent
+
+
+def environment() -> Environment:
+    """Return the environment of all templates."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    for function in (
+        wording.word, wording.symbol, wording.span, wording.ago, wording.utc, wording.iso,
+        wording.short_revision, charts.strip, charts.cells, charts.cell, charts.durations,
+    ):  # fmt: skip
+        made.filters[function.__name__] = function
+    made.filters["result_word"] = result_word
+    made.filters["result_symbol"] = wording.result_symbol
+    made.filters["bad_in_a_row"] = bad_in_a_row
+    made.globals["due"] = wording.due
+    return made
+
+
+def bad_in_a_row(builder: Builder) -> int:
+    """Count the bad builds since the last good one, as far as the recent builds reach."""
+    count = 0
+    for build in builder.recent:
+        if build.results in GOOD:
+            break
+        count += build.is_bad
+    return count
