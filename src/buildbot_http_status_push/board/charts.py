@@ -46,12 +46,12 @@ def strip(builds: Sequence[Build]) -> Markup:
 
 
 def told(builds: Iterable[Build]) -> str:
-    """Say builds' results in words, such as ``newest first: failure, success × 9``."""
+    """Say builds' results in words, such as ``newest first: failure, 9 success``."""
     runs: list[tuple[str, int]] = []
     for each in map(word, builds):
         same = runs and runs[-1][0] == each
         runs[-1:] = [(each, runs[-1][1] + 1)] if same else [*runs[-1:], (each, 1)]
-    words = (name if count == 1 else f"{name} × {count}" for name, count in runs)
+    words = (name if count == 1 else f"{count} {name}" for name, count in runs)
     return "newest first: " + ", ".join(words) if runs else "no builds yet"
 
 
