@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -38,6 +38,7 @@ BEGIN_ON_POSTGRESQL = (
     "set_config('idle_in_transaction_session_timeout', '5s', true), "
     "pg_advisory_xact_lock({lock_number})"
 )
+READ_ON_POSTGRESQL = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 class StorageError(Exception):
@@ -101,30 +102,24 @@ class Schema:
         connection.execute(self.versions.insert().values(version=self.version))
 
 
-class Database:
-    """A database with tables of ours.
+class Transactions:
+    """Runs transactions on a database that is there.
 
     Args:
         url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
-        prepare: Makes the tables, or brings them up to date.
-        lock_number: Any number that all who use these tables agree on, and nobody else.
+        begin: Begins a transaction, for each kind of database.
 
     Raises:
-        StorageError: It can't be opened, or is of a newer version.
+        StorageError: It can't be opened.
     """
 
-    def __init__(self, url: str, prepare: Operation, lock_number: int) -> None:
+    def __init__(self, url: str, begin: Mapping[str, Operation]) -> None:
         self._path = file_of(url)
         try:
-            self._engine = _engine(_parsed(url), lock_number)
+            self._engine = _engine(_parsed(url), begin)
             self._file = _identity(self._path)
         except (*FOREIGN, ImportError) as trouble:
             raise explain(trouble) from trouble
-        try:
-            self.transact([prepare])
-        except StorageError:
-            self.close()
-            raise
 
     def transact(self, operations: Sequence[Operation]) -> list[Any]:
         """Run operations in one transaction: all of them count, or none.
@@ -144,13 +139,49 @@ class Database:
             raise explain(trouble) from trouble
 
     def _check_file(self) -> None:
-        """See that the file has not been set aside: another reporter may use it too."""
+        """See that the file has not been set aside: another process may use it too."""
         if _identity(self._path) != self._file:
             raise ReplacedStorageError("the file was removed or replaced")
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+class Database(Transactions):
+    """A database with tables of ours, to be written to: one transaction at a time, of all users.
+
+    Args:
+        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
+        prepare: Makes the tables, or brings them up to date.
+        lock_number: Any number that all who use these tables agree on, and nobody else.
+
+    Raises:
+        StorageError: It can't be opened, or is of a newer version.
+    """
+
+    def __init__(self, url: str, prepare: Operation, lock_number: int) -> None:
+        begin_on_postgresql = partial(_begin_on_postgresql, lock_number)
+        super().__init__(url, {"sqlite": _begin_on_sqlite, "postgresql": begin_on_postgresql})
+        try:
+            self.transact([prepare])
+        except StorageError:
+            self.close()
+            raise
+
+
+class Snapshots(Transactions):
+    """A database that is only read; each transaction sees it as it stands at one moment.
+
+    Args:
+        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
+
+    Raises:
+        StorageError: It can't be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, {"sqlite": _read_on_sqlite, "postgresql": _read_on_postgresql})
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:
@@ -219,17 +250,31 @@ def _parsed(url: str) -> URL:
     return parts
 
 
-def _engine(url: URL, lock_number: int) -> Engine:
+def _engine(url: URL, begin: Mapping[str, Operation]) -> Engine:
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url)
-    patience = {"connect_timeout": CONNECT_PATIENCE, "tcp_user_timeout": SILENCE_PATIENCE_MS}
-    engine = sa.create_engine(url, pool_size=1, pool_pre_ping=True, connect_args=patience)
-    sa.event.listen(engine, "begin", partial(_begin_on_postgresql, lock_number))
+        engine = _sqlite_engine(url)
+    else:
+        patience = {"connect_timeout": CONNECT_PATIENCE, "tcp_user_timeout": SILENCE_PATIENCE_MS}
+        engine = sa.create_engine(url, pool_size=1, pool_pre_ping=True, connect_args=patience)
+    sa.event.listen(engine, "begin", begin[url.get_backend_name()])
     return engine
 
 
 def _begin_on_postgresql(lock_number: int, connection: Connection) -> None:
     connection.exec_driver_sql(BEGIN_ON_POSTGRESQL.format(lock_number=lock_number))
+
+
+def _read_on_postgresql(connection: Connection) -> None:
+    connection.exec_driver_sql(READ_ON_POSTGRESQL)
+
+
+def _begin_on_sqlite(connection: Connection) -> None:
+    # By itself the driver begins only before the first change, too late to keep writers apart.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _read_on_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -242,7 +287,6 @@ def _sqlite_engine(url: URL) -> Engine:
         connect_args={"check_same_thread": False, "timeout": LOCK_PATIENCE},
     )
     sa.event.listen(engine, "connect", _on_sqlite_connect)
-    sa.event.listen(engine, "begin", _begin_on_sqlite)
     return engine
 
 
@@ -263,8 +307,3 @@ def _on_sqlite_connect(connection: Any, _: object) -> None:
     except sqlite3.Error:
         connection.close()
         raise
-
-
-def _begin_on_sqlite(connection: Connection) -> None:
-    # By itself the driver begins only before the first change, too late to keep writers apart.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

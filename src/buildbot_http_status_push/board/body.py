@@ -1,0 +1,308 @@
+"""What a status's body says of a build. Pure: bytes in, a value or a refusal out.
+
+Takes the default body of this reporter and of Buildbot's built-in one, and of others what says as
+much. Nothing in it is trusted: what is kept fits every database and every page. Keys that are not
+known are no fault: a newer version of the schema may have them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from attrs import frozen
+
+from buildbot_http_status_push.board.changes import LATEST, changes_of, objects, web_address
+from buildbot_http_status_push.board.model import SourceChange
+from buildbot_http_status_push.results import CANCELLED
+
+MOST = 2**53
+"""Numbers of the master's database are below: what JSON and scripts can tell exactly."""
+DEEPEST = 60
+"""How many lists and objects may stand within each other."""
+NAME = 500
+"""Characters that are kept of names: more does not fit into an index of PostgreSQL."""
+SENTENCE = 2000
+"""Characters that are kept of other texts."""
+TAGS = 50
+
+
+class BodyError(Exception):
+    """A body is not taken; the text says why, in one sentence.
+
+    Args:
+        status: The HTTP status to answer with.
+        sentence: Why.
+    """
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@frozen(kw_only=True)
+class Status:
+    """What a body says of a build; times are in seconds since the epoch.
+
+    Args:
+        master_url: The web interface of the master, empty where no URL is told.
+        builder: The builder's name.
+        tags: The builder's tags.
+        description: What the builder's configuration says of it.
+        builder_project: The builder's project, where it has one.
+        buildid: The build's id in the master's database.
+        number: Its number among the builder's builds.
+        request: The id of its build request.
+        started_at: When it began.
+        complete_at: When it ended, None while it runs.
+        results: Buildbot's result code, None while it runs.
+        state_string: How it stands, in words.
+        submitted_at: When it was asked for.
+        worker: The worker's name.
+        branch: The first sourcestamp's branch.
+        revision: The revision that was built.
+        project: The first sourcestamp's project.
+        owner: Who is responsible.
+        url: Its page in Buildbot.
+        parent: The id of the build that triggered it.
+        parent_started_at: When that one began.
+        changes: The changes in it.
+        body: The body, as it came.
+    """
+
+    master_url: str
+    builder: str
+    tags: tuple[str, ...]
+    description: str | None
+    builder_project: str | None
+    buildid: int
+    number: int
+    request: int | None
+    started_at: int
+    complete_at: int | None
+    results: int | None
+    state_string: str
+    submitted_at: int | None
+    worker: str | None
+    branch: str | None
+    revision: str | None
+    project: str | None
+    owner: str | None
+    url: str | None
+    parent: int | None
+    parent_started_at: int | None
+    changes: tuple[SourceChange, ...]
+    body: bytes
+
+    @property
+    def digest(self) -> str:
+        """What tells the body from others."""
+        return hashlib.sha256(self.body).hexdigest()[:32]
+
+
+def read(body: bytes) -> Status | None:
+    """Read a body.
+
+    Args:
+        body: The bytes as they came.
+
+    Returns:
+        What it says; None for a test status, of which nothing is to be kept.
+
+    Raises:
+        BodyError: It says nothing of a build, or nothing that can be true.
+    """
+    content = _content(body)
+    if content.get("test") is True:
+        return None
+    build = _Reader(content)
+    if content.get("buildid") is None:
+        raise _refusal(f"it has no 'buildid'{_what_else(content)}")
+    complete_at = build.moment("complete_at")
+    if content.get("complete") and complete_at is None:
+        raise _refusal("it says complete, and has no 'complete_at'")
+    builder = _Reader(build.object("builder"))
+    buildset = build.object("buildset")
+    stamp = _Reader(next(objects(buildset.get("sourcestamps")), {}))
+    parent = _Reader(build.object("parentbuild"))
+    url = build.text("url", SENTENCE)
+    return Status(
+        master_url=master_of(url),
+        builder=_builder_name(build, builder),
+        tags=builder.texts("tags"),
+        description=builder.text("description", SENTENCE),
+        builder_project=build.property("projectname"),
+        buildid=build.needed("buildid"),
+        number=build.needed("number"),
+        request=build.number("buildrequestid"),
+        started_at=build.start(),
+        complete_at=complete_at,
+        results=None if complete_at is None else _results(build),
+        state_string=build.text("state_string", SENTENCE) or "",
+        submitted_at=_Reader(build.object("buildrequest")).moment("submitted_at"),
+        worker=build.property("workername"),
+        branch=stamp.text("branch") or build.property("branch"),
+        revision=_revision(build, stamp),
+        project=stamp.text("project") or build.property("project"),
+        owner=_owner(build),
+        url=web_address(url),
+        parent=parent.number("buildid"),
+        parent_started_at=parent.moment("started_at"),
+        changes=changes_of(content),
+        body=body,
+    )
+
+
+def master_of(url: str | None) -> str:
+    """Return the master's web interface.
+
+    Args:
+        url: A build's page there, such as ``https://ci.example.org/#/builders/1/builds/2``.
+    """
+    return (url or "").partition("#")[0]
+
+
+def storable(text: str) -> str:
+    """Replace what a database does not take as text: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _content(body: bytes) -> Mapping[str, Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as fault:
+        raise BodyError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {fault}") from fault
+    if not isinstance(content, dict):
+        raise _refusal(f"the body is a JSON {type(content).__name__}, not an object")
+    if _is_deeper(content, DEEPEST):
+        raise _refusal(f"more than {DEEPEST} lists and objects stand within each other")
+    return content
+
+
+def _is_deeper(content: object, limit: int) -> bool:
+    level = [content]
+    for _ in range(limit):
+        level = [inner for outer in level for inner in _inner(outer)]
+    return bool(level)
+
+
+def _inner(value: Any) -> Iterator[object]:
+    values = value.values() if isinstance(value, dict) else value
+    return (each for each in values if isinstance(each, dict | list))
+
+
+def _refusal(why: str) -> BodyError:
+    return BodyError(HTTPStatus.UNPROCESSABLE_ENTITY, f"no build in it that could be shown: {why}")
+
+
+def _what_else(content: Mapping[str, Any]) -> str:
+    if "buildrequestid" in content or isinstance(content.get("buildrequest"), dict):
+        return ", so it is about a request that still waits: the board shows builds"
+    if "bsid" in content or isinstance(content.get("buildset"), dict):
+        return ", so it is about a whole buildset: the board shows each of its builds"
+    return ": send the default body, without a format_fn or generators of your own"
+
+
+class _Reader:
+    """Reads what is of use in a JSON object; a refusal names the key."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self._content = content
+
+    def object(self, key: str) -> Mapping[str, Any]:
+        value = self._content.get(key)
+        return value if isinstance(value, dict) else {}
+
+    def number(self, key: str) -> int | None:
+        value = self._content.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST:
+            raise _refusal(f"{key!r} is {_shown(value)}, not a whole number from 0 on")
+        return value
+
+    def needed(self, key: str) -> int:
+        number = self.number(key)
+        if number is None:
+            raise _refusal(f"it has no {key!r}")
+        return number
+
+    def start(self) -> int:
+        started_at = self.moment("started_at")
+        if started_at is None:
+            raise _refusal("it has no 'started_at'")
+        return started_at
+
+    def moment(self, key: str) -> int | None:
+        value = self._content.get(key)
+        if value is None:
+            return None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value < LATEST:
+            raise _refusal(f"{key!r} is {_shown(value)}, not a time in seconds since the epoch")
+        return int(value)
+
+    def text(self, key: str, most: int = NAME) -> str | None:
+        return _text(self._content.get(key), most)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self._content.get(key)
+        found = map(_text, values if isinstance(values, list) else ())
+        return tuple(each for each in found if each)[:TAGS]
+
+    def property(self, name: str) -> str | None:
+        return _text(_first(self.object("properties").get(name)))
+
+    def properties(self, name: str) -> Any:
+        """Return a property's value, whatever it is."""
+        return _first(self.object("properties").get(name))
+
+
+def _builder_name(build: _Reader, builder: _Reader) -> str:
+    name = builder.text("name") or build.property("buildername")
+    number = build.number("builderid")
+    if not name and number is None:
+        raise _refusal("it names no builder, neither by 'builder' nor by 'builderid'")
+    return name or f"builder {number}"
+
+
+def _results(build: _Reader) -> int:
+    results = build.needed("results")
+    # A newer Buildbot may have results of which nothing is known here: they decide nothing.
+    if results > 10 * CANCELLED:
+        raise _refusal(f"'results' is {results}, which is none of Buildbot's")
+    return results
+
+
+def _revision(build: _Reader, stamp: _Reader) -> str | None:
+    got = build.properties("got_revision")
+    if isinstance(got, dict):  # one for each codebase
+        got = got.get(stamp.text("codebase") or "") or next(iter(got.values()), None)
+    return _text(got) or build.property("revision") or stamp.text("revision")
+
+
+def _owner(build: _Reader) -> str | None:
+    owners = build.properties("owners")
+    first = owners[0] if isinstance(owners, list) and owners else None
+    return build.property("owner") or _text(first)
+
+
+def _first(pair: object) -> Any:
+    # A property is its value and where it comes from.
+    return pair[0] if isinstance(pair, list) and pair else None
+
+
+def _text(value: object, most: int = NAME) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST:
+        value = str(value)  # a revision of Subversion
+    return storable(value[:most]) if isinstance(value, str) and value else None
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)[:60]
+    except ValueError:  # an integer of more digits than Python writes
+        return "a number of too many digits"

@@ -1,0 +1,268 @@
+"""Writes statuses: a build's row, the body, and the number of the change, in one transaction.
+
+What a builder's builds say of it is worked out once at the end, for each builder that was touched:
+from its builds alone, so that the order in which statuses came makes no difference.
+Blocking: runs in the writer's thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import sqlalchemy as sa
+from attrs import define, evolve, field, frozen
+from sqlalchemy.engine import Connection
+
+from buildbot_http_status_push.board import statements as sql
+from buildbot_http_status_push.board.body import Status
+from buildbot_http_status_push.board.merging import rank, state_of
+from buildbot_http_status_push.board.model import Position
+from buildbot_http_status_push.board.rows import (
+    About,
+    build_of,
+    new_row,
+    packed,
+    packed_state,
+    suspects_of,
+)
+from buildbot_http_status_push.board.tables import (
+    bodies,
+    builders,
+    builds,
+    masters,
+    position,
+    revisions,
+    updates,
+)
+
+
+class Stored(Enum):
+    """What became of a status."""
+
+    NEW = "stored"
+    REPEAT = "known already"
+    OLDER = "not stored: a later status of this build is known"
+
+
+@frozen
+class Arrival:
+    """A status that came.
+
+    Args:
+        status: What it says.
+        at: When it came, in seconds since the epoch.
+    """
+
+    status: Status
+    at: float
+
+
+@define(eq=False)
+class Writing:
+    """One transaction of statuses.
+
+    Args:
+        connection: The transaction's connection.
+        names: The names of masters by their URL, as the board's settings give them.
+    """
+
+    _connection: Connection
+    _names: Mapping[str, str]
+    _sequence: int = field(default=0, init=False)
+    _masters: dict[str, int] = field(factory=dict, init=False)
+    _heard: dict[int, float] = field(factory=dict, init=False)
+    _builders: dict[tuple[int, str], int] = field(factory=dict, init=False)
+    _touched: dict[int, int] = field(factory=dict, init=False)
+    _revisions: set[int] = field(factory=set, init=False)
+
+    def write(self, arrivals: Sequence[Arrival]) -> tuple[list[Stored], Position]:
+        """Write statuses.
+
+        Args:
+            arrivals: Statuses, in the order that they came in.
+
+        Returns:
+            What became of each, and where the order of updates stands then.
+        """
+        began = self._begin()
+        stored = [self._put(each) for each in arrivals]
+        return stored, self._end(began)
+
+    def settle(self, builder: int, build: int, at: float) -> Position:
+        """Work out anew what a builder's builds say of it.
+
+        Args:
+            builder: The builder.
+            build: The build that it changes by.
+            at: When, in seconds since the epoch.
+        """
+        began = self._begin()
+        self._touch(builder, build, self._next(), at)
+        return self._end(began)
+
+    def _begin(self) -> Position:
+        found = self._connection.execute(sql.POSITION).one()
+        self._sequence = found.sequence
+        return Position(found.epoch, found.sequence)
+
+    def _end(self, began: Position) -> Position:
+        for builder, sequence in self._touched.items():
+            self._settle_builder(builder, sequence)
+        for revision in self._revisions:
+            self._settle_revision(revision)
+        for master, at in self._heard.items():
+            self._connection.execute(sql.HEARD, {"of_id": master, "at": at})
+        if self._sequence != began.sequence:
+            self._connection.execute(position.update().values(sequence=self._sequence))
+        return evolve(began, sequence=self._sequence)
+
+    def _next(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _put(self, arrival: Arrival) -> Stored:
+        status = arrival.status
+        master = self._master(status)
+        self._heard[master] = max(arrival.at, self._heard.get(master, 0.0))
+        identity = {
+            "of_master": master,
+            "of_buildid": status.buildid,
+            "of_start": status.started_at,
+        }
+        known = self._connection.execute(sql.KNOWN, identity).first()
+        if known is not None:
+            old = rank(known.complete_at, known.results, known.size, known.digest)
+            new = rank(status.complete_at, status.results, len(status.body), status.digest)
+            if new <= old:
+                return Stored.REPEAT if new == old else Stored.OLDER
+        self._store(arrival, master, known)
+        return Stored.NEW
+
+    def _store(self, arrival: Arrival, master: int, known: Any) -> None:
+        status, sequence = arrival.status, self._next()
+        builder = self._builder(master, status.builder)
+        row = {
+            **new_row(status),
+            "master": master,
+            "builder": builder,
+            "revision_id": self._revision(status),
+            "sequence": sequence,
+        }
+        if known is None:
+            build = self._insert(builds, row)
+            self._connection.execute(bodies.insert(), {"build": build, "body": packed(status.body)})
+        else:
+            build = known.id
+            self._replace(known, row, status)
+        self._touch(builder, build, sequence, arrival.at)
+
+    def _touch(self, builder: int, build: int, sequence: int, at: float) -> None:
+        self._touched[builder] = sequence
+        values = {"sequence": sequence, "build": build, "builder": builder, "at": at}
+        self._connection.execute(updates.insert(), values)
+
+    def _replace(self, known: Any, row: Mapping[str, Any], status: Status) -> None:
+        if known.builder != row["builder"]:  # it was moved to another name
+            self._touched[known.builder] = row["sequence"]
+        if known.revision_id is not None:
+            self._revisions.add(known.revision_id)
+        of_build = {"of_build": known.id}
+        self._connection.execute(sql.REPLACE, {**of_build, **sql.to(row)})
+        self._connection.execute(sql.REPLACE_BODY, {**of_build, "to_body": packed(status.body)})
+
+    def _insert(self, table: sa.Table, row: Mapping[str, Any]) -> int:
+        key: Any = self._connection.execute(table.insert(), row).inserted_primary_key
+        return int(key[0])
+
+    def _master(self, status: Status) -> int:
+        url = status.master_url
+        if url not in self._masters:
+            name = self._names.get(url) or url or "a master without a URL"
+            self._masters[url] = self._found_master(name, url)
+        return self._masters[url]
+
+    def _found_master(self, name: str, url: str) -> int:
+        named = self._connection.execute(sql.MASTER_BY_NAME, {"of_name": name}).scalar()
+        if named is not None:
+            return int(named)
+        # It may have been known by its URL before it was given a name.
+        known = self._connection.execute(sql.MASTER_BY_NAME, {"of_name": url}).scalar()
+        if known is not None:
+            self._connection.execute(sql.RENAME_MASTER, {"of_id": known, "to_name": name})
+            return int(known)
+        return self._insert(masters, {"name": name, "url": url, "heard_at": 0.0})
+
+    def _builder(self, master: int, name: str) -> int:
+        key = (master, name)
+        if key not in self._builders:
+            of_name = {"of_master": master, "of_name": name}
+            known = self._connection.execute(sql.BUILDER_BY_NAME, of_name).scalar()
+            new = {"master": master, "name": name, "state": "", "sequence": 0}
+            self._builders[key] = self._insert(builders, new) if known is None else int(known)
+        return self._builders[key]
+
+    def _revision(self, status: Status) -> int | None:
+        if not status.revision:
+            return None
+        key = {
+            "revision": status.revision,
+            "branch": status.branch or "",
+            "project": status.project or "",
+        }
+        of_key = {f"of_{name}": value for name, value in key.items()}
+        known = self._connection.execute(sql.REVISION_BY_NAME, of_key).scalar()
+        if known is None:
+            known = self._insert(revisions, {**key, "first_at": status.started_at})
+        self._revisions.add(known)
+        self._blame(known, status)
+        return int(known)
+
+    def _blame(self, revision: int, status: Status) -> None:
+        made = next((each for each in status.changes if each.revision == status.revision), None)
+        if made is not None:
+            told = {"of_id": revision, "to_author": made.author, "to_comment": made.comment}
+            self._connection.execute(sql.BLAME, told)
+
+    def _settle_builder(self, builder: int, sequence: int) -> None:
+        name = self._connection.execute(sql.BUILDER_NAME, {"of_builder": builder}).scalar_one()
+        rows = self._rows(builder)
+        state = state_of(build_of(row, name) for row in rows.values())
+        said = json.loads(self._extra(state.recent[0].id).about_builder) if state.recent else {}
+        if state.first_bad is not None:
+            changes = self._extra(state.first_bad.id).changes
+            state = evolve(state, suspects=suspects_of(changes))
+        kept = packed_state(state, About(**said))
+        values = {"of_builder": builder, "to_state": kept, "to_sequence": sequence}
+        self._connection.execute(sql.SETTLE_BUILDER, values)
+
+    def _rows(self, builder: int) -> dict[int, Any]:
+        """Return the builds that say all that there is to say of a builder."""
+        of_builder = {"of_builder": builder}
+        good = self._connection.execute(sql.GOOD_BUILDS, of_builder).all()
+        since = (good[0].started_at, good[0].number, good[0].id) if good else sql.FIRST_PLACE
+        after = {**of_builder, **sql.at(since)}
+        found = [*good, *self._connection.execute(sql.FIRST_BAD_BUILD, after)]
+        for statement in (sql.RECENT_BUILDS, sql.RUNNING_BUILDS, sql.CONCLUSIVE_BUILDS):
+            found += self._connection.execute(statement, of_builder)
+        return {row.id: row for row in found}
+
+    def _extra(self, build: int) -> Any:
+        return self._connection.execute(sql.EXTRA, {"of_build": build}).one()
+
+    def _settle_revision(self, revision: int) -> None:
+        of_id = {"of_id": revision}
+        first_at = self._connection.execute(sql.FIRST_OF_REVISION, of_id).scalar()
+        if first_at is None:
+            self._connection.execute(sql.DROP_REVISION, of_id)
+        else:
+            self._connection.execute(sql.SETTLE_REVISION, {**of_id, "to_first_at": first_at})
+
+
+def write(
+    connection: Connection, arrivals: Sequence[Arrival], names: Mapping[str, str]
+) -> tuple[list[Stored], Position]:
+    """Write statuses; see ``Writing.write``."""
+    return Writing(connection, names).write(arrivals)
