@@ -20,7 +20,7 @@ FLOORS = (
     {"database", "formats"},
     {"report"},
     {"outbox"},
-    {"receiver"},
+    {"board", "receiver"},
     {"wire"},
     {"configuration"},
     {"delivery"},

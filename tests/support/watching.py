@@ -106,6 +106,7 @@ class VersionRenderer:
     opened: int = 0
     rendered: list[tuple[int, ...]] = field(factory=list)
     fault: Exception | None = None
+    padding: int = 0
 
     async def open(self) -> None:
         """Count how often that is done."""
@@ -122,7 +123,7 @@ class VersionRenderer:
             Change(
                 builder=Builder(id=each, master=MASTER, name=f"builder-{each}"),
                 builds=changed[each],
-                fragments=(Fragment("rows", f"row/{each}", str(version)),),
+                fragments=(Fragment("rows", f"row/{each}", f"{version}" + " " * self.padding),),
             )
             for each, version in versions.items()
         )
@@ -130,7 +131,7 @@ class VersionRenderer:
     @property
     def summary(self) -> Summary:
         """A board on which nothing is red."""
-        return Summary(0, 0)
+        return Summary(0, 0, 0)
 
 
 @define(eq=False)

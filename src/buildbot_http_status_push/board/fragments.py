@@ -57,7 +57,7 @@ class FragmentRenderer:
     _source: Source
     _parts: Parts
     _seconds: Callable[[], float]
-    _counts: dict[int, tuple[bool, int]] = field(factory=dict, init=False)
+    _counts: dict[int, tuple[bool, bool, int]] = field(factory=dict, init=False)
 
     async def open(self) -> None:
         """Count the whole board.
@@ -100,11 +100,12 @@ class FragmentRenderer:
     def summary(self) -> Summary:
         """The whole board in numbers."""
         counts = self._counts.values()
-        return Summary(sum(is_red for is_red, _ in counts), sum(running for _, running in counts))
+        return Summary(*map(sum, zip(*counts, strict=True))) if counts else Summary(0, 0, 0)
 
     def _count(self, builders: Iterable[Builder]) -> None:
         for builder in builders:
-            self._counts[builder.id] = (builder.is_red, len(builder.running))
+            is_good = builder.last is not None and not builder.is_red
+            self._counts[builder.id] = (builder.is_red, is_good, len(builder.running))
 
 
 def fragments_of(

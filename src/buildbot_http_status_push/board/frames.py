@@ -50,10 +50,12 @@ class Summary:
 
     Args:
         red: How many builders' last conclusive build is bad.
+        good: How many builders' last conclusive build is good.
         running: How many builds run.
     """
 
     red: int
+    good: int
     running: int
 
 

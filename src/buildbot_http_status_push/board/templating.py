@@ -5,6 +5,8 @@ Everything is escaped unless one of this package's own functions has made it.
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,6 +16,8 @@ from buildbot_http_status_push.board.model import Builder
 from buildbot_http_status_push.results import GOOD, result_word
 
 FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
+"""Where the files are that pages refer to."""
 
 
 def environment() -> Environment:
@@ -29,12 +33,12 @@ def environment() -> Environment:
     for function in (
         wording.word, wording.symbol, wording.span, wording.ago, wording.utc, wording.iso,
         wording.short_revision, charts.strip, charts.cells, charts.cell, charts.durations,
+        wording.result_symbol, result_word, bad_in_a_row,
     ):  # fmt: skip
         made.filters[function.__name__] = function
-    made.filters["result_word"] = result_word
-    made.filters["result_symbol"] = wording.result_symbol
-    made.filters["bad_in_a_row"] = bad_in_a_row
     made.globals["due"] = wording.due
+    made.globals["static"] = static
+    made.globals["parts"] = made.get_template("_parts.html").module
     return made
 
 
@@ -46,3 +50,14 @@ def bad_in_a_row(builder: Builder) -> int:
             break
         count += build.is_bad
     return count
+
+
+@cache
+def static(name: str) -> str:
+    """Return a file's address, which changes with what is in it.
+
+    Args:
+        name: The file's name in ``STATIC``.
+    """
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()
+    return f"/static/{name}?v={digest[:12]}"

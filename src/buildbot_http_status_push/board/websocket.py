@@ -105,19 +105,24 @@ class LiveFactory(WebSocketServerFactory):
         reactor: Where they live.
         max_browsers: How many there may be at once.
         origins: Other sites whose pages may connect.
+        log: Where it is told that a page was refused.
     """
 
     noisy = False
     hub: Hub[PreparedMessage]
 
     def __init__(
-        self, reactor: IReactorTime, max_browsers: int, origins: Collection[str] = ()
+        self,
+        reactor: IReactorTime,
+        max_browsers: int,
+        origins: Collection[str] = (),
+        log: Logger | None = None,
     ) -> None:
         # Autobahn is typed in parts only, here and below.
         super().__init__(reactor=reactor, server="")  # type: ignore[no-untyped-call]
         self._origins = origins
         self._refused: set[str] = set()
-        self._logger = Logger()
+        self._logger = log or Logger()
         self.setProtocolOptions(  # type: ignore[no-untyped-call]
             webStatus=False,
             maxConnections=max_browsers,
@@ -125,7 +130,7 @@ class LiveFactory(WebSocketServerFactory):
             maxMessagePayloadSize=MOST_BYTES,
             autoPingInterval=PING_EVERY,
             autoPingTimeout=PONG_WITHIN,
-            allowNullOrigin=False,
+            allowNullOrigin=True,  # judged with all others, see `check_origin`
         )
         self.protocol = _with_options_of(self)
 

@@ -1,0 +1,89 @@
+"""Who may send statuses, and who may read the board. Pure: knows no HTTP library.
+
+Senders prove themselves by a signature (Standard Webhooks), by Basic authentication (RFC 7617), or
+by both where both are asked for; readers by Basic authentication.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from buildbot_http_status_push.signing import SignatureError, verify
+
+
+class AccessError(Exception):
+    """Somebody may not do what they want to; the text says why."""
+
+
+@frozen(kw_only=True)
+class Access:
+    """What is asked of senders and readers.
+
+    Args:
+        keys: Signing keys; a sender signs with any of them.
+        senders: Passwords of senders by user.
+        readers: Passwords of readers by user.
+    """
+
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    senders: Mapping[str, str] = field(factory=dict, repr=False)
+    readers: Mapping[str, str] = field(factory=dict, repr=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may send."""
+        return not (self.keys or self.senders)
+
+    def check_sender(self, headers: Mapping[str, str], body: bytes, now: float) -> None:
+        """Return if a status comes from somebody who may send.
+
+        Args:
+            headers: The request's headers, their names in lower case.
+            body: Its body.
+            now: The time in seconds since the epoch.
+
+        Raises:
+            AccessError: It does not.
+        """
+        if self.senders and not _is_known(headers.get("authorization"), self.senders):
+            raise AccessError("user and password (Basic authentication) are missing or wrong")
+        try:
+            if self.keys:
+                verify(headers, body, self.keys, now=now)
+        except SignatureError as refusal:
+            raise AccessError(str(refusal)) from refusal
+
+    def check_reader(self, authorization: str | None) -> None:
+        """Return if somebody may read the board.
+
+        Args:
+            authorization: The request's header of this name.
+
+        Raises:
+            AccessError: They may not.
+        """
+        if self.readers and not _is_known(authorization, self.readers):
+            raise AccessError("this board is private: user and password are missing or wrong")
+
+
+def _is_known(authorization: str | None, passwords: Mapping[str, str]) -> bool:
+    user, password = _credentials(authorization or "")
+    known = passwords.get(user)
+    # The same work for an unknown user: how long it takes must not tell who is known.
+    fits = hmac.compare_digest(password.encode(), (known or "").encode())
+    return known is not None and fits
+
+
+def _credentials(authorization: str) -> tuple[str, str]:
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        decoded = ""
+    user, _, password = decoded.partition(":")
+    return (user, password) if scheme.lower() == "basic" else ("", "")

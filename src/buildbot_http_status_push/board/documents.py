@@ -1,0 +1,126 @@
+"""What the board answers: documents, and the headers that all answers have.
+
+Knows HTTP; must not know where documents come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import TypeAlias
+from urllib.parse import quote
+
+from attrs import evolve, frozen
+from twisted.web.server import Request
+
+PLAIN = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+
+LATEST = "no-cache"
+"""May be kept, and is asked for again each time: mostly the answer is that it has not changed."""
+FOREVER = "public, max-age=31536000, immutable"
+"""For what has another address when it is another."""
+
+URL_CHARACTERS = "/?&=%:#+,;~!$'()*@"
+"""What stands for itself in a URL that a browser is sent to."""
+
+SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Headers of every answer: what is shown comes from whoever can push a branch."""
+
+
+@frozen(kw_only=True)
+class Document:
+    """An answer.
+
+    Args:
+        body: The bytes.
+        content_type: The value of the ``Content-Type`` header.
+        status: The HTTP status.
+        etag: The same for the same document, in quotes as HTTP has it; empty for none.
+        caching: The value of the ``Cache-Control`` header.
+        location: Where the browser is sent, None where it stays.
+        retry_after: Seconds after which to ask again, None where that would not help.
+    """
+
+    body: bytes
+    content_type: str = PLAIN
+    status: int = HTTPStatus.OK
+    etag: str = ""
+    caching: str = LATEST
+    location: str | None = None
+    retry_after: int | None = None
+
+
+@frozen(kw_only=True)
+class Asked:
+    """What somebody asks for.
+
+    Args:
+        path: The path, decoded.
+        query: What stood after ``?``, as it came.
+        address: The board's address as the asker wrote it, with a slash at the end.
+    """
+
+    path: str
+    query: str
+    address: str
+
+
+Route: TypeAlias = Callable[[Asked], Awaitable[Document]]
+"""Makes the document of some paths; may raise ``StorageError``."""
+
+
+def sentence(status: int, text: str, retry_after: int | None = None) -> Document:
+    """Return a document of one line that is not to be kept."""
+    return Document(
+        body=f"{text}\n".encode(), status=status, caching="no-store", retry_after=retry_after
+    )
+
+
+def with_etag(document: Document) -> Document:
+    """Return the document with a tag that is the same for the same bytes."""
+    digest = hashlib.sha256(document.body).hexdigest()[:20]
+    return evolve(document, etag=f'"{digest}"')
+
+
+def answer(request: Request, document: Document) -> None:
+    """Send a document, or only say that it is still the same.
+
+    Args:
+        request: Whom to answer.
+        document: With what.
+    """
+    headers = {
+        "Content-Type": document.content_type,
+        "Cache-Control": document.caching,
+        "ETag": document.etag or None,
+        "Location": document.location and quote(document.location, safe=URL_CHARACTERS),
+        "Retry-After": document.retry_after,
+    }
+    for name, value in headers.items():
+        if value is not None:
+            request.setHeader(name, str(value))
+    if document.etag in _known_to(request) and document.status == HTTPStatus.OK:
+        request.setResponseCode(HTTPStatus.NOT_MODIFIED)
+    else:
+        request.setResponseCode(document.status)
+        request.setHeader("Content-Length", str(len(document.body)))
+        request.write(document.body)  # which Twisted leaves out where only the head was asked for
+    request.finish()
+
+
+def _known_to(request: Request) -> set[str]:
+    """Return the tags of what the asker has already."""
+    given = request.getHeader("If-None-Match") or ""
+    # A proxy that compresses makes a tag weak; for reading that is as good (RFC 9110, 13.1.2).
+    return {each.strip().removeprefix("W/") for each in given.split(",")} - {""}

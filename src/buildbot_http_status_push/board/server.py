@@ -1,0 +1,153 @@
+"""Puts the board together: store, intake, pages and live changes, on one port."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import define, field, frozen
+from autobahn.websocket.protocol import PreparedMessage
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from buildbot_http_status_push.board.access import Access
+from buildbot_http_status_push.board.documents import HTML, Asked, Document
+from buildbot_http_status_push.board.fragments import FragmentRenderer
+from buildbot_http_status_push.board.framing import FrameMaker
+from buildbot_http_status_push.board.intake import Intake
+from buildbot_http_status_push.board.live import Hub
+from buildbot_http_status_push.board.pages import Pages
+from buildbot_http_status_push.board.parts import Parts
+from buildbot_http_status_push.board.static_files import StaticFiles, robots
+from buildbot_http_status_push.board.store import Store
+from buildbot_http_status_push.board.web import Answers, BoardSite, Root, Routes
+from buildbot_http_status_push.board.websocket import LiveFactory, LiveResource
+from buildbot_http_status_push.database import StorageError
+
+MAX_BODY = 16 * 1024 * 1024
+MAX_BROWSERS = 10_000
+PRUNE_EVERY = 3600.0
+"""Seconds between two looks for what is older than wanted."""
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What a board is asked to be.
+
+    Args:
+        database: A SQLAlchemy URL of a SQLite file or a PostgreSQL database.
+        host: The address to listen on.
+        port: The port; 0 for any free one.
+        access: What is asked of senders and readers.
+        names: The names of masters by their URL, with a slash at the end.
+        keep: For how many seconds builds are kept, None for ever.
+        max_body: The most bytes that a status may have.
+        max_browsers: How many browsers may watch at once.
+        origins: Other sites whose pages may watch, such as ``https://wall.example.org``.
+    """
+
+    database: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    access: Access = field(factory=Access)
+    names: Mapping[str, str] = field(factory=dict)
+    keep: float | None = None
+    max_body: int = MAX_BODY
+    max_browsers: int = MAX_BROWSERS
+    origins: tuple[str, ...] = ()
+
+
+@define(eq=False)
+class Board:
+    """A status front end, listening.
+
+    Args:
+        reactor: The network and the clock.
+        settings: What it is asked to be.
+        in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
+        log: Where trouble is told.
+    """
+
+    _reactor: Any
+    _settings: Settings
+    _in_thread: Callable[..., Deferred[Any]]
+    _log: Logger = field(factory=Logger)
+    store: Store = field(init=False)
+    hub: Hub[PreparedMessage] = field(init=False)
+    _site: BoardSite = field(init=False)
+    _port: Any = field(default=None, init=False)
+    _pruning: LoopingCall | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        settings, seconds = self._settings, self._reactor.seconds
+        self.store = Store(
+            self._reactor, self._in_thread, settings.database, settings.names, self._log
+        )
+        live = LiveFactory(self._reactor, settings.max_browsers, settings.origins, self._log)
+        maker = FrameMaker(FragmentRenderer(self.store, Parts(), seconds), seconds, self._log)
+        self.hub = live.hub = Hub(self._reactor, self.store, maker, live.prepare, self._log)
+        intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
+        answers = Answers(intake, _routes(Pages(self.store, seconds)), settings.access, self._log)
+        root = Root(answers, LiveResource(live))
+        self._site = BoardSite(root, settings.max_body, self._reactor)
+
+    async def start(self) -> int:
+        """Open the store and listen.
+
+        Returns:
+            The port.
+
+        Raises:
+            StorageError: The database can't be opened.
+            CannotListenError: The port is taken.
+        """
+        await self.store.open()
+        await self.hub.start()
+        settings = self._settings
+        self._port = self._reactor.listenTCP(settings.port, self._site, interface=settings.host)
+        self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
+        self._pruning.clock = self._reactor
+        self._pruning.start(PRUNE_EVERY)
+        return int(self._port.getHost().port)
+
+    async def stop(self) -> None:
+        """Listen no more, drop all connections, and close the store."""
+        if self._pruning is not None:
+            self._pruning.stop()
+        if self._port is not None:
+            await self._port.stopListening()
+            self.hub.stop()
+        await self._site.drop(self._reactor)
+        await self.store.close()
+
+    async def _prune(self) -> None:
+        # The store tells of its trouble; what is old waits for the next look.
+        with contextlib.suppress(StorageError):
+            await self.store.prune_updates()
+            if self._settings.keep is not None:
+                deleted = await self.store.prune(self._reactor.seconds() - self._settings.keep)
+                if deleted:
+                    self._log.info("{deleted} builds were older than wanted", deleted=deleted)
+
+
+def _routes(pages: Pages) -> Routes:
+    files = StaticFiles()
+
+    async def page(asked: Asked) -> Document:
+        made = await pages.page(asked.path, asked.query, asked.address)
+        return Document(
+            body=made.html,
+            content_type=HTML,
+            status=made.status,
+            etag=made.etag,
+            location=made.location,
+        )
+
+    routes = (
+        (r"/static/[^/]+", files.file),
+        (r"/favicon\.(?:svg|ico)", files.icon),
+        (r"/robots\.txt", robots),
+    )
+    return Routes(routes, page)
