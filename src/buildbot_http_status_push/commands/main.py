@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from buildbot_http_status_push import __version__
+from buildbot_http_status_push.commands.board import add_board
 from buildbot_http_status_push.commands.console import FAILED, complain, number, run_reactor, say
 from buildbot_http_status_push.commands.outbox import add_outbox
 from buildbot_http_status_push.commands.ping import add_ping
@@ -89,6 +90,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 COMMANDS: tuple[Callable[[SubParsers], None], ...] = (
     add_demo,
+    add_board,
     add_receive,
     add_ping,
     add_outbox,

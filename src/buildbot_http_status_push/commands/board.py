@@ -1,0 +1,194 @@
+"""The sub-command ``board``: a status front end outside Buildbot.
+
+The board itself is imported when the command runs, since that takes a while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import CannotListenError
+
+from buildbot_http_status_push.commands import board_settings as values
+from buildbot_http_status_push.commands.console import (
+    DONE,
+    complain,
+    number,
+    run_reactor,
+    say,
+)
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.board.server import Settings
+    from buildbot_http_status_push.commands.console import SubParsers
+
+
+def add_board(commands: SubParsers) -> None:
+    """Add ``board``: takes statuses, keeps them, and shows them live."""
+    parser = commands.add_parser(
+        "board",
+        help="show all builds in any number of browsers, live",
+        description="Take the statuses that reporters send, keep them, and show them live in any "
+        "number of browsers, without one query to a master.",
+    )
+    _add_place(parser)
+    _add_senders(parser)
+    _add_readers(parser)
+    _add_limits(parser)
+    parser.set_defaults(run=run_board)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port",
+        metavar="P",
+        type=number(int, 0, 65535, "a port"),
+        default=8020,
+        help="the port to listen on (%(default)s); 0 for any free one",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen on (%(default)s). Others than the loopback's need --secret "
+        "or --user",
+    )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="a SQLAlchemy URL of a SQLite file or a PostgreSQL database "
+        f"({values.FILE} in the current folder)",
+    )
+    parser.add_argument(
+        "--master",
+        metavar="NAME=URL",
+        type=values.master,
+        action="append",
+        default=[],
+        help="how to call the master whose buildbotURL is this; may be given several times. URLs "
+        "with the same name are one master",
+    )
+
+
+def _add_senders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--secret",
+        metavar="KEY",
+        type=values.key,
+        action="append",
+        default=[],
+        help="take only what is signed with this key: whsec_ and base64, or any text; may be "
+        "given several times. Other users of this machine can see it: better in the "
+        f"environment, as {values.SECRET_VARIABLE}, or in a file",
+    )
+    parser.add_argument(
+        "--secret-file",
+        metavar="FILE",
+        type=values.key_file,
+        action="append",
+        default=[],
+        help="take only what is signed with the key that is in this file; may be given several "
+        "times",
+    )
+    parser.add_argument("--user", help="take statuses only from this user (Basic authentication)")
+    parser.add_argument(
+        "--password",
+        help=f"the password of --user; better in the environment, as {values.PASSWORD_VARIABLE}",
+    )
+
+
+def _add_readers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--read-auth",
+        metavar="USER:FILE",
+        type=values.reader,
+        action="append",
+        default=[],
+        help="show the board only to this user, whose password is in the file; may be given "
+        "several times",
+    )
+    parser.add_argument(
+        "--origin",
+        metavar="URL",
+        type=values.origin,
+        action="append",
+        default=[],
+        help="another site whose pages may watch, such as https://wall.example.org; may be given "
+        "several times",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep",
+        metavar="TIME",
+        type=values.seconds,
+        help="delete builds that began longer ago, such as 90d, but never a builder's last one "
+        "(builds are kept for ever)",
+    )
+    parser.add_argument(
+        "--max-body",
+        metavar="SIZE",
+        type=values.size,
+        default="16M",
+        help="the largest status that is taken (%(default)s)",
+    )
+    parser.add_argument(
+        "--max-browsers",
+        metavar="N",
+        type=number(int, 1, 1_000_000, "a number of browsers"),
+        default=10_000,
+        help="how many browsers may watch at once (%(default)s)",
+    )
+
+
+def run_board(arguments: argparse.Namespace) -> int:
+    """Show the board until Ctrl-C or SIGTERM."""
+    try:
+        settings = values.settings(arguments, os.environ)
+    except values.SettingsError as fault:
+        return complain(str(fault))
+    from twisted.internet import reactor
+    from twisted.logger import globalLogBeginner, textFileLogObserver
+
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
+    serving = _Serving(reactor, settings)
+    return run_reactor(reactor, serving.work, serving.board.stop)
+
+
+class _Serving:
+    """A board that runs until it is interrupted."""
+
+    def __init__(self, reactor: Any, settings: Settings) -> None:
+        from twisted.internet.threads import deferToThreadPool
+
+        from buildbot_http_status_push.board.server import Board
+
+        def in_thread(function: Any, *arguments: Any) -> Deferred[Any]:
+            return deferToThreadPool(reactor, reactor.getThreadPool(), function, *arguments)
+
+        self._settings = settings
+        self.board = Board(reactor, settings, in_thread)
+
+    async def work(self) -> int:
+        from buildbot_http_status_push.database import StorageError
+
+        settings = self._settings
+        where = f"--host {settings.host} --port {settings.port}"
+        try:
+            port = await self.board.start()
+        except CannotListenError as trouble:
+            return complain(f"{where}: can't listen there: {trouble.socketError}")
+        except StorageError as trouble:
+            return complain(f"--database: {trouble}")
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        say(f"The board is at http://{host}:{port}/, and takes statuses there. Ctrl-C ends it.")
+        if settings.access.is_open:
+            say("Whoever can reach it may send: it listens on this machine only.")
+        with contextlib.suppress(CancelledError):
+            await Deferred[None]()
+        return DONE

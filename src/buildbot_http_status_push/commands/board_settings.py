@@ -1,0 +1,186 @@
+"""What a person asks of a board, read from arguments, files and the environment.
+
+The types of the arguments raise ``argparse.ArgumentTypeError``, which names the argument.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from buildbot_http_status_push.signing import KeyFormatError, parse_key
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.board.access import Access
+    from buildbot_http_status_push.board.server import Settings
+
+FILE = "board.sqlite"
+"""The database in the current folder, where none is named."""
+SECRET_VARIABLE = "HTTP_STATUS_PUSH_BOARD_SECRET"  # noqa: S105  a variable's name
+PASSWORD_VARIABLE = "HTTP_STATUS_PUSH_BOARD_PASSWORD"  # noqa: S105  likewise
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+BYTES = {"": 1, "K": 1024, "M": 1024**2}
+
+
+class SettingsError(Exception):
+    """What is asked for can't be had; the text names the argument, and says what would be right."""
+
+
+def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
+    """Return what is asked for.
+
+    Args:
+        arguments: The parsed arguments of the sub-command.
+        environment: The environment's variables.
+
+    Raises:
+        SettingsError: It makes no sense, or is not safe.
+    """
+    from buildbot_http_status_push.board.server import Settings
+    from buildbot_http_status_push.database import file_url
+
+    access = _access(arguments, environment)
+    if access.is_open and not _is_loopback(arguments.host):
+        raise SettingsError(
+            f"--host {arguments.host}: whoever reaches the board there could send it statuses. "
+            "Give --secret-file or --user, or listen on 127.0.0.1, behind a proxy"
+        )
+    return Settings(
+        database=arguments.database or file_url(FILE),
+        host=arguments.host,
+        port=arguments.port,
+        access=access,
+        names={url: name for name, url in arguments.master},
+        keep=arguments.keep,
+        max_body=arguments.max_body,
+        max_browsers=arguments.max_browsers,
+        origins=tuple(arguments.origin),
+    )
+
+
+def _access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:
+    from buildbot_http_status_push.board.access import Access
+
+    keys = (*arguments.secret, *arguments.secret_file)
+    if given := environment.get(SECRET_VARIABLE):
+        keys += (_key_in_environment(given),)
+    return Access(
+        keys=keys,
+        senders=_senders(arguments.user, arguments.password, environment),
+        readers=dict(arguments.read_auth),
+    )
+
+
+def _key_in_environment(text: str) -> str:
+    try:
+        parse_key(text)
+    except KeyFormatError as fault:
+        raise SettingsError(f"{SECRET_VARIABLE}: {fault}") from None
+    return text
+
+
+def _senders(
+    user: str | None, password: str | None, environment: Mapping[str, str]
+) -> dict[str, str]:
+    password = password or environment.get(PASSWORD_VARIABLE)
+    if user and password:
+        return {user: password}
+    if user:
+        raise SettingsError(f"--user {user}: its password is missing: set {PASSWORD_VARIABLE}")
+    if password:
+        raise SettingsError("a password is given, and no --user whose it is")
+    return {}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def key(text: str) -> str:
+    """Take a signing key."""
+    try:
+        parse_key(text)
+    except KeyFormatError as fault:
+        # Any other exception would make argparse print the key.
+        raise argparse.ArgumentTypeError(str(fault)) from None
+    return text
+
+
+def key_file(path: str) -> str:
+    """Take the signing key that is in a file."""
+    return key(_first_line(path))
+
+
+def reader(text: str) -> tuple[str, str]:
+    """Take ``USER:FILE``: a reader and the password that is in a file."""
+    user, _, path = text.partition(":")
+    if not (user and path):
+        raise argparse.ArgumentTypeError(f"write USER:FILE, not {text!r}")
+    password = _first_line(path)
+    if not password:
+        raise argparse.ArgumentTypeError(f"{path} holds no password in its first line")
+    return user, password
+
+
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise argparse.ArgumentTypeError(f"{path} can't be read: {trouble}") from trouble
+
+
+def master(text: str) -> tuple[str, str]:
+    """Take ``NAME=URL``: a name for the master with this buildbot URL."""
+    name, _, url = text.partition("=")
+    if not name.strip() or not _is_web_address(url):
+        raise argparse.ArgumentTypeError(
+            f"write NAME=URL with the master's buildbotURL, such as "
+            f"main=https://ci.example.org/, not {text!r}"
+        )
+    return name.strip(), url if url.endswith("/") else f"{url}/"
+
+
+def origin(text: str) -> str:
+    """Take a site's address without a path, as browsers tell it."""
+    if not _is_web_address(text) or urlsplit(text).path not in ("", "/"):
+        raise argparse.ArgumentTypeError(
+            f"write a site's scheme and host, such as https://wall.example.org, not {text!r}"
+        )
+    return text.rstrip("/")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+def seconds(text: str) -> float:
+    """Take a time such as ``90d``."""
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"write a number with s, m, h, d or w, such as 90d, not {text!r}"
+        )
+    return float(int(found[1]) * SECONDS[found[2]])
+
+
+def size(text: str) -> int:
+    """Take a number of bytes such as ``16M``."""
+    found = re.fullmatch(r"([1-9][0-9]{0,8})([KM]?)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"write a number of bytes, or one with K or M, such as 16M, not {text!r}"
+        )
+    return int(found[1]) * BYTES[found[2]]
