@@ -75,7 +75,7 @@ def figures(rounds: list[Round], memory: float, waiting: int) -> list[Figure]:
         ),
         Figure(
             "draining the backlog, against plain treq",
-            0.7,
+            0.75,
             of(lambda each: each.outbox_rate / each.treq_rate),
             f"{mid(lambda each: each.outbox_rate, 0)} against "
             f"{mid(lambda each: each.treq_rate, 0)} a second; processor time: "

@@ -35,8 +35,8 @@ from buildbot_http_status_push.report.encoding import EncodingError, encode
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import make_delivery
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
-from buildbot_http_status_push.wire.client import RenderingError
 from buildbot_http_status_push.wire.session import Session
+from buildbot_http_status_push.wire.target import RenderingError
 
 OUTBOX_FILE = "http_status_push.sqlite"
 OUTBOX_RETRY = 30.0

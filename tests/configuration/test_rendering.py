@@ -17,7 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.configuration.rendering import Renderer, is_renderable, render
 from buildbot_http_status_push.model import Accepted, Unreachable
-from buildbot_http_status_push.wire.client import Client, RenderingError, Target
+from buildbot_http_status_push.wire.client import Client
+from buildbot_http_status_push.wire.requester import Requester
+from buildbot_http_status_push.wire.target import RenderingError, Target
 
 URL = "https://receiver.test/submit"
 
@@ -233,7 +235,8 @@ class AttemptTest(RenderingTestCase):
     def attempt(self, **options: Any) -> tuple[Receiver, Any]:
         """Make an attempt, and return what was sent and what came of it."""
         receiver, clock = Receiver(always_ok), Clock()
-        sent = Client(clock, receiver, self.renderer(**options), 30.0).send(a_delivery())
+        requester = Requester(clock, receiver, self.renderer(**options))
+        sent = Client(requester, 30.0).send(a_delivery())
         clock.advance(30)
         return receiver, self.successResultOf(sent)
 

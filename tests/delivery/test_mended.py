@@ -16,7 +16,7 @@ from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
-from buildbot_http_status_push.wire.client import Target
+from buildbot_http_status_push.wire.target import Target
 
 
 class StopTests(unittest.TestCase):

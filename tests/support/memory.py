@@ -16,7 +16,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from buildbot_http_status_push.wire.auth import BytesProducer, wrap
+from buildbot_http_status_push.wire.auth import wrap
+from buildbot_http_status_push.wire.bodies import BytesProducer
 
 URL = "http://receiver.test/submit?from=ci"
 BODY = b'{"state": "success"}'

@@ -23,7 +23,9 @@ from zope.interface import implementer
 
 from buildbot_http_status_push.model import Outcome
 from buildbot_http_status_push.wire import tls
-from buildbot_http_status_push.wire.client import Client, Target
+from buildbot_http_status_push.wire.client import Client
+from buildbot_http_status_push.wire.requester import Requester
+from buildbot_http_status_push.wire.target import Target
 from buildbot_http_status_push.wire.transport import make_agent
 
 reactor: Any = global_reactor  # Twisted types it as less than it is
@@ -287,14 +289,14 @@ class ServerTestCase(TestCase):
         """Return a client with connections of its own, that logs all into ``self.book``."""
         known = Target(target) if isinstance(target, str) else target
         self.book = LogBook()
-        return Client(
+        requester = Requester(
             clock or reactor,
             agent or self.agent(),
             lambda: succeed(known),
-            timeout,
             debug=True,
             log=self.book.log,
         )
+        return Client(requester, timeout)
 
     def post(self, server: Server, **options: Any) -> Deferred[Outcome]:
         """Send one status with a client of its own."""

@@ -21,7 +21,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from buildbot_http_status_push.wire.auth import BytesProducer, wrap
+from buildbot_http_status_push.wire.auth import wrap
+from buildbot_http_status_push.wire.bodies import BytesProducer
 
 BODY = '{"state": "größer"}'.encode()
 USER, PASSWORD, REALM = "jürgen", "pä:ß ☃", "receiver"

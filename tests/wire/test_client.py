@@ -21,8 +21,10 @@ from twisted.web.client import RequestTransmissionFailed, ResponseFailed, Respon
 from buildbot_http_status_push import __version__
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, Unreachable
 from buildbot_http_status_push.signing import verify
-from buildbot_http_status_push.wire.client import Client, RenderingError, Target, resolve
+from buildbot_http_status_push.wire.client import Client
 from buildbot_http_status_push.wire.clocks import ClockCheck
+from buildbot_http_status_push.wire.requester import Requester
+from buildbot_http_status_push.wire.target import Render, RenderingError, Target, resolve
 from buildbot_http_status_push.wire.tls import TLSFileError
 
 URL = "http://receiver.test/submit"
@@ -52,8 +54,12 @@ class ClientTestCase(SynchronousTestCase):
     def send(self, target: Target | str = URL, **delivery: Any) -> Deferred[Outcome]:
         """Begin an attempt."""
         known = Target(target) if isinstance(target, str) else target
-        client = Client(self.clock, self.receiver, lambda: succeed(known), 30.0, log=self.book.log)
-        return client.send(a_delivery(**delivery))
+        return self.client(lambda: succeed(known)).send(a_delivery(**delivery))
+
+    def client(self, render: Render, *, debug: bool = False, **options: Any) -> Client:
+        """Return a client that has half a minute for an attempt."""
+        requester = Requester(self.clock, self.receiver, render, debug, self.book.log)
+        return Client(requester, 30.0, **options)
 
     def outcome(self, given: Answer | Exception, target: Target | str = URL) -> Outcome:
         """Return what an answer or a trouble becomes."""
@@ -205,9 +211,7 @@ class AnswerTest(ClientTestCase):
         clocks = ClockCheck(self.book.log)
         for keys, lines in (((), 0), (("key",), 1)):
             target = Target(URL, signing_keys=keys)
-            render = partial(succeed, target)
-            client = Client(self.clock, self.receiver, render, 30.0, clocks=clocks)
-            client.send(a_delivery())
+            self.client(partial(succeed, target), clocks=clocks).send(a_delivery())
             given = answer(200, Date="Thu, 01 Jan 1970 01:00:00 GMT")
             self.receiver.sent[-1].answer.callback(given)
             self.assertEqual(len(self.book.lines), lines)
@@ -278,9 +282,7 @@ class TroubleTest(ClientTestCase):
 
     def test_no_rendering(self) -> None:
         """A secret that can't be had is told, and nothing is sent."""
-        client = Client(
-            self.clock, self.receiver, lambda: fail(RenderingError("vault\nsealed")), 30.0
-        )
+        client = self.client(lambda: fail(RenderingError("vault\nsealed")))
         self.assertEqual(
             self.successResultOf(client.send(a_delivery())), Unreachable("vault sealed")
         )
@@ -353,8 +355,7 @@ class DeadlineTest(ClientTestCase):
     def test_one_for_all(self) -> None:
         """Rendering, connecting, both tries, head and body share one deadline."""
         rendered: Deferred[Target] = Deferred()
-        client = Client(self.clock, self.receiver, lambda: rendered, 30.0)
-        sent = client.send(a_delivery())
+        sent = self.client(lambda: rendered).send(a_delivery())
         self.clock.advance(10)
         rendered.callback(Target(URL))
         self.clock.advance(10)
@@ -366,8 +367,7 @@ class DeadlineTest(ClientTestCase):
 
     def test_endless_rendering(self) -> None:
         """A secret that never comes does not hold an attempt for ever."""
-        client = Client(self.clock, self.receiver, Deferred, 30.0)
-        sent = client.send(a_delivery())
+        sent = self.client(Deferred).send(a_delivery())
         self.clock.advance(30)
         self.assertEqual(self.successResultOf(sent), Unreachable("no answer within 30 s", 30.0))
 
@@ -393,9 +393,7 @@ class DebugTest(ClientTestCase):
 
     def logged(self, target: Target, given: Answer | Exception, **delivery: Any) -> list[str]:
         """Return what is logged of an attempt that takes half a second."""
-        client = Client(
-            self.clock, self.receiver, lambda: succeed(target), 30.0, debug=True, log=self.book.log
-        )
+        client = self.client(lambda: succeed(target), debug=True)
         sent = client.send(a_delivery(**delivery))
         self.clock.advance(0.5)
         reply = self.receiver.sent[-1].answer
@@ -467,11 +465,7 @@ class DebugTest(ClientTestCase):
 
     def test_every_request(self) -> None:
         """A request that is sent once more is logged once more."""
-        target = Target(URL)
-        client = Client(
-            self.clock, self.receiver, lambda: succeed(target), 30.0, debug=True, log=self.book.log
-        )
-        client.send(a_delivery())
+        self.client(lambda: succeed(Target(URL)), debug=True).send(a_delivery())
         self.receiver.sent[0].answer.errback(ResponseNeverReceived([LOST]))
         self.assertEqual(
             [line.split(" ")[0] for line in self.book.lines], ["request", "no", "request"]

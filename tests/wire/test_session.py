@@ -16,8 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IAgent
 
 from buildbot_http_status_push.report.encoding import EncodingError
-from buildbot_http_status_push.wire.client import RenderingError, Target
+from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.session import Response, Session
+from buildbot_http_status_push.wire.target import Render, RenderingError, Target
 
 URL = "http://receiver.test/base"
 
@@ -34,9 +35,11 @@ class SessionTest(SynchronousTestCase):
     def session(self, target: Target | str = URL, *, debug: bool = False) -> Session:
         """Return a session with a receiver that the test plays."""
         known = Target(target) if isinstance(target, str) else target
-        return Session(
-            self.clock, self.receiver, lambda: succeed(known), 30.0, debug, self.book.log
-        )
+        return self.rendering(lambda: succeed(known), debug=debug)
+
+    def rendering(self, render: Render, *, debug: bool = False) -> Session:
+        """Return a session that renders."""
+        return Session(Requester(self.clock, self.receiver, render, debug, self.book.log), 30.0)
 
     def post(self, target: Target | str = URL, ep: str = "", **options: Any) -> Any:
         """Post, and return what is sent."""
@@ -126,13 +129,13 @@ class SessionTest(SynchronousTestCase):
 
     def test_endless_rendering(self) -> None:
         """So does one whose secrets never come."""
-        posted = Session(self.clock, self.receiver, Deferred, 30.0).post("")
+        posted = self.rendering(Deferred).post("")
         self.clock.advance(30)
         self.failureResultOf(posted, defer.TimeoutError)
 
     def test_no_rendering(self) -> None:
         """A secret that can't be had is the caller's to handle."""
-        session = Session(self.clock, self.receiver, lambda: fail(RenderingError("no")), 30.0)
+        session = self.rendering(lambda: fail(RenderingError("no")))
         self.failureResultOf(session.post(""), RenderingError)
 
     def test_debug(self) -> None:
@@ -154,7 +157,8 @@ class LoopbackTest(ServerTestCase):
 
     def session(self, url: str, timeout: float = 10.0, agent: IAgent | None = None) -> Session:
         """Return a session on the real clock."""
-        return Session(reactor, agent or self.agent(), lambda: succeed(Target(url)), timeout)
+        requester = Requester(reactor, agent or self.agent(), lambda: succeed(Target(url)))
+        return Session(requester, timeout)
 
     async def test_response(self) -> None:
         """The answer has its code, its URL, its content and its JSON."""

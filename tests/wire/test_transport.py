@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
+from functools import partial
+from typing import Any
 
 from support.servers import (
     HEAD_ONLY,
@@ -18,25 +20,48 @@ from support.servers import (
     write_and_close,
 )
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Client
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.web.client import ResponseFailed, ResponseNeverReceived
-from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
 
+from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.wire import tls
-from buildbot_http_status_push.wire.transport import Answer, Request, exchange, make_agent
+from buildbot_http_status_push.wire.answers import Answer, receive
+from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
+from buildbot_http_status_push.wire.target import Target
+from buildbot_http_status_push.wire.transport import make_agent
 
 
 class ExchangeTestCase(ServerTestCase):
     """A test case that exchanges."""
 
-    def exchange(self, server: Server, scheme: str = "http") -> Deferred[Answer]:
+    def exchange(
+        self,
+        server: Server,
+        scheme: str = "http",
+        agent: IAgent | None = None,
+        body: bytes = b"body",
+    ) -> Deferred[Answer]:
         """Begin an exchange."""
-        url = f"{scheme}://127.0.0.1:{server.port}/submit"
-        request = Request(url, Headers({"X-Test": ["1"]}), b"body")
-        return Deferred.fromCoroutine(exchange(self.agent(), request))
+        target = Target(f"{scheme}://127.0.0.1:{server.port}/submit")
+        requester = Requester(reactor, agent or self.agent(), partial(succeed, target))
+        client = requester.client(target, Mask(), NO_COOKIES)
+        headers = OurHeaders({"X-Test": ["1"]})
+        return Deferred.fromCoroutine(
+            exchange(
+                requester.request(
+                    client, "POST", target.url, headers=headers, data=body, unbuffered=True
+                )
+            )
+        )
+
+
+async def exchange(sent: Deferred[Any]) -> Answer:
+    """Wait for an answer, and read it."""
+    return await receive(await sent)
 
 
 class AnswerTest(ExchangeTestCase):
@@ -111,7 +136,7 @@ class AnswerTest(ExchangeTestCase):
         server = self.serve(write(OK))
         agent = self.agent()
         for _ in range(3):
-            await exchange(agent, Request(f"http://127.0.0.1:{server.port}/"))
+            await self.exchange(server, agent=agent)
         self.assertEqual([each.served for each in server.connections], [3])
 
     def test_pool(self) -> None:
@@ -161,8 +186,7 @@ class CancelTest(ExchangeTestCase):
         """With a status at hand it ends with that, and the connection is closed."""
         server = self.serve(write(HEAD_ONLY, b"half"))
         agent = Telling(self.agent())
-        request = Request(f"http://127.0.0.1:{server.port}/submit")
-        exchanged = Deferred.fromCoroutine(exchange(agent, request))
+        exchanged = self.exchange(server, agent=agent)
         await agent.answered
         exchanged.cancel()
         answer = await exchanged
@@ -182,8 +206,7 @@ class CancelTest(ExchangeTestCase):
         encrypted = self.serve(answer_and_read_no_more, tls_context=TLSContext())
         for server, scheme, size in ((plain, "http", 2**24), (encrypted, "https", 4)):
             agent = Telling(self.agent())
-            request = Request(f"{scheme}://127.0.0.1:{server.port}/", body=b"x" * size)
-            exchanged = Deferred.fromCoroutine(exchange(agent, request))
+            exchanged = self.exchange(server, scheme, agent, b"x" * size)
             await agent.answered
             self.assertEqual(connections_to(server), 1)
             exchanged.cancel()

@@ -23,7 +23,7 @@ from support.servers import (
 from twisted.internet.task import Clock, LoopingCall
 
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, Unreachable
-from buildbot_http_status_push.wire.client import Target
+from buildbot_http_status_push.wire.target import Target
 
 CLOSED = Unreachable("the connection was closed before an answer came")
 

@@ -164,7 +164,7 @@ def run_ping(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
 def make_settings(arguments: argparse.Namespace) -> Settings:
     """Make of the parsed arguments what a ping needs."""
     from buildbot_http_status_push.commands.ping_steps import Settings
-    from buildbot_http_status_push.wire.client import Target
+    from buildbot_http_status_push.wire.target import Target
 
     headers = {name: value for each in arguments.header for name, value in each.items()}
     # A scheme such as Bearer is no secret, what follows it may come back by itself.

@@ -32,7 +32,9 @@ from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused
 from buildbot_http_status_push.redaction import Mask, one_line
 from buildbot_http_status_push.report.encoding import JSON, to_json
 from buildbot_http_status_push.wire import tls, urls
-from buildbot_http_status_push.wire.client import ANSWER_EXCERPT, Client, Target, resolve
+from buildbot_http_status_push.wire.client import ANSWER_EXCERPT, Client
+from buildbot_http_status_push.wire.requester import Requester
+from buildbot_http_status_push.wire.target import Target, resolve
 from buildbot_http_status_push.wire.transport import make_agent
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -100,14 +102,9 @@ class Ping:
         policy = tls.make_policy(settings.verify, settings.cert)
         policy.creatorForNetloc(b"localhost", port)  # fails now where a file can't be used
         agent, self._pool = make_agent(reactor, policy, 1)
-        self._client = Client(
-            reactor,
-            agent,
-            lambda: succeed(settings.target),
-            settings.timeout,
-            debug=True,
-            log=Logger(observer=self._answer),
-        )
+        log = Logger(observer=self._answer)
+        requester = Requester(reactor, agent, lambda: succeed(settings.target), True, log)
+        self._client = Client(requester, settings.timeout)
 
     async def work(self) -> int:
         """Look at the receiver, send the test status, and say what came of it.

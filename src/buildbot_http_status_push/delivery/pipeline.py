@@ -23,8 +23,10 @@ from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.outbox.storage import Storage
 from buildbot_http_status_push.wire import tls
-from buildbot_http_status_push.wire.client import Client, Render
+from buildbot_http_status_push.wire.client import Client
+from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.session import Session
+from buildbot_http_status_push.wire.target import Render
 from buildbot_http_status_push.wire.transport import make_agent
 
 TIDY_INTERVAL = 3600.0
@@ -46,8 +48,9 @@ class Sender:
         self.render = render
         policy = tls.make_policy(options.verify, options.cert)
         agent, self._pool = make_agent(reactor, policy, options.concurrency)
-        self.client = Client(reactor, agent, render, options.timeout, options.debug, log)
-        self.session = Session(reactor, agent, render, options.timeout, options.debug, log)
+        requester = Requester(reactor, agent, render, options.debug, log)
+        self.client = Client(requester, options.timeout)
+        self.session = Session(requester, options.timeout)
         self.settings = Settings(options.concurrency, options.timeout, options.give_up_after)
 
     def close(self) -> Deferred[None]:

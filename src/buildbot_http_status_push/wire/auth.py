@@ -15,17 +15,15 @@ from pathlib import PurePath
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
-from attrs import Factory, define, field, frozen
-from twisted.internet.defer import Deferred, DeferredLock, succeed
-from twisted.internet.interfaces import IConsumer, IProtocol, IPushProducer, ITransport
-from twisted.internet.protocol import Protocol
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IProtocol
 from twisted.python.components import proxyForInterface
-from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from buildbot_http_status_push.wire.bodies import BodyReader, BytesProducer
 from buildbot_http_status_push.wire.requests_compat import (
     AuthenticationFailed,
     RequestShape,
@@ -35,9 +33,8 @@ from buildbot_http_status_push.wire.requests_compat import (
     hooks_of,
 )
 
-__all__ = ["AuthenticationFailed", "BytesProducer", "fault", "wrap"]
+__all__ = ["AuthenticationFailed", "fault", "wrap"]
 
-CHALLENGE_MOST = 64 * 1024
 RIGHT = (
     "write None, a pair (user, password), an authentication object of the requests library "
     "or a callable like it, or a renderable that yields one of these"
@@ -107,33 +104,6 @@ def wrap(agent: IAgent, auth: object) -> IAgent:
     if isinstance(auth, tuple | list):
         return _BasicAgent(agent, *auth)
     return _CallableAgent(agent, _Turns.of(auth))
-
-
-@implementer(IBodyProducer)
-@frozen
-class BytesProducer:
-    """A request body that is at hand in full, so that it can be signed and sent again.
-
-    Args:
-        body: The bytes to send.
-    """
-
-    body: bytes
-    length: int = field(init=False, default=Factory(lambda self: len(self.body), takes_self=True))
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802 - Twisted's name
-        """Write all bytes at once."""
-        consumer.write(self.body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Do nothing: all bytes are written at once."""
-
-    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Do nothing: all bytes are written at once."""
-
-    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Do nothing: all bytes are written at once."""
 
 
 @implementer(IAgent)
@@ -306,7 +276,7 @@ def _utf8(value: object) -> bytes:
 class _KeptResponse(proxyForInterface(IResponse)):  # type: ignore[misc]  # a base made at run time
     """A response whose body was read, to be read once more."""
 
-    def __init__(self, original: IResponse, reader: _Reader) -> None:
+    def __init__(self, original: IResponse, reader: BodyReader) -> None:
         super().__init__(original)
         self._reader = reader
         self.body = bytes(reader.body)
@@ -318,32 +288,7 @@ class _KeptResponse(proxyForInterface(IResponse)):  # type: ignore[misc]  # a ba
 
 
 async def _keep(response: IResponse) -> _KeptResponse:
-    reader = _Reader()
+    reader = BodyReader()
     response.deliverBody(reader)
     await reader.finished
     return _KeptResponse(response, reader)
-
-
-class _Reader(Protocol):
-    """Keeps the beginning of a body, and abandons the connection if there is more."""
-
-    transport: ITransport  # a body's reader is connected before anything else
-
-    def __init__(self) -> None:
-        self.body = bytearray()
-        self.finished: Deferred[None] = Deferred(lambda _: self._abandon())
-
-    def dataReceived(self, data: bytes) -> None:
-        self.body += data[: CHALLENGE_MOST - len(self.body)]
-        if len(self.body) == CHALLENGE_MOST:
-            self._abandon()
-            self.connectionLost(Failure(ResponseDone()))
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # its default is a Failure
-        if not self.finished.called:
-            self.reason = reason
-            self.finished.callback(None)
-
-    def _abandon(self) -> None:
-        # A TLS connection's loseConnection() would read on until the server takes its leave.
-        IPushProducer(self.transport).stopProducing()

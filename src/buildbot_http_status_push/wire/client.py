@@ -5,27 +5,26 @@ Foreign exceptions are mapped here and nowhere else. Knows nothing of retries or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from attrs import evolve, field, frozen
 from twisted.internet import defer, error
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent
 
 from buildbot_http_status_push import __version__, signing
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 from buildbot_http_status_push.redaction import Mask, one_line
 from buildbot_http_status_push.wire import auth, cloudevents, tls, urls
+from buildbot_http_status_push.wire.answers import Answer, receive
 from buildbot_http_status_push.wire.clocks import ClockCheck
-from buildbot_http_status_push.wire.debugging import DebugAgent
+from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
 from buildbot_http_status_push.wire.retry_after import parse_retry_after
-from buildbot_http_status_push.wire.transport import Answer, Request, exchange
+from buildbot_http_status_push.wire.target import RenderingError, Target, resolve
 
 USER_AGENT = f"buildbot-http-status-push/{__version__}"
 ANSWER_EXCERPT = 200
@@ -33,72 +32,18 @@ REASON_MOST = 300
 CANCELLATIONS = (defer.CancelledError, error.ConnectingCancelledError)
 
 
-class RenderingError(Exception):
-    """The URL, the headers or the credentials can't be had now; the text says why."""
-
-
-@frozen
-class Target:
-    """Where and as whom to send, with all secrets in place.
-
-    Args:
-        url: The receiver's URL.
-        auth: The rendered ``auth=`` option.
-        headers: The rendered ``headers=`` option.
-        secrets: Every secret value that was used, to be hidden from logs.
-        signing_keys: The rendered ``signing_secret=`` option.
-        source: The source that requests name as CloudEvents, None where they are none.
-    """
-
-    url: str
-    auth: object = None
-    headers: Mapping[str, str] = field(factory=dict)
-    secrets: frozenset[str] = frozenset()
-    signing_keys: tuple[str, ...] = ()
-    source: str | None = None
-
-
-def resolve(target: Target) -> Target:
-    """Put the URL as it stands on the wire, and its user info in the place of missing credentials.
-
-    Raises:
-        URLError: The URL can't be posted to.
-    """
-    url = urls.parse(target.url)
-    if url.credentials is None:
-        return evolve(target, url=url.wire)
-    user, password = url.credentials
-    return evolve(
-        target,
-        url=url.wire,
-        auth=url.credentials if target.auth is None else target.auth,
-        secrets=target.secrets | {password or user},
-    )
-
-
-Render: TypeAlias = Callable[[], Deferred[Target]]
-
-
 @frozen
 class Client:
     """Sends a delivery once.
 
     Args:
-        reactor: The clock of the deadline.
-        agent: The agent that sends; TLS is its concern.
-        render: Yields the target anew for every attempt, or fails with ``RenderingError``.
+        requester: Makes the requests.
         timeout: Seconds for a whole exchange.
-        debug: Whether every request and response is logged.
-        log: Where lines go.
         clocks: Warns when the receiver's clock would make it refuse signatures.
     """
 
-    reactor: IReactorTime
-    agent: IAgent
-    render: Render
+    requester: Requester
     timeout: float
-    debug: bool = False
-    log: Logger = field(factory=Logger)
     clocks: ClockCheck = field(factory=ClockCheck)
 
     def send(self, delivery: Delivery) -> Deferred[Outcome]:
@@ -110,8 +55,9 @@ class Client:
         Returns:
             What came of it; trouble of the network is an outcome, not a failure.
         """
-        began = self.reactor.seconds()
-        attempt = ensureDeferred(self._attempt(delivery)).addTimeout(self.timeout, self.reactor)
+        reactor = self.requester.reactor
+        began = reactor.seconds()
+        attempt = ensureDeferred(self._attempt(delivery)).addTimeout(self.timeout, reactor)
         attempt.addErrback(self._cut_off)
         return attempt.addCallback(self._timed, began)
 
@@ -121,11 +67,11 @@ class Client:
         return Unreachable("the attempt was cut off")
 
     def _timed(self, outcome: Outcome, began: float) -> Outcome:
-        return evolve(outcome, duration=self.reactor.seconds() - began)
+        return evolve(outcome, duration=self.requester.reactor.seconds() - began)
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
         try:
-            target = resolve(await self.render())
+            target = resolve(await self.requester.render())
         except (RenderingError, urls.URLError) as trouble:
             return _unreachable(str(trouble), here=True)
         mask = Mask(target.secrets)
@@ -139,17 +85,24 @@ class Client:
         return self._outcome(answer, mask)
 
     async def _exchange(self, delivery: Delivery, target: Target, mask: Mask) -> Answer:
-        inner = DebugAgent(self.agent, mask, self.reactor, self.log) if self.debug else self.agent
-        agent = auth.wrap(inner, target.auth)
-        request = Request(target.url, self._headers(delivery, target), delivery.body)
-        answer = await _exchange_again_if_stale(agent, request)
+        post = partial(
+            self.requester.request,
+            self.requester.client(target, mask, NO_COOKIES),
+            "POST",
+            target.url,
+            headers=self._headers(delivery, target),
+            data=delivery.body,
+            cookies=NO_COOKIES,
+            unbuffered=True,
+        )
+        answer = await receive(await _again_if_stale(post))
         if target.signing_keys:
-            self.clocks.look(answer.header("Date"), self.reactor.seconds())
+            self.clocks.look(answer.header("Date"), self.requester.reactor.seconds())
         return answer
 
     def _headers(self, delivery: Delivery, target: Target) -> Headers:
-        timestamp = int(self.reactor.seconds())
-        headers = Headers(
+        timestamp = int(self.requester.reactor.seconds())
+        headers = OurHeaders(
             {
                 "User-Agent": [USER_AGENT],
                 "Content-Type": [delivery.content_type],
@@ -173,7 +126,7 @@ class Client:
         return Refused(
             answer.status,
             one_line(words)[:ANSWER_EXCERPT],
-            parse_retry_after(answer.header("Retry-After"), self.reactor.seconds()),
+            parse_retry_after(answer.header("Retry-After"), self.requester.reactor.seconds()),
         )
 
 
@@ -219,18 +172,18 @@ TROUBLES: tuple[tuple[type[Exception], str], ...] = (
 """What foreign exceptions are called in logs."""
 
 
-async def _exchange_again_if_stale(agent: IAgent, request: Request) -> Answer:
+async def _again_if_stale(post: Callable[[], Deferred[Any]]) -> Any:
     """Send once more at once where the receiver closed the connection without an answer.
 
     A kept-alive connection may be closed just when it is used again, and Twisted repeats no
     POST by itself. A receiver that took the first one sees the same ``webhook-id`` again.
     """
     try:
-        return await exchange(agent, request)
+        return await post()
     except (ResponseNeverReceived, RequestTransmissionFailed) as trouble:
         if tls.describe(trouble) or not _closed(trouble):
             raise
-        return await exchange(agent, request)
+        return await post()
 
 
 def _closed(trouble: ResponseNeverReceived | RequestTransmissionFailed) -> bool:

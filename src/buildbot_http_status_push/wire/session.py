@@ -8,24 +8,16 @@ from __future__ import annotations
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
-import treq.client
-from attrs import field, frozen
+from attrs import frozen
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
-from zope.interface import implementer
 
 from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.report.encoding import JSON, to_json
-from buildbot_http_status_push.wire import auth
-from buildbot_http_status_push.wire.client import Render, Target, resolve
-from buildbot_http_status_push.wire.debugging import DebugAgent
+from buildbot_http_status_push.wire.requester import Requester
+from buildbot_http_status_push.wire.target import resolve
 from buildbot_http_status_push.wire.urls import parse
-
-PLACEHOLDER = "http://receiver/"
 
 
 @frozen
@@ -64,20 +56,12 @@ class Session:
     """Makes single requests to the reporter's receiver.
 
     Args:
-        reactor: The clock of the deadline.
-        agent: The agent that sends.
-        render: Yields the target anew for every request.
+        requester: Makes the requests.
         timeout: Seconds until the answer's head must have come.
-        debug: Whether every request and response is logged.
-        log: Where lines go.
     """
 
-    reactor: IReactorTime
-    agent: IAgent
-    render: Render
+    requester: Requester
     timeout: float
-    debug: bool = False
-    log: Logger = field(factory=Logger)
 
     def get(self, ep: str, **options: Any) -> Deferred[Response]:
         """Make a GET request; see ``post``."""
@@ -106,7 +90,7 @@ class Session:
 
     def _start(self, method: str, ep: str, options: dict[str, Any]) -> Deferred[Response]:
         request = ensureDeferred(self._request(method, ep, **options))
-        return request.addTimeout(self.timeout, self.reactor, _timed_out)
+        return request.addTimeout(self.timeout, self.requester.reactor, _timed_out)
 
     async def _request(
         self,
@@ -118,26 +102,16 @@ class Session:
         params: Any = None,
         **options: Any,
     ) -> Response:
-        given = await self.render()
+        given = await self.requester.render()
         url = _url(given.url, ep, params)
+        target = resolve(given)
         if json is not None:
             options["data"] = to_json(json)
         own = {} if json is None else {"Content-Type": JSON}
-        client = treq.client.HTTPClient(self._agent(given, url), data_to_body_producer=_body)
-        response = await client.request(
-            method,
-            PLACEHOLDER,
-            headers=_merged(own, headers or {}, given.headers),
-            allow_redirects=False,
-            **options,
-        )
+        merged = _merged(own, headers or {}, given.headers)
+        client = self.requester.client(target, Mask(target.secrets))
+        response = await self.requester.request(client, method, url, headers=merged, **options)
         return Response(response)
-
-    def _agent(self, given: Target, url: str) -> IAgent:
-        target, inner = resolve(given), self.agent
-        if self.debug:
-            inner = DebugAgent(inner, Mask(target.secrets), self.reactor, self.log)
-        return _FixedAgent(auth.wrap(inner, target.auth), url.encode("ascii"))
 
 
 def _timed_out(_: object, timeout: float) -> NoReturn:
@@ -152,10 +126,6 @@ def _url(base: str, ep: str, params: Any) -> str:
     return url + ("&" if "?" in url else "?") + urlencode(params, doseq=True)
 
 
-def _body(data: Any) -> IBodyProducer:
-    return auth.BytesProducer(data) if isinstance(data, bytes) else IBodyProducer(data)
-
-
 def _merged(*each: Any) -> Headers:
     """Merge headers whatever the case of their names, the later ones winning."""
     merged = Headers()
@@ -163,25 +133,3 @@ def _merged(*each: Any) -> Headers:
         for name, value in headers.items():
             merged.setRawHeaders(name, value if isinstance(value, list) else [value])
     return merged
-
-
-@implementer(IAgent)
-@frozen
-class _FixedAgent:
-    """Asks for one URL just as it is written.
-
-    treq writes URLs anew, and can't do so for hosts such as ``[::1]``.
-    """
-
-    agent: IAgent
-    url: bytes
-
-    def request(
-        self,
-        method: bytes,
-        uri: bytes,
-        headers: Headers | None = None,
-        bodyProducer: IBodyProducer | None = None,  # noqa: N803 - Twisted's name
-    ) -> Deferred[IResponse]:
-        sent: Deferred[IResponse] = self.agent.request(method, self.url, headers, bodyProducer)
-        return sent
