@@ -23,7 +23,7 @@ from buildbot_http_status_push.configuration.options import OPTION_NAMES
 from buildbot_http_status_push.model import State
 from buildbot_http_status_push.report import contract
 from buildbot_http_status_push.report.payload import GENERATOR_OPTIONS
-from buildbot_http_status_push.wire import client, tls
+from buildbot_http_status_push.wire import errors, tls_errors
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -87,8 +87,8 @@ class ReferenceTests(unittest.SynchronousTestCase):
     def test_every_cause_of_trouble_is_explained(self) -> None:
         """The page on operating has the words for each kind of network and TLS trouble."""
         told = page("how-to/operate.md")
-        texts = [text for _, text in client.TROUBLES]
-        texts += [*tls.REFUSALS.values(), *tls.BREAKDOWNS.values()]
+        texts = [text for _, text in errors.TROUBLES]
+        texts += [*tls_errors.REFUSALS.values(), *tls_errors.BREAKDOWNS.values()]
         plain = [re.sub(r"\{\w+\}", "", text).strip(" :") for text in texts]
         assert not [text for text in plain if text not in told]
 

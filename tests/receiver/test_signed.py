@@ -103,7 +103,7 @@ class Clocks(unittest.SynchronousTestCase):
         check, now = ClockCheck(), 1_700_000_000.0
         with capturedLogs() as lines:
             for offset in offsets:
-                check.look(None if offset is None else formatdate(now + offset, usegmt=True), now)
+                check.check(None if offset is None else formatdate(now + offset, usegmt=True), now)
         return [f"{each['off']:.0f} s {each['direction']}" for each in lines]
 
     def test_far_apart(self) -> None:
@@ -118,5 +118,5 @@ class Clocks(unittest.SynchronousTestCase):
     def test_broken_date(self) -> None:
         """A date that can't be read is passed over."""
         with capturedLogs() as lines:
-            ClockCheck().look("yesterday", 0.0)
+            ClockCheck().check("yesterday", 0.0)
         self.assertEqual(lines, [])

@@ -25,7 +25,7 @@ from buildbot_http_status_push.wire.client import Client
 from buildbot_http_status_push.wire.clocks import ClockCheck
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.target import Render, RenderingError, Target, resolve
-from buildbot_http_status_push.wire.tls import TLSFileError
+from buildbot_http_status_push.wire.tls_errors import TLSFileError
 
 URL = "http://receiver.test/submit"
 LOST = Failure(error.ConnectionLost())

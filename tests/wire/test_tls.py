@@ -32,7 +32,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 from twisted.web.iweb import IPolicyForHTTPS
 
-from buildbot_http_status_push.wire import tls
+from buildbot_http_status_push.wire import tls, tls_errors
 
 UNTRUSTED = (
     "TLS: the certificate is self-signed or its issuer is not trusted "
@@ -128,7 +128,7 @@ class TLSTestCase(SynchronousTestCase):
         """Assert that a client refuses a server, tells it so, and in which words it says why."""
         server = make_server(identity or self.good)
         error = self.assertRaises(SSL.Error, shake_hands, policy, host, server)
-        self.assertEqual(tls.describe(error), words)
+        self.assertEqual(tls_errors.describe(error), words)
         self.assertRaises(SSL.Error, server.do_handshake)
 
     def write(self, name: str, text: bytes) -> Path:
@@ -268,7 +268,7 @@ class HostTests(TLSTestCase):
         identity = issue(issuer=self.authority).write(self.folder / "nameless.pem")
         server = make_server(identity)
         error = self.assertRaises(SSL.Error, shake_hands, self.policy, b"localhost", server)
-        self.assertIn("subjectAltName", tls.describe(error) or "")
+        self.assertIn("subjectAltName", tls_errors.describe(error) or "")
 
     def test_each_host_is_checked(self) -> None:
         """A policy that has accepted one host still checks the next one's name."""
@@ -288,7 +288,9 @@ class HostTests(TLSTestCase):
         """TLS 1.1 is not spoken."""
         server = make_server(self.good, newest=SSL.TLS1_1_VERSION)
         error = self.assertRaises(SSL.Error, shake_hands, self.policy, b"localhost", server)
-        self.assertEqual(tls.describe(error), "TLS: the receiver does not speak TLS 1.2 or newer")
+        self.assertEqual(
+            tls_errors.describe(error), "TLS: the receiver does not speak TLS 1.2 or newer"
+        )
 
 
 class ClientCertificateTests(TLSTestCase):
@@ -308,7 +310,7 @@ class ClientCertificateTests(TLSTestCase):
 
     def refusal(self, cert: Path | None, newest: int = SSL.TLS1_3_VERSION) -> str | None:
         """Return the words for what such a server refuses."""
-        return tls.describe(self.assertRaises(SSL.Error, self.connect, cert, newest))
+        return tls_errors.describe(self.assertRaises(SSL.Error, self.connect, cert, newest))
 
     def test_one_file(self) -> None:
         """A file with the key and the certificate is enough."""
@@ -362,9 +364,11 @@ class FileTests(TLSTestCase):
     ) -> None:
         """Assert that no connection can be made, and why."""
         policy = tls.make_policy(verify, cert)
-        error = self.assertRaises(tls.TLSFileError, policy.creatorForNetloc, b"localhost", 443)
+        error = self.assertRaises(
+            tls_errors.TLSFileError, policy.creatorForNetloc, b"localhost", 443
+        )
         self.assertEqual(str(error), words)
-        self.assertEqual(tls.describe(error), f"TLS: {words}")
+        self.assertEqual(tls_errors.describe(error), f"TLS: {words}")
 
     def test_kept(self) -> None:
         """While no file changes, the costly context is kept."""
@@ -407,7 +411,7 @@ class FileTests(TLSTestCase):
         text = self.trusted.read_bytes()
         self.trusted.write_bytes(b"")
         for _ in range(2):
-            self.assertRaises(tls.TLSFileError, policy.creatorForNetloc, b"localhost", 443)
+            self.assertRaises(tls_errors.TLSFileError, policy.creatorForNetloc, b"localhost", 443)
         self.trusted.write_bytes(text)
         self.assert_accepted(policy)
 
@@ -467,7 +471,9 @@ class FileTests(TLSTestCase):
         broken = self.write("broken.pem", text)
         for option, verify, cert in (("verify", broken, None), ("cert", None, broken)):
             policy = tls.make_policy(verify, cert)
-            error = self.assertRaises(tls.TLSFileError, policy.creatorForNetloc, b"localhost", 443)
+            error = self.assertRaises(
+                tls_errors.TLSFileError, policy.creatorForNetloc, b"localhost", 443
+            )
             self.assertIn(f"{option}: '{broken}' holds a broken certificate: ", str(error))
 
     def test_no_key(self) -> None:
@@ -499,7 +505,9 @@ class FileTests(TLSTestCase):
             leaf = self.authority.issue_cert("us@example.com", key_type=kind)
             key = self.write(f"{kind.name}.pem", leaf.private_key_pem.bytes())
             policy = tls.make_policy(None, (self.good, key))
-            error = self.assertRaises(tls.TLSFileError, policy.creatorForNetloc, b"localhost", 443)
+            error = self.assertRaises(
+                tls_errors.TLSFileError, policy.creatorForNetloc, b"localhost", 443
+            )
             words = f"cert: '{key}' holds no key that fits '{self.good}': "
             self.assertIn(words, str(error))
 
@@ -513,23 +521,23 @@ class DescribeTests(SynchronousTestCase):
         words = "TLS: the receiver does not speak TLS on this port"
         reasons = [Failure(ConnectionLost()), Failure(error)]
         for wrapper in (ResponseNeverReceived, RequestTransmissionFailed):
-            self.assertEqual(tls.describe(wrapper(reasons)), words)
-            self.assertEqual(tls.describe(Failure(wrapper(reasons))), words)
-        self.assertEqual(tls.describe(Failure(error)), words)
+            self.assertEqual(tls_errors.describe(wrapper(reasons)), words)
+            self.assertEqual(tls_errors.describe(Failure(wrapper(reasons))), words)
+        self.assertEqual(tls_errors.describe(Failure(error)), words)
 
     def test_unknown_reasons(self) -> None:
         """Words of OpenSSL that are not known are passed on."""
         error = SSL.Error([("SSL", "", "bad extension"), ("SSL", "", "excessive")])
-        self.assertEqual(tls.describe(error), "TLS: bad extension, excessive")
-        self.assertEqual(tls.describe(SSL.Error([])), "TLS: no reason given")
-        self.assertEqual(tls.describe(SSL.Error()), "TLS: no reason given")
+        self.assertEqual(tls_errors.describe(error), "TLS: bad extension, excessive")
+        self.assertEqual(tls_errors.describe(SSL.Error([])), "TLS: no reason given")
+        self.assertEqual(tls_errors.describe(SSL.Error()), "TLS: no reason given")
 
     def test_other_trouble(self) -> None:
         """What TLS has no part in is left to others."""
         lost = ConnectionLost()
         never = ResponseNeverReceived([Failure(lost)])
         for trouble in (lost, never, ValueError("no"), SSL.SysCallError(-1, "Unexpected EOF")):
-            self.assertIsNone(tls.describe(trouble))
+            self.assertIsNone(tls_errors.describe(trouble))
 
     def test_alerts(self) -> None:
         """The alerts of OpenSSL's versions 3 and 4 are understood, newer ones by their gist."""
@@ -543,7 +551,7 @@ class DescribeTests(SynchronousTestCase):
             ("packet length too long", "does not speak TLS on this port"),
         ):
             error = SSL.Error([("SSL routines", "", alert)])
-            self.assertIn(gist, tls.describe(error) or "")
+            self.assertIn(gist, tls_errors.describe(error) or "")
 
 
 class FaultTests(SynchronousTestCase):

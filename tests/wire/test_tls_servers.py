@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool
 from twisted.web.iweb import IPolicyForHTTPS
 
-from buildbot_http_status_push.wire import tls
+from buildbot_http_status_push.wire import tls, tls_errors
 
 MEBIBYTE = 1024 * 1024
 
@@ -62,7 +62,7 @@ class ServerTestCase(TestCase):
         """Assert that a request fails, and how the failure is described."""
         with self.assertRaises(Exception) as caught:
             await self.post(policy, body=body)
-        self.assertEqual(tls.describe(caught.exception), words)
+        self.assertEqual(tls_errors.describe(caught.exception), words)
 
 
 class VerifyTests(ServerTestCase):

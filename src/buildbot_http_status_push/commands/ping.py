@@ -150,7 +150,7 @@ def run_ping(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     from twisted.internet import reactor
 
     from buildbot_http_status_push.commands.ping_steps import Ping
-    from buildbot_http_status_push.wire.tls import TLSFileError
+    from buildbot_http_status_push.wire.tls_errors import TLSFileError
 
     if arguments.key and not arguments.cert:
         parser.error("argument --key: it needs --cert, the certificate's file")

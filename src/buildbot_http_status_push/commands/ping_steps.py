@@ -31,7 +31,7 @@ from buildbot_http_status_push.commands.ping_connection import (
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 from buildbot_http_status_push.redaction import Mask, one_line
 from buildbot_http_status_push.report.encoding import JSON, to_json
-from buildbot_http_status_push.wire import tls, urls
+from buildbot_http_status_push.wire import tls, tls_errors, urls
 from buildbot_http_status_push.wire.client import ANSWER_EXCERPT, Client
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.target import Target, resolve
@@ -179,9 +179,9 @@ class Ping:
             self._tell(f"{look.version}, certificate {checked}", began)
             self._tell_certificate(look)
         else:
-            words = tls.describe(trouble) or "the connection was closed"
+            words = tls_errors.describe(trouble) or "the connection was closed"
             self._tell(words.removeprefix("TLS: "), began)
-            if isinstance(trouble, tls.CertificateRefusedError):
+            if isinstance(trouble, tls_errors.CertificateRefusedError):
                 await self._show_refused()
 
     async def _show_refused(self) -> None:

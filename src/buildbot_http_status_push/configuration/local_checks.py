@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from buildbot_http_status_push.wire import tls
+from buildbot_http_status_push.wire.tls_errors import TLSFileError
 
 LOCALHOST = b"localhost"
 SECRETS_LIMIT = 30.0
@@ -35,7 +36,7 @@ def file_faults(given: Mapping[str, Any]) -> list[str]:
         return []
     try:
         tls.make_policy(verify, cert).creatorForNetloc(LOCALHOST, 443)
-    except tls.TLSFileError as trouble:
+    except TLSFileError as trouble:
         return [str(trouble)]
     return []
 

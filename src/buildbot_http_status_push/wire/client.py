@@ -1,6 +1,6 @@
 """One attempt: a delivery is rendered, sent once within one deadline, and becomes one outcome.
 
-Foreign exceptions are mapped here and nowhere else. Knows nothing of retries or storage.
+Knows nothing of retries or storage.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ from functools import partial
 from typing import Any
 
 from attrs import evolve, field, frozen
-from twisted.internet import defer, error
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
-from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
+from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 
 from buildbot_http_status_push import __version__, signing
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 from buildbot_http_status_push.redaction import Mask, one_line
-from buildbot_http_status_push.wire import auth, cloudevents, tls, urls
+from buildbot_http_status_push.wire import cloudevents, urls
 from buildbot_http_status_push.wire.answers import Answer, receive
 from buildbot_http_status_push.wire.clocks import ClockCheck
+from buildbot_http_status_push.wire.errors import explain, is_cancelled, was_stale
 from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
 from buildbot_http_status_push.wire.retry_after import parse_retry_after
 from buildbot_http_status_push.wire.target import RenderingError, Target, resolve
+from buildbot_http_status_push.wire.tls_errors import TLSFileError
 
 USER_AGENT = f"buildbot-http-status-push/{__version__}"
 ANSWER_EXCERPT = 200
 REASON_MOST = 300
-CANCELLATIONS = (defer.CancelledError, error.ConnectingCancelledError)
 
 
 @frozen
@@ -78,10 +79,10 @@ class Client:
         try:
             answer = await self._exchange(delivery, target, mask)
         except Exception as trouble:  # any trouble of one attempt is that attempt's outcome
-            if _is_cancelled(trouble):
+            if is_cancelled(trouble):
                 raise defer.CancelledError from trouble
-            here = isinstance(trouble, tls.TLSFileError)
-            return _unreachable(mask.text(_explain(trouble)), here=here)
+            here = isinstance(trouble, TLSFileError)
+            return _unreachable(mask.text(explain(trouble)), here=here)
         return self._outcome(answer, mask)
 
     async def _exchange(self, delivery: Delivery, target: Target, mask: Mask) -> Answer:
@@ -97,7 +98,7 @@ class Client:
         )
         answer = await receive(await _again_if_stale(post))
         if target.signing_keys:
-            self.clocks.look(answer.header("Date"), self.requester.reactor.seconds())
+            self.clocks.check(answer.header("Date"), self.requester.reactor.seconds())
         return answer
 
     def _headers(self, delivery: Delivery, target: Target) -> Headers:
@@ -122,10 +123,10 @@ class Client:
     def _outcome(self, answer: Answer, mask: Mask) -> Outcome:
         if 200 <= answer.status < 300:
             return Accepted(answer.status)
-        words = _redirection(answer, mask) or mask.text(answer.body.decode("utf-8", "replace"))
+        text = _redirection(answer, mask) or mask.text(answer.body.decode("utf-8", "replace"))
         return Refused(
             answer.status,
-            one_line(words)[:ANSWER_EXCERPT],
+            one_line(text)[:ANSWER_EXCERPT],
             parse_retry_after(answer.header("Retry-After"), self.requester.reactor.seconds()),
         )
 
@@ -138,38 +139,8 @@ def _redirection(answer: Answer, mask: Mask) -> str | None:
     return f"redirects to {where}, which is not followed"
 
 
-def _unreachable(words: str, *, here: bool = False) -> Unreachable:
-    return Unreachable(one_line(words)[:REASON_MOST], here=here)
-
-
-def _is_cancelled(trouble: Exception) -> bool:
-    # Twisted's agent wraps a cancellation once a connection is there.
-    reasons = trouble.reasons if isinstance(trouble, ResponseFailed) else ()
-    return isinstance(trouble, CANCELLATIONS) or any(each.check(*CANCELLATIONS) for each in reasons)
-
-
-def _explain(trouble: Exception) -> str:
-    if words := tls.describe(trouble):
-        return words
-    for kind, words in TROUBLES:
-        if isinstance(trouble, kind):
-            return words.format(trouble=trouble)
-    return f"{type(trouble).__name__}: {trouble}"
-
-
-TROUBLES: tuple[tuple[type[Exception], str], ...] = (
-    # The first that fits counts: subclasses stand before their bases.
-    (error.ConnectionRefusedError, "connection refused"),
-    (error.DNSLookupError, "the host name can't be resolved"),
-    (error.TimeoutError, "no connection came about in time"),
-    (error.ConnectError, "no connection: {trouble}"),
-    (auth.AuthenticationFailed, "{trouble}"),
-    (tls.TLSFileError, "{trouble}"),
-    (ResponseNeverReceived, "the connection was closed before an answer came"),
-    (RequestTransmissionFailed, "the connection was closed while the request was sent"),
-    (ResponseFailed, "the answer could not be read"),
-)
-"""What foreign exceptions are called in logs."""
+def _unreachable(reason: str, *, here: bool = False) -> Unreachable:
+    return Unreachable(one_line(reason)[:REASON_MOST], here=here)
 
 
 async def _again_if_stale(post: Callable[[], Deferred[Any]]) -> Any:
@@ -181,10 +152,6 @@ async def _again_if_stale(post: Callable[[], Deferred[Any]]) -> Any:
     try:
         return await post()
     except (ResponseNeverReceived, RequestTransmissionFailed) as trouble:
-        if tls.describe(trouble) or not _closed(trouble):
+        if not was_stale(trouble):
             raise
         return await post()
-
-
-def _closed(trouble: ResponseNeverReceived | RequestTransmissionFailed) -> bool:
-    return any(each.check(error.ConnectionDone, error.ConnectionLost) for each in trouble.reasons)

@@ -21,7 +21,7 @@ class ClockCheck:
     log: Logger = field(factory=Logger)
     _warned: bool = field(default=False, init=False)
 
-    def look(self, date: str | None, now: float) -> None:
+    def check(self, date: str | None, now: float) -> None:
         """Compare the clocks.
 
         Args:

@@ -1,4 +1,4 @@
-"""The shapes in which an authentication object of the requests library sees a request.
+"""Requests and responses as an authentication object of the requests library sees them.
 
 Such an object gets a request, changes it, and may answer a challenge in a response hook. What
 it and its hooks use of requests' own classes is here; requests itself is not needed.
@@ -14,14 +14,12 @@ from attrs import define, field
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
+from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
+
 Hook: TypeAlias = Callable[[Any], Any]
 
 
-class AuthenticationFailed(Exception):  # noqa: N818 - what happened, like Twisted's ResponseFailed
-    """A request could not be authenticated; the text says why and holds no secret."""
-
-
-class Fields(MutableMapping[str, Any]):
+class CaseInsensitiveDict(MutableMapping[str, Any]):
     """Header fields by name, in any case.
 
     Args:
@@ -47,15 +45,17 @@ class Fields(MutableMapping[str, Any]):
     def __len__(self) -> int:
         return len(self._fields)
 
-    def copy(self) -> Fields:
+    def copy(self) -> CaseInsensitiveDict:
         """Return fields that change independently."""
-        return Fields(self.items())
+        return CaseInsensitiveDict(self.items())
 
 
-def fields_of(headers: Headers | None) -> Fields:
+def fields_of(headers: Headers | None) -> CaseInsensitiveDict:
     """Return Twisted's headers as fields; several values become one list (RFC 9110, 5.3)."""
     raw = headers.getAllRawHeaders() if headers else ()
-    return Fields((name.decode("ascii"), b", ".join(v).decode("latin-1")) for name, v in raw)
+    return CaseInsensitiveDict(
+        (name.decode("ascii"), b", ".join(v).decode("latin-1")) for name, v in raw
+    )
 
 
 def hooks_of(request: Any) -> list[Hook]:
@@ -64,7 +64,7 @@ def hooks_of(request: Any) -> list[Hook]:
 
 
 @define(slots=False, eq=False)
-class RequestShape:
+class PreparedRequest:
     """A request, for an auth object to change: stands for requests' ``PreparedRequest``.
 
     Args:
@@ -77,7 +77,7 @@ class RequestShape:
 
     method: str
     url: str
-    headers: Fields
+    headers: CaseInsensitiveDict
     body: bytes | str | None
     hooks: dict[str, list[Hook]] = field(factory=lambda: {"response": []})
     _cookies: None = None
@@ -88,10 +88,10 @@ class RequestShape:
         parts = urlsplit(self.url)
         return urlunsplit(("", "", parts.path or "/", parts.query, ""))
 
-    def copy(self) -> RequestShape:
+    def copy(self) -> PreparedRequest:
         """Return a request that changes independently."""
         hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
-        return RequestShape(self.method, self.url, self.headers.copy(), self.body, hooks)
+        return PreparedRequest(self.method, self.url, self.headers.copy(), self.body, hooks)
 
     def register_hook(self, event: str, hook: Hook) -> None:
         """Have a hook called; requests knows the one event ``response``."""
@@ -99,7 +99,7 @@ class RequestShape:
 
     def prepare_headers(self, headers: Mapping[str, Any]) -> None:
         """Put other headers in place of all."""
-        self.headers = Fields(headers.items())
+        self.headers = CaseInsensitiveDict(headers.items())
 
     def prepare_url(self, url: str, params: Any) -> None:
         """Put a URL in place, with parameters added to its query."""
@@ -112,7 +112,7 @@ class RequestShape:
 
 
 @define(slots=False, eq=False)
-class ResponseShape:
+class Response:
     """A response, for hooks to read: stands for requests' ``Response``.
 
     Args:
@@ -145,7 +145,7 @@ class ResponseShape:
         return self.status_code < 400
 
     @property
-    def headers(self) -> Fields:
+    def headers(self) -> CaseInsensitiveDict:
         """The header fields."""
         return fields_of(self.origin.headers)
 
@@ -172,13 +172,13 @@ class Connection:
     """Where a hook sends its answer to a challenge: stands for requests' adapters."""
 
     @staticmethod
-    def send(request: Any, **_: object) -> Unanswered:
+    def send(request: Any, **_: object) -> PendingResponse:
         """Note what is to be sent; the options of requests' adapters have no meaning here."""
-        return Unanswered(request)
+        return PendingResponse(request)
 
 
 @define(slots=False, eq=False)
-class Unanswered:
+class PendingResponse:
     """Stands for the response to a request that is sent as soon as the hook has returned.
 
     Args:

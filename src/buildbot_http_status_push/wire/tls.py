@@ -1,4 +1,4 @@
-"""``verify=`` and ``cert=`` made into an HTTPS policy, and TLS trouble put into words.
+"""``verify=`` and ``cert=`` made into an HTTPS policy.
 
 Knows OpenSSL and Twisted's TLS; must not know the reporter, nor what follows a failed attempt.
 """
@@ -6,9 +6,6 @@ Knows OpenSSL and Twisted's TLS; must not know the reporter, nor what follows a 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -21,27 +18,13 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.python.failure import Failure
-from twisted.web.client import RequestTransmissionFailed, ResponseFailed
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
+from buildbot_http_status_push.wire.tls_errors import REFUSALS, CertificateRefusedError
+from buildbot_http_status_push.wire.tls_files import Trust, WatchedFile, load_identity
+
 StrPath: TypeAlias = "str | os.PathLike[str]"
-
-
-class TLSFileError(Exception):
-    """A file that ``verify`` or ``cert`` names can't be used now; the text says why."""
-
-
-class CertificateRefusedError(SSL.Error):
-    """The receiver's certificate does not pass; the text says why.
-
-    It has the shape of OpenSSL's own errors, so that Twisted ends the handshake with an alert
-    and hands it on as the reason for which the connection was lost.
-    """
-
-    def __init__(self, why: str) -> None:
-        super().__init__([("certificate", "", why)])
 
 
 def make_policy(
@@ -130,12 +113,12 @@ class FileWatchingPolicy:
         """
         # A trailing dot is for the resolver; certificates and SNI (RFC 6066) have none.
         host = hostname.decode("ascii").rstrip(".")
-        trust = _Trust.look(self._anchors) if self._checks else None
-        identity = tuple(_File.look("cert", path) for path in self._identity)
+        trust = Trust.stat(self._anchors) if self._checks else None
+        identity = tuple(WatchedFile.stat("cert", path) for path in self._identity)
         return ConnectionCreator(self._make_context(host, trust, identity), host)
 
 
-def _make_context(host: str, trust: _Trust | None, identity: tuple[_File, ...]) -> SSL.Context:
+def _make_context(host: str, trust: Trust | None, identity: tuple[WatchedFile, ...]) -> SSL.Context:
     # Twisted's protocol versions and ciphers. Its checks of the receiver are not used: they
     # don't tell an expired certificate from an unknown issuer, and in some versions they pass
     # a certificate that names no host at all.
@@ -144,7 +127,7 @@ def _make_context(host: str, trust: _Trust | None, identity: tuple[_File, ...]) 
         context.set_verify(SSL.VERIFY_PEER, partial(_check_certificate, host))
         trust.apply_to(context)
     if identity:
-        _identify(context, *identity)
+        load_identity(context, *identity)
     return context
 
 
@@ -199,151 +182,3 @@ def _check_host(certificate: X509, host: str) -> None:
 
 def _is_ip_address(host: str) -> bool:
     return isIPAddress(host) or isIPv6Address(host)
-
-
-ANCHOR_NAME = re.compile(r".+\.(pem|crt|cer)|[0-9a-f]{8}\.\d+")
-"""A certificate's name in a directory: a usual ending, or the hash that ``c_rehash`` makes."""
-
-CERTIFICATE = re.compile(rb"-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----")
-KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----")
-ENCRYPTED_KEY = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED")
-
-
-@frozen
-class _File:
-    """A file as it is on disk now; once changed or replaced, it is another value."""
-
-    option: str
-    path: Path
-    changed_ns: int
-    size: int
-    inode: int
-
-    @classmethod
-    def look(cls, option: str, path: Path) -> _File:
-        with _using(option, path):
-            status = path.stat()
-        return cls(option, path, status.st_mtime_ns, status.st_size, status.st_ino)
-
-    def read(self) -> bytes:
-        with _using(self.option, self.path):
-            return self.path.read_bytes()
-
-
-def _trouble(option: str, path: Path, what: str) -> TLSFileError:
-    return TLSFileError(f"{option}: {str(path)!r} {what}")
-
-
-@contextmanager
-def _using(option: str, path: Path, otherwise: str = "can't be read") -> Iterator[None]:
-    try:
-        yield
-    except (OSError, SSL.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else _reasons(error)
-        raise _trouble(option, path, f"{otherwise}: {why}") from error
-
-
-@frozen
-class _Trust:
-    """What is trusted: the system's certificates, or those in a file or a directory."""
-
-    path: Path | None
-    files: tuple[_File, ...]
-
-    @classmethod
-    def look(cls, path: Path | None) -> _Trust:
-        if path is None:
-            return cls(path, ())
-        if not path.is_dir():
-            return cls(path, (_File.look("verify", path),))
-        with _using("verify", path):
-            named = sorted(each for each in path.iterdir() if ANCHOR_NAME.fullmatch(each.name))
-        # A link whose target is gone is no file.
-        return cls(path, tuple(_File.look("verify", each) for each in named if each.is_file()))
-
-    def apply_to(self, context: SSL.Context) -> None:
-        if self.path is None:
-            context.set_default_verify_paths()
-            return
-        # A directory may hold keys too.
-        certificates = [each.path for each in self.files if CERTIFICATE.search(each.read())]
-        if not certificates:
-            raise _trouble("verify", self.path, "holds no certificate in PEM format")
-        for each in certificates:
-            with _using("verify", each, "holds a broken certificate"):
-                context.load_verify_locations(str(each))
-
-
-def _identify(context: SSL.Context, certificate: _File, key: _File) -> None:
-    if not CERTIFICATE.search(certificate.read()):
-        raise _trouble("cert", certificate.path, "holds no certificate in PEM format")
-    text = key.read()
-    # OpenSSL would ask for the passphrase on the terminal, and the master would stand still.
-    if ENCRYPTED_KEY.search(text):
-        what = "holds an encrypted key, and nobody is there to type a passphrase: decrypt it"
-        raise _trouble("cert", key.path, what)
-    if not KEY.search(text):
-        what = "holds no private key in PEM format: add it, or write cert=(certificate, key)"
-        raise _trouble("cert", key.path, what)
-    with _using("cert", certificate.path, "holds a broken certificate"):
-        context.use_certificate_chain_file(str(certificate.path))
-    with _using("cert", key.path, f"holds no key that fits {str(certificate.path)!r}"):
-        context.use_privatekey_file(str(key.path))
-        context.check_privatekey()
-
-
-UNTRUSTED = (
-    "the certificate is self-signed or its issuer is not trusted (set verify= to your CA's file)"
-)
-
-REFUSALS = dict.fromkeys((7, 18, 19, 20), UNTRUSTED) | {
-    2: "the certificate's chain ends before a root (add the root to the file of verify=)",
-    9: "{which} is not valid yet",
-    10: "{which} has expired",
-    26: "{which} is not meant for this use",
-}
-"""What the numbers say that OpenSSL calls ``X509_V_ERR_...``."""
-
-BREAKDOWNS = {
-    "certificate required": "the receiver wants a client certificate (set cert=)",
-    "alert unknown ca": "the receiver does not trust the client certificate's issuer (see cert=)",
-    "alert certificate expired": "the client certificate has expired (see cert=)",
-    "alert .*certificate": "the receiver wants another client certificate, or any (see cert=)",
-    "alert handshake failure": "the receiver ended the handshake: it has no cipher in common with "
-    "us, or wants a client certificate (set cert=)",
-    "protocol version|unsupported protocol": "the receiver does not speak TLS 1.2 or newer",
-    "unrecognized name": "the receiver knows no host of this name",
-    "wrong version number|packet length too long": "the receiver does not speak TLS on this port",
-}
-"""What OpenSSL's reasons mean for an administrator; the first pattern that fits counts."""
-
-
-def describe(trouble: Failure | BaseException) -> str | None:
-    """Put TLS trouble into a sentence for an administrator.
-
-    Args:
-        trouble: What an attempt failed with, as Twisted's agent gives it.
-
-    Returns:
-        The sentence, or None where TLS is not what failed.
-    """
-    error = trouble.value if isinstance(trouble, Failure) else trouble
-    if isinstance(error, TLSFileError):
-        return f"TLS: {error}"
-    # An end of file in the middle is what other protocols call a lost connection.
-    if isinstance(error, SSL.Error) and not isinstance(error, SSL.SysCallError):
-        return f"TLS: {_in_words(_reasons(error))}"
-    if isinstance(error, ResponseFailed | RequestTransmissionFailed):
-        return next(filter(None, map(describe, error.reasons)), None)
-    return None
-
-
-def _in_words(reasons: str) -> str:
-    known = (words for pattern, words in BREAKDOWNS.items() if re.search(pattern, reasons))
-    return next(known, reasons)
-
-
-def _reasons(error: SSL.Error) -> str:
-    """Join the reasons in OpenSSL's queue of (library, function, reason)."""
-    queue = error.args[0] if error.args else ()
-    return ", ".join(reason for _, _, reason in queue) or "no reason given"

@@ -1,0 +1,52 @@
+"""What trouble of a request is called: foreign exceptions are put into words here and nowhere else.
+
+Only those of TLS have a module of their own. Must not know what follows a failed attempt.
+"""
+
+from __future__ import annotations
+
+from twisted.internet import defer, error
+from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
+
+from buildbot_http_status_push.wire import tls_errors
+from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
+
+CANCELLATIONS = (defer.CancelledError, error.ConnectingCancelledError)
+
+
+def was_stale(trouble: ResponseNeverReceived | RequestTransmissionFailed) -> bool:
+    """Tell whether the receiver had closed the connection, and for no reason of TLS."""
+    closed = any(each.check(error.ConnectionDone, error.ConnectionLost) for each in trouble.reasons)
+    return closed and not tls_errors.describe(trouble)
+
+
+def is_cancelled(trouble: Exception) -> bool:
+    """Tell whether a request ended because it was cancelled."""
+    # Twisted's agent wraps a cancellation once a connection is there.
+    reasons = trouble.reasons if isinstance(trouble, ResponseFailed) else ()
+    return isinstance(trouble, CANCELLATIONS) or any(each.check(*CANCELLATIONS) for each in reasons)
+
+
+def explain(trouble: Exception) -> str:
+    """Put what a request ended with into words for an administrator."""
+    if text := tls_errors.describe(trouble):
+        return text
+    for kind, words in TROUBLES:
+        if isinstance(trouble, kind):
+            return words.format(trouble=trouble)
+    return f"{type(trouble).__name__}: {trouble}"
+
+
+TROUBLES: tuple[tuple[type[Exception], str], ...] = (
+    # The first that fits counts: subclasses stand before their bases.
+    (error.ConnectionRefusedError, "connection refused"),
+    (error.DNSLookupError, "the host name can't be resolved"),
+    (error.TimeoutError, "no connection came about in time"),
+    (error.ConnectError, "no connection: {trouble}"),
+    (AuthenticationFailed, "{trouble}"),
+    (tls_errors.TLSFileError, "{trouble}"),
+    (ResponseNeverReceived, "the connection was closed before an answer came"),
+    (RequestTransmissionFailed, "the connection was closed while the request was sent"),
+    (ResponseFailed, "the answer could not be read"),
+)
+"""What foreign exceptions are called in logs."""
