@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import zlib
 from functools import partial
 from typing import Any
 
@@ -167,6 +169,39 @@ class AnswerTest(ClientTestCase):
         assert isinstance(found, Refused)
         self.assertTrue(found.answer.isprintable())
         self.assertLessEqual(len(found.answer), 200)
+
+    def test_compressed(self) -> None:
+        """A compressed body is read, up to a bound; of an unknown coding its name and size are."""
+        for coding, body, expected in (
+            ("gzip", gzip.compress(b"no such branch"), "no such branch"),
+            ("X-GZIP", gzip.compress(b"no such branch")[:-4], "no such branch"),
+            ("deflate", zlib.compress(b"no such branch"), "no such branch"),
+            ("gzip", gzip.compress(b"x" * 2**24), "x" * 200),
+            ("br", b"\x0b\x02\x80", "(3 bytes in the coding 'br')"),
+            ("gzip", b"not so", "(6 bytes in the coding 'gzip')"),
+            ("identity", b"plain", "plain"),
+        ):
+            found = self.outcome(answer(400, body, Content_Encoding=coding))
+            self.assertEqual(found, Refused(400, expected), coding)
+
+    def test_compressed_secret(self) -> None:
+        """A secret that comes back compressed is hidden as well."""
+        target = Target(URL, secrets=frozenset({"s3cret"}))
+        given = answer(400, gzip.compress(b"bad s3cret"), Content_Encoding="gzip")
+        self.assertEqual(self.outcome(given, target), Refused(400, "bad ***"))
+
+    def test_charset(self) -> None:
+        """The body is read in the charset that the answer names, else in UTF-8."""
+        for content_type, body, expected in (
+            ("text/plain; charset=iso-8859-1", "größer".encode("latin-1"), "größer"),
+            ('text/html; Charset="Shift_JIS"', "失敗".encode("shift_jis"), "失敗"),
+            ("text/plain", "größer".encode(), "größer"),
+            ("text/plain; charset=klingon", "größer".encode(), "größer"),
+            ("text/plain; charset=hex", b"abc", "abc"),
+            ("text/plain; charset=idna", b"xn--\xff", "xn--\ufffd"),
+        ):
+            found = self.outcome(answer(400, body, Content_Type=content_type))
+            self.assertEqual(found, Refused(400, expected), content_type)
 
     def test_echoed_secret(self) -> None:
         """A secret that the receiver echoes is hidden, also where it spans the cut."""

@@ -123,9 +123,12 @@ class AnswerTest(ExchangeTestCase):
         self.assertEqual((answer.status, answer.body), (200, b"half"))
 
     async def test_breaks_off_within_the_head(self) -> None:
-        """Where it breaks before the head is whole, there is no answer."""
-        server = self.serve(write_and_close(b"HTTP/1.1 200 OK\r\nContent-"))
-        await self.assertFailure(self.exchange(server), ResponseFailed)
+        """Where it breaks within the head, the status line counts, if it has come."""
+        server = self.serve(write_and_close(b"HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-"))
+        answer = await self.exchange(server)
+        self.assertEqual((answer.status, answer.header("X-A"), answer.body), (200, "1", b""))
+        server = self.serve(write_and_close(b"HTTP/1.1 200"))
+        await self.assertFailure(self.exchange(server), ResponseNeverReceived)
 
     async def test_closes(self) -> None:
         """Where it is closed without a byte, no answer was received."""

@@ -178,11 +178,14 @@ class NoAnswerTest(WireTestCase):
         await server.connections[0].lost
 
     async def test_trickling_head(self) -> None:
-        """A head that comes byte by byte does not put the deadline off."""
-        server = self.serve(self.trickle(b"HTTP/1.1 200 OK\r\nX: ", b"x"))
-        found = await self.post(server, timeout=0.2)
-        self.assert_outcome(found, Unreachable("no answer within 0.2 s"))
-        self.assertLess(found.duration, 2)
+        """A head that comes byte by byte does not put the deadline off, and its status counts."""
+        for first, outcome in (
+            (b"HTTP/1.1 20", Unreachable("no answer within 0.2 s")),
+            (b"HTTP/1.1 200 OK\r\nX: ", Accepted(200)),
+        ):
+            found = await self.post(self.serve(self.trickle(first, b"0")), timeout=0.2)
+            self.assert_outcome(found, outcome)
+            self.assertLess(found.duration, 2)
 
     async def test_trickling_body(self) -> None:
         """Neither does a body."""
@@ -212,9 +215,17 @@ class NoAnswerTest(WireTestCase):
         self.assertTrue(self.book.lines[2].endswith(": " + "x" * 2048), self.book.lines[2][-90:])
 
     async def test_no_http(self) -> None:
-        """What is no HTTP can't be read."""
-        server = self.serve(write(b"220 mail.example.com ESMTP\r\n\r\n"))
-        self.assert_outcome(await self.post(server), Unreachable("the answer could not be read"))
+        """What is no HTTP is shown by its beginning, and not asked again."""
+        words = "what answers does not speak HTTP, it begins with "
+        for sent, shown in (
+            (b"220 mail.example.com ESMTP\r\n", "'220 mail.example.com ESMTP\\r'"),
+            (b"J\x00\x00\x00\x0a8.0.36", "'J\\x00\\x00\\x00'"),
+            (b"\x15\x03\x03\x00\x02\x02F", "'\\x15\\x03\\x03\\x00\\x02\\x02F': it may want https"),
+            (b"HTTP/1.1 20x OK\r\n", "'HTTP/1.1 20x OK\\r'"),
+        ):
+            server = self.serve(write(sent))
+            self.assert_outcome(await self.post(server), Unreachable(words + shown))
+            self.assertEqual(len(server.requests), 1)
 
 
 class ClosedTest(WireTestCase):
@@ -236,9 +247,9 @@ class ClosedTest(WireTestCase):
             self.assertEqual(len(set(server.requests)), 1)
 
     async def test_within_the_head(self) -> None:
-        """A head that breaks off is no answer, and nothing is sent twice."""
+        """Where a head breaks off, its status counts."""
         server = self.serve(write_and_close(b"HTTP/1.1 200 OK\r\nContent-"))
-        self.assert_outcome(await self.post(server), Unreachable("the answer could not be read"))
+        self.assert_outcome(await self.post(server), Accepted(200))
         self.assertEqual(len(server.requests), 1)
 
     async def test_within_the_body(self) -> None:

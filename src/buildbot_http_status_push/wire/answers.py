@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +13,12 @@ from twisted.web.client import GzipDecoder
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
-from buildbot_http_status_push.wire.bodies import BodyReader
+from buildbot_http_status_push.wire.bodies import ANSWER_MOST, BodyReader
+
+WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+"""What zlib wants to know of each content coding (RFC 9110, 8.4.1)."""
+
+CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 
 
 @frozen
@@ -21,17 +28,27 @@ class Answer:
     Args:
         status: The HTTP status code.
         headers: The header fields.
-        body: The answer's first 64 KiB at most.
+        body: The answer's first 64 KiB at most, compressed if it came so.
+        coding: In which content coding the body is, empty where it is in none.
     """
 
     status: int
     headers: Headers
     body: bytes
+    coding: str = ""
 
     def header(self, name: str) -> str | None:
         """Return a header's first value, None where there is none."""
         values = self.headers.getRawHeaders(name.encode("ascii"))
         return values[0].decode("utf-8", "replace") if values else None
+
+    @property
+    def text(self) -> str:
+        """The body as people read it; where its coding is not known, that and its size."""
+        body = _decoded(self.body, self.coding.lower())
+        if body is None:
+            return f"({len(self.body)} bytes in the coding {self.coding!r})"
+        return _as_text(body, self.header("Content-Type") or "")
 
 
 async def receive(response: Any) -> Answer:
@@ -45,14 +62,41 @@ async def receive(response: Any) -> Answer:
         was read until then: the status is what counts.
     """
     reader = BodyReader()
-    _undecoded(response.original).deliverBody(reader)
+    codings = response.headers.getRawHeaders("Content-Encoding", [])
+    plain, was_decoder = _undecoded(response.original)
+    if was_decoder:
+        codings = [*codings, "gzip"]  # treq takes out of the header what it would decode
+    plain.deliverBody(reader)
     with suppress(CancelledError):
         await reader.finished
-    return Answer(response.code, response.headers, bytes(reader.body))
+    return Answer(response.code, response.headers, bytes(reader.body), ", ".join(codings))
 
 
-def _undecoded(response: IResponse) -> IResponse:
-    """Return a response without treq's decoder, which knows no bound and takes no broken bytes."""
-    while isinstance(response, GzipDecoder):
-        response = response.original
-    return response
+def _decoded(body: bytes, coding: str) -> bytes | None:
+    """Return a body decompressed, no more than is read of a plain one, or None."""
+    if coding in ("", "identity"):
+        return body
+    if coding not in WINDOWS:
+        return None
+    try:
+        return zlib.decompressobj(WINDOWS[coding]).decompress(body, ANSWER_MOST)
+    except zlib.error:
+        return None
+
+
+def _as_text(body: bytes, content_type: str) -> str:
+    named = CHARSET.search(content_type)
+    # Not everything that Python can decode is a text, and some codecs know no replacement.
+    with suppress(LookupError, ValueError):
+        return body.decode(named[1] if named else "utf-8", "replace")
+    return body.decode("utf-8", "replace")
+
+
+def _undecoded(response: IResponse) -> tuple[IResponse, bool]:
+    """Return a response without treq's decoder, and whether it had one.
+
+    That decoder knows no bound, and takes no body that breaks off.
+    """
+    if isinstance(response, GzipDecoder):
+        return response.original, True
+    return response, False

@@ -123,7 +123,7 @@ class Client:
     def _outcome(self, answer: Answer, mask: Mask) -> Outcome:
         if 200 <= answer.status < 300:
             return Accepted(answer.status)
-        text = _redirection(answer, mask) or mask.text(answer.body.decode("utf-8", "replace"))
+        text = _redirection(answer, mask) or mask.text(answer.text)
         return Refused(
             answer.status,
             one_line(text)[:ANSWER_EXCERPT],

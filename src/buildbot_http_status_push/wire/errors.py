@@ -9,8 +9,10 @@ from twisted.internet import defer, error
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
 
 from buildbot_http_status_push.wire import tls_errors
+from buildbot_http_status_push.wire.answer_heads import NotHTTPError
 from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
 
+WITH_REASONS = (ResponseFailed, RequestTransmissionFailed)
 CANCELLATIONS = (defer.CancelledError, error.ConnectingCancelledError)
 
 
@@ -31,6 +33,9 @@ def explain(trouble: Exception) -> str:
     """Put what a request ended with into words for an administrator."""
     if text := tls_errors.describe(trouble):
         return text
+    for reason in trouble.reasons if isinstance(trouble, WITH_REASONS) else ():
+        if reason.check(NotHTTPError):
+            return str(reason.value)
     for kind, words in TROUBLES:
         if isinstance(trouble, kind):
             return words.format(trouble=trouble)

@@ -15,6 +15,8 @@ from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from buildbot_http_status_push.wire.answer_heads import AnswerHeadsFactory
+
 CONNECTION_IDLE = 30
 
 
@@ -67,4 +69,5 @@ class _Endpoint:
             endpoint = wrapClientTLS(creator, endpoint)
         # A connection's begin and end are no news for the master's log.
         cast(Any, protocolFactory).noisy = False
-        return endpoint.connect(protocolFactory)
+        connected: Deferred[Any] = endpoint.connect(AnswerHeadsFactory(protocolFactory))
+        return connected.addCallback(lambda connection: connection.wrappedProtocol)
