@@ -304,8 +304,8 @@ class TroubleTest(ClientTestCase):
 
     def test_unsendable_url(self) -> None:
         """A URL that can't be posted to is told, and nothing is sent."""
-        found = self.successResultOf(self.send("http://a_b/"))
-        expected = "its host 'a_b' is no host name (RFC 1123) or IP address"
+        found = self.successResultOf(self.send("http://a..b/"))
+        expected = "its host 'a..b' is no host name or IP address (letters, digits, - _ .)"
         self.assertEqual(found, Unreachable(expected))
         self.assertEqual(self.receiver.sent, [])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from support.servers import (
     HEAD_ONLY,
@@ -16,16 +16,23 @@ from support.servers import (
     TLSContext,
     endless,
     never,
+    reactor,
     write,
     write_and_close,
 )
-from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import (
+    IHostnameResolver,
+    IHostResolution,
+    IResolutionReceiver,
+)
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Client
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.web.client import ResponseFailed, ResponseNeverReceived
 from twisted.web.iweb import IAgent
+from zope.interface import implementer
 
 from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.wire import tls
@@ -146,6 +153,45 @@ class AnswerTest(ExchangeTestCase):
         """As many connections are kept as may be used at once, for half a minute."""
         _, pool = make_agent(reactor, tls.make_policy(None, None), 7)
         self.assertEqual((pool.maxPersistentPerHost, pool.cachedConnectionTimeout), (7, 30))
+
+
+@implementer(IHostnameResolver)
+class EverythingHere:
+    """Resolves every name to loopback, and keeps the names."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def resolveHostName(  # noqa: N802 - Twisted's name
+        self, receiver: IResolutionReceiver, name: str, **options: Any
+    ) -> IHostResolution:
+        """Resolve a name."""
+        self.names.append(name)
+        resolution: Any = object()
+        receiver.resolutionBegan(resolution)
+        receiver.addressResolved(IPv4Address("TCP", "127.0.0.1", options["portNumber"]))
+        receiver.resolutionComplete()
+        return cast(IHostResolution, resolution)
+
+
+class NamesTest(ExchangeTestCase):
+    """Names of hosts."""
+
+    async def test_as_written(self) -> None:
+        """What is ASCII goes to the resolver and into the request as it is written."""
+        resolver = EverythingHere()
+        former = reactor.installNameResolver(resolver)
+        self.addCleanup(reactor.installNameResolver, former)
+        server = self.serve(write(OK))
+        names = ["qa--site.example", "r3---sn.example", "status_receiver", "host.example."]
+        for name in names:
+            target = Target(f"http://{name}:{server.port}/")
+            requester = Requester(reactor, self.agent(), partial(succeed, target))
+            client = requester.client(target, Mask(), NO_COOKIES)
+            await exchange(requester.request(client, "GET", target.url, unbuffered=True))
+        self.assertEqual(resolver.names, names)
+        hosts = [each.values("Host")[0] for each in server.requests]
+        self.assertEqual(hosts, [f"{name}:{server.port}" for name in names])
 
 
 class TooMuchTest(ExchangeTestCase):

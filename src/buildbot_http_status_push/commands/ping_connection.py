@@ -12,12 +12,11 @@ from attrs import frozen
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IAddress,
     IHandshakeListener,
     IResolutionReceiver,
-    IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
@@ -25,6 +24,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from buildbot_http_status_push.redaction import one_line
+from buildbot_http_status_push.wire.transport import endpoint_of
 
 DAY = 86400.0
 
@@ -90,9 +90,7 @@ async def connect(reactor: Any, peer: Peer, policy: IPolicyForHTTPS | None) -> L
     Raises:
         ConnectError: There is no connection; or an ``OSError``.
     """
-    endpoint: IStreamClientEndpoint = HostnameEndpoint(
-        reactor, peer.host, peer.port, timeout=peer.timeout
-    )
+    endpoint = endpoint_of(reactor, peer.host, peer.port, peer.timeout)
     if policy is not None:
         creator = policy.creatorForNetloc(peer.host.encode("ascii"), peer.port)
         endpoint = wrapClientTLS(creator, endpoint)

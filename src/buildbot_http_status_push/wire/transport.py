@@ -10,7 +10,14 @@ from typing import Any, cast
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IHostResolution,
+    IProtocol,
+    IProtocolFactory,
+    IReactorPluggableNameResolver,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
 from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
@@ -18,6 +25,9 @@ from zope.interface import implementer
 from buildbot_http_status_push.wire.answer_heads import AnswerHeadsFactory
 
 CONNECTION_IDLE = 30
+CONNECTION_TIMEOUT = 30.0
+PLACEHOLDER = "receiver"
+"""A name that Twisted finds nothing wrong with."""
 
 
 def make_agent(
@@ -34,6 +44,50 @@ def make_agent(
     pool.maxPersistentPerHost = connections
     pool.cachedConnectionTimeout = CONNECTION_IDLE
     return Agent.usingEndpointFactory(reactor, _Endpoints(reactor, policy), pool), pool
+
+
+def endpoint_of(
+    reactor: Any, host: str, port: int, timeout: float = CONNECTION_TIMEOUT
+) -> IStreamClientEndpoint:
+    """Return where a host is connected to, at the fastest of its addresses.
+
+    Args:
+        reactor: The reactor that resolves and connects.
+        host: The host's name in ASCII, or its IP address.
+        port: The port.
+        timeout: Seconds for each of its addresses.
+    """
+    return HostnameEndpoint(_NameAsWritten(reactor, host), PLACEHOLDER, port, timeout)
+
+
+@implementer(IReactorPluggableNameResolver)
+class _NameAsWritten:
+    """A reactor that resolves one name, just as it is written.
+
+    Twisted's endpoint has names decoded by IDNA 2008, and does not ask the resolver for those
+    that it forbids, such as ``status_receiver``.
+    """
+
+    def __init__(self, reactor: Any, host: str) -> None:
+        self._reactor = reactor
+        self._host = host
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    @property
+    def nameResolver(self) -> _NameAsWritten:  # noqa: N802 - Twisted's name
+        """What resolves names."""
+        return self
+
+    def resolveHostName(  # noqa: N802 - Twisted's name
+        self, receiver: IResolutionReceiver, _: str, *others: Any, **more: Any
+    ) -> IHostResolution:
+        """Resolve the name, whichever is asked for."""
+        resolver = self._reactor.nameResolver
+        return cast(
+            IHostResolution, resolver.resolveHostName(receiver, self._host, *others, **more)
+        )
 
 
 @implementer(IAgentEndpointFactory)
@@ -61,9 +115,7 @@ class _Endpoint:
     uri: URI
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803 - Twisted's name
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(
-            self.reactor, self.uri.host, self.uri.port
-        )
+        endpoint = endpoint_of(self.reactor, self.uri.host.decode("ascii"), self.uri.port)
         if self.uri.scheme == b"https":
             creator = self.policy.creatorForNetloc(self.uri.host, self.uri.port)
             endpoint = wrapClientTLS(creator, endpoint)

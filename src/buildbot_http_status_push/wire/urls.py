@@ -17,8 +17,11 @@ from twisted.web.client import URI
 UNSENDABLE = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 PARTS = re.compile(r"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 AUTHORITY = re.compile(
-    r"(?:(?P<user_info>.*)@)?(?:\[(?P<address>[^\[\]%]*)\]|(?P<name>[^:@\[\]]*))(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:(?P<user_info>.*)@)?(?:\[(?P<address>[^\[\]]*)\]|(?P<name>[^:@\[\]]*))(?::(?P<port>[0-9]{1,5}))?"
 )
+HOST_NAME = re.compile(r"(?=.{1,254}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+"""What resolvers take: names may have ``_``, and ``--`` where IDNA has none."""
+
 ASCII = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -92,16 +95,24 @@ def parse(text: str) -> ServerURL:
 
 def _host(name: str | None, address: str | None) -> str:
     if address is not None:
+        if "%" in address:
+            raise URLError(f"its host '[{address}]' has a zone, which nothing can be sent to")
         if not isIPv6Address(address):
             raise URLError(f"its host '[{address}]' is no IPv6 address")
         return address
     if not name:
         raise URLError("it has no host")
+    encoded = name if name.isascii() else _idna(name)
+    if not HOST_NAME.fullmatch(encoded):
+        raise URLError(f"its host {name!r} is no host name or IP address (letters, digits, - _ .)")
+    return encoded
+
+
+def _idna(name: str) -> str:
     try:
-        encoded = idna.encode(name, uts46=True).decode("ascii")
+        return idna.encode(name, uts46=True).decode("ascii")
     except UnicodeError:
-        raise URLError(f"its host {name!r} is no host name (RFC 1123) or IP address") from None
-    return name if name.isascii() else encoded
+        raise URLError(f"its host {name!r} is no international host name (RFC 5891)") from None
 
 
 def _port(text: str | None) -> int | None:
