@@ -70,7 +70,7 @@ class Filled:
         def send(connection: Any) -> None:
             for claim in self.ledger.claim(connection, self.now, 60.0, 100):
                 if claim.delivery == delivery:
-                    self.ledger.record(connection, claim, verdict, self.now)
+                    self.ledger.recorder.record(connection, claim, verdict, self.now)
             self.ledger.release(connection)
 
         self.database.transact([send])

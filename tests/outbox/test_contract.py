@@ -239,7 +239,7 @@ class Contract(Case):
             box.put(old, new)
         failed, accepted = Verdict(State.RETRYING, "", NOW + 1), Verdict(State.DELIVERED, "")
         ended = list(zip(earlier.claim(), (failed, accepted), strict=True))
-        found = self.box.ask(self.box.ledger.record_all, ended, NOW)
+        found = self.box.ask(self.box.ledger.recorder.record_all, ended, NOW)
         self.assertEqual([None, State.DELIVERED], found)
         self.assertEqual(
             (State.SUPERSEDED, 0), (self.box.entry(1).state, self.box.entry(1).attempts)
@@ -578,7 +578,7 @@ class Master(Thread):
             self._receiver.begin(each)
             self._database.transact([self._ledger.waiting])  # some time passes
             self._receiver.end(each)
-            record = partial(self._ledger.record, claim=each, verdict=verdict, now=NOW)
+            record = partial(self._ledger.recorder.record, claim=each, verdict=verdict, now=NOW)
             self._database.transact([record])
 
 

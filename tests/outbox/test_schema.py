@@ -208,13 +208,15 @@ class WorkTests(SynchronousTestCase):
             claims.extend(LEDGER.claim(connection, NOW, LEASE, 41))
 
         def record(connection: Connection) -> None:
-            LEDGER.record(connection, claims[0], Verdict(State.DELIVERED, "accepted"), NOW)
-            LEDGER.record(connection, claims[1], Verdict(State.RETRYING, "refused", NOW), NOW)
+            LEDGER.recorder.record(connection, claims[0], Verdict(State.DELIVERED, "accepted"), NOW)
+            LEDGER.recorder.record(
+                connection, claims[1], Verdict(State.RETRYING, "refused", NOW), NOW
+            )
 
         def record_all(connection: Connection) -> None:
             accepted = [(claim, Verdict(State.DELIVERED, "accepted")) for claim in claims[2:]]
             self.assertEqual(len(accepted), 40)
-            LEDGER.record_all(connection, accepted, NOW)
+            LEDGER.recorder.record_all(connection, accepted, NOW)
 
         self.assert_few(self.steps(take, record, record_all))
 

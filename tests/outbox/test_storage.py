@@ -34,7 +34,7 @@ from buildbot_http_status_push.database import (
 from buildbot_http_status_push.model import Claim, State
 from buildbot_http_status_push.outbox import inspection, schema
 from buildbot_http_status_push.outbox.ledger import Ledger
-from buildbot_http_status_push.outbox.outbox import RETURN_INTERVAL, Outbox
+from buildbot_http_status_push.outbox.outbox import RESTORE_INTERVAL, Outbox
 from buildbot_http_status_push.outbox.schema import open_database
 from buildbot_http_status_push.outbox.storage import Storage
 
@@ -258,7 +258,7 @@ class FaultCase(SynchronousTestCase):
 
     def wait_for_return(self, box: Box) -> None:
         """Let the time pass after which the database is tried again."""
-        box.clock.advance(RETURN_INTERVAL)
+        box.clock.advance(RESTORE_INTERVAL)
 
     def assert_told(self, box: Box, *words: str) -> None:
         """Check that one line for each of the words was logged since the last time."""
@@ -341,7 +341,7 @@ class MemoryStandsInTests(FaultCase):
             unlock = self.lock()
             box.put(number)
             unlock()
-            box.clock.advance(RETURN_INTERVAL)
+            box.clock.advance(RESTORE_INTERVAL)
         self.assert_told(box, "kept in memory")
         box.put(1)
         self.assert_told(box, AGAIN)
@@ -627,7 +627,7 @@ class BrokenFileTests(FaultCase):
         self.assertEqual("first", aside.read_text())
         self.wait_for_return(box)
         self.assertEqual({"msg_1": State.WAITING}, box.states())
-        self.assert_told(box, f"broken-{int(NOW + RETURN_INTERVAL)}", AGAIN)
+        self.assert_told(box, f"broken-{int(NOW + RESTORE_INTERVAL)}", AGAIN)
         self.assertEqual(1, box.losses)
 
     def test_newer_version(self) -> None:

@@ -19,7 +19,7 @@ from buildbot_http_status_push.model import Claim, Delivery, State, Verdict
 from buildbot_http_status_push.outbox.ledger import Ledger, Probe
 from buildbot_http_status_push.outbox.storage import Storage
 
-RETURN_INTERVAL = 10.0
+RESTORE_INTERVAL = 10.0
 
 T = TypeVar("T")
 R = TypeVar("R", bound="_Asked")
@@ -48,7 +48,7 @@ class Outbox:
     Args:
         reactor: The clock.
         in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
-        storage: The database, or the memory that stands in for it.
+        storage: The database, or memory as its fallback.
         ledger: The statements of this reporter.
         gather: Seconds from the end of a transaction to the next one, which carries out all that is
             asked for meanwhile; 0 to begin at once.
@@ -71,7 +71,7 @@ class Outbox:
         self._ended: list[_Ended] = []
         self._busy = False
         self._closed = False
-        self._return_due = False
+        self._restore_due = False
         self._last_end = -gather
         self._timer: IDelayedCall | None = None
 
@@ -108,7 +108,7 @@ class Outbox:
         """Write down what becomes of a delivery, at once with all others of the transaction.
 
         Returns:
-            What ``Ledger.record`` says of it.
+            What ``Recorder.record`` says of it.
         """
         return self._ask(self._ended, _Ended(claim, verdict))
 
@@ -150,7 +150,7 @@ class Outbox:
         return request.done
 
     def _next(self) -> None:
-        if self._busy or not (self._requests or self._ended or self._return_due):
+        if self._busy or not (self._requests or self._ended or self._restore_due):
             return
         self._busy = True
         if self._gather:
@@ -164,7 +164,7 @@ class Outbox:
         return min(max(left, 0.0), self._gather)  # whatever happens to the clock
 
     def _begin(self) -> None:
-        job = self._come_back() if self._return_due else self._commit()
+        job = self._restore() if self._restore_due else self._commit()
         job.addBoth(self._done)
 
     def _commit(self) -> Deferred[None]:
@@ -179,29 +179,31 @@ class Outbox:
         ended, self._ended = self._ended, []
         pairs = [(each.claim, each.verdict) for each in ended]
         now = self._reactor.seconds()
-        request = _Request(lambda connection: self._ledger.record_all(connection, pairs, now))
+        request = _Request(
+            lambda connection: self._ledger.recorder.record_all(connection, pairs, now)
+        )
         request.done.addCallbacks(_succeed, _fail, callbackArgs=(ended,), errbackArgs=(ended,))
         return request
 
-    def _come_back(self) -> Deferred[None]:
-        self._return_due = False
-        return self._in_thread(self._storage.come_back)
+    def _restore(self) -> Deferred[None]:
+        self._restore_due = False
+        return self._in_thread(self._storage.restore)
 
     def _done(self, result: T) -> T:
         self._busy = False
         self._last_end = self._reactor.seconds()
         if self._storage.fallen_back:
-            self._come_back_later()
+            self._restore_later()
         self._next()
         return result
 
-    def _come_back_later(self) -> None:
+    def _restore_later(self) -> None:
         if self._timer is None and not self._closed:
-            self._timer = self._reactor.callLater(RETURN_INTERVAL, self._try_to_return)
+            self._timer = self._reactor.callLater(RESTORE_INTERVAL, self._restore_now)
 
-    def _try_to_return(self) -> None:
+    def _restore_now(self) -> None:
         self._timer = None
-        self._return_due = True
+        self._restore_due = True
         self._next()
 
 

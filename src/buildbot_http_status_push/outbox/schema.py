@@ -90,7 +90,7 @@ def open_database(url: str) -> Database:
 def count_on_from(connection: Connection, sequence: int) -> None:
     """Let a new SQLite outbox give out higher sequences than this one.
 
-    Claims from the outbox that it stands in for then never name a delivery of its own.
+    Claims from the outbox that it replaces then never name a delivery of its own.
     """
     counters = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
     if connection.execute(counters.select()).first() is None:

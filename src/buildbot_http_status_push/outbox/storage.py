@@ -1,4 +1,4 @@
-"""The outbox's database, or the memory that stands in for it while the database is out.
+"""The outbox's database, and memory as the fallback while the database fails.
 
 Blocking, and used by one thread at a time. The outbox may break; the master may not.
 """
@@ -24,6 +24,7 @@ from buildbot_http_status_push.database import (
 )
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.schema import count_on_from, open_database
+from buildbot_http_status_push.outbox.transfer import export, take_over
 
 
 class Storage:
@@ -31,7 +32,7 @@ class Storage:
 
     Args:
         url: The SQLAlchemy URL of the database, None for memory and nothing else.
-        ledger: The statements that carry deliveries from memory to the database.
+        ledger: The statements of this reporter.
         seconds: The clock, in seconds since the epoch.
         on_lost: Called, in this thread, when what the outbox held is gone.
         log: Where lines go.
@@ -51,7 +52,7 @@ class Storage:
         self._on_lost = on_lost
         self._log = log
         self._database: Database | None = None
-        self._trouble_told = False
+        self._trouble_logged = False
         self.fallen_back = False
 
     def transact(self, operations: Sequence[Operation]) -> list[Any]:
@@ -67,9 +68,9 @@ class Storage:
             try:
                 results = self._opened().transact(operations)
             except StorageError as trouble:
-                self._stand_in(trouble)
+                self._fall_back(trouble)
             else:
-                self._tell_recovery()
+                self._log_recovery()
                 return results
         return self._opened().transact(operations)
 
@@ -78,18 +79,18 @@ class Storage:
             self._database = open_database(self._url or MEMORY)
         return self._database
 
-    def _stand_in(self, trouble: StorageError) -> None:
+    def _fall_back(self, trouble: StorageError) -> None:
         """Put something in the failed database's place: a new file, or memory."""
         if self._url is None or self.fallen_back:
-            raise trouble  # memory itself failed: nothing is left to stand in
+            raise trouble  # memory itself failed: there is no other fallback
         self._discard()
-        self._database = self._begun_anew(trouble)
+        self._database = self._recreated(trouble)
         if self._database is None:
             self._database = self._empty(MEMORY)
             self.fallen_back = True
-            self._tell_trouble(trouble)
+            self._log_trouble(trouble)
 
-    def _begun_anew(self, trouble: StorageError) -> Database | None:
+    def _recreated(self, trouble: StorageError) -> Database | None:
         """Begin a new file in place of one that is broken or gone."""
         if not isinstance(trouble, LostStorageError):
             return None
@@ -112,21 +113,21 @@ class Storage:
         return database
 
     def _empty(self, url: str) -> Database:
-        """Make a new outbox, whose sequences differ from those of what it stands in for."""
+        """Make a new outbox, whose sequences differ from those of the one that it replaces."""
         database = open_database(url)
         milliseconds = int(self._seconds() * 1000)
         database.transact([partial(count_on_from, sequence=milliseconds)])
         return database
 
-    def come_back(self) -> None:
-        """Go back to the database if it can be used, with what memory holds."""
+    def restore(self) -> None:
+        """Return to the database if it can be used, with what memory holds."""
         database = self._reopened()
         if database is None:
             return
         memory = self._opened()
-        [rows] = memory.transact([self._ledger.export])
+        [rows] = memory.transact([export])
         try:
-            database.transact([partial(self._ledger.take_over, rows=rows)])
+            database.transact([partial(take_over, reporter=self._ledger.reporter, rows=rows)])
         except StorageError:
             database.close()
             return
@@ -137,23 +138,23 @@ class Storage:
         try:
             return open_database(str(self._url))
         except StorageError as trouble:
-            return self._begun_anew(trouble)
+            return self._recreated(trouble)
 
-    def _tell_trouble(self, trouble: StorageError) -> None:
-        if not self._trouble_told:
+    def _log_trouble(self, trouble: StorageError) -> None:
+        if not self._trouble_logged:
             self._log.error(
                 "the outbox {url} can't be used ({trouble}): statuses are kept in memory and "
                 "delivered from there until it can",
                 url=masked(str(self._url)),
                 trouble=trouble,
             )
-        self._trouble_told = True
+        self._trouble_logged = True
 
-    def _tell_recovery(self) -> None:
+    def _log_recovery(self) -> None:
         """Say that all is well once a transaction proves it: a full disk can still be opened."""
-        if self._trouble_told and not self.fallen_back:
+        if self._trouble_logged and not self.fallen_back:
             self._log.info("the outbox {url} can be used again", url=masked(str(self._url)))
-            self._trouble_told = False
+            self._trouble_logged = False
 
     def _discard(self) -> None:
         if self._database is not None:
@@ -161,14 +162,14 @@ class Storage:
             self._database = None
 
     def close(self) -> None:
-        """Come back to the database if that is possible at once, and close it."""
+        """Return to the database if that is possible at once, and close it."""
         if self.fallen_back:
-            self.come_back()
+            self.restore()
         if self.fallen_back:
-            self._tell_loss()
+            self._log_loss()
         self._discard()
 
-    def _tell_loss(self) -> None:
+    def _log_loss(self) -> None:
         [waiting] = self._opened().transact([self._ledger.waiting])
         if waiting:
             self._log.warn(

@@ -1,0 +1,204 @@
+"""Writes down what became of attempts, and supersedes what that makes superfluous.
+
+Each method runs within a transaction of its caller's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from attrs import frozen
+from sqlalchemy.engine import Connection
+
+from buildbot_http_status_push.model import MOVES, PENDING, Claim, State, Verdict
+from buildbot_http_status_push.outbox import statements
+from buildbot_http_status_push.outbox.insertion import insert
+from buildbot_http_status_push.outbox.rows import new_row, storable
+
+Ended: TypeAlias = tuple[Claim, Verdict]
+"""A delivery whose attempt has ended, and what becomes of it."""
+
+
+@frozen
+class Recorder:
+    """Records the outcomes of one reporter's attempts by one master.
+
+    Args:
+        reporter: The reporter's name: rows of others are not touched.
+        owner: The master's identity, for its leases.
+    """
+
+    reporter: str
+    owner: str
+
+    def record_all(
+        self, connection: Connection, ended: Sequence[Ended], now: float
+    ) -> list[State | None]:
+        """Write down what becomes of several deliveries, first of those that were accepted.
+
+        Args:
+            connection: The running transaction.
+            ended: Deliveries as they were claimed, each with its verdict; none of them twice.
+            now: The time, in seconds since the epoch.
+
+        Returns:
+            What ``record`` returns for each.
+        """
+        accepted = [each for each in ended if each[1].state is State.DELIVERED]
+        others = [each for each in ended if each[1].state is not State.DELIVERED]
+        found: dict[str, State | None] = self._accept_plain_ones(connection, accepted, now)
+        for claim, verdict in (*accepted, *others):
+            if claim.delivery.id not in found:
+                found[claim.delivery.id] = self.record(connection, claim, verdict, now)
+        return [found[claim.delivery.id] for claim, _ in ended]
+
+    def _accept_plain_ones(
+        self, connection: Connection, accepted: Sequence[Ended], now: float
+    ) -> dict[str, State | None]:
+        """Write down all at once where nothing else of the subject is pending: the usual case.
+
+        Returns:
+            The state of those for which no more is to be done, by id.
+        """
+        outcomes = {claim.delivery.id: verdict.outcome for claim, verdict in accepted}
+        rows = self._pending_of(connection, [claim.delivery.subject for claim, _ in accepted])
+        pending = Counter(row.subject for row in rows)
+        plain = [row for row in rows if row.id in outcomes and pending[row.subject] == 1]
+        for outcome in {outcomes[row.id] for row in plain}:
+            places = [row.sequence for row in plain if outcomes[row.id] == outcome]
+            values = {"sequences": places, "to_outcome": storable(outcome), "at": now}
+            connection.execute(statements.ACCEPT, values)
+        return {row.id: State.DELIVERED for row in plain}
+
+    def _pending_of(self, connection: Connection, subjects: Sequence[str]) -> list[Any]:
+        if not subjects:
+            return []
+        asked = {"of_reporter": self.reporter, "subjects": subjects}
+        rows = connection.execute(statements.OF_SUBJECTS, asked)
+        return [row for row in rows if State(row.state) in PENDING]
+
+    def record(
+        self, connection: Connection, claim: Claim, verdict: Verdict, now: float
+    ) -> State | None:
+        """Write down what becomes of a delivery, and supersede what that makes superfluous.
+
+        Args:
+            connection: The running transaction.
+            claim: The delivery as it was claimed; where it has no row (the outbox it came from
+                broke meanwhile), it gets one.
+            verdict: What becomes of it.
+            now: The time, in seconds since the epoch.
+
+        Returns:
+            The state that it has now: ``SUPERSEDED`` where a newer status of the same subject
+            was accepted. None where its state allows no such move, or another master has taken
+            it over: somebody else was first.
+        """
+        place = self._place(connection, claim)
+        state = self._unless_late(connection, claim, verdict.state, place.sequence)
+        is_taken = place.owner not in (None, self.owner) and state is not State.DELIVERED
+        if is_taken or not may_become(State(place.state), state):
+            self._release(connection, place.sequence)
+            return None
+        values = {
+            "state": state.value,
+            "outcome": verdict.outcome,
+            "attempts": place.attempts + 1,
+            "next_attempt": verdict.next_attempt if state is State.RETRYING else None,
+            "updated_at": now,
+            "owner": None,
+            "lease_until": 0.0,
+        }
+        write(connection, claim.delivery.id, values)
+        if state is State.DELIVERED:
+            delivery = claim.delivery
+            supersede_older(
+                connection, self.reporter, delivery.subject, delivery.event, place.sequence, now
+            )
+        return state
+
+    def _place(self, connection: Connection, claim: Claim) -> Any:
+        place = find(connection, claim.delivery.id)
+        if place is not None:
+            return place
+        # It comes from an earlier outbox: it is older than all that this one holds.
+        first = connection.execute(statements.BEFORE_ALL).scalar_one()
+        row = new_row(claim.delivery, claim.created_at)
+        values = {**row, "sequence": first, "attempts": claim.attempts}
+        insert(connection, self.reporter, values)
+        return find(connection, claim.delivery.id)
+
+    def _unless_late(
+        self, connection: Connection, claim: Claim, state: State, sequence: int
+    ) -> State:
+        """Return the state, or ``SUPERSEDED`` if sending it again would be too late."""
+        if state not in PENDING:
+            return state
+        newer = connection.execute(
+            statements.NEWER_DELIVERED,
+            {
+                "of_reporter": self.reporter,
+                "of_subject": claim.delivery.subject,
+                "place": sequence,
+            },
+        )
+        return State.SUPERSEDED if newer.first() else state
+
+    def _release(self, connection: Connection, sequence: int) -> None:
+        mine = {"of_reporter": self.reporter, "of_owner": self.owner}
+        connection.execute(statements.RELEASE, {**mine, "sequences": [sequence]})
+
+
+def find(connection: Connection, delivery_id: str) -> Any:
+    """Return a delivery's state, sequence, owner and attempts, None where it has no row."""
+    return connection.execute(statements.PLACE, {"of_id": delivery_id}).first()
+
+
+def may_become(known: State, found: State) -> bool:
+    """Tell whether an attempt can move a delivery; only a person brings a dead one back."""
+    return found in MOVES[known] and (known in PENDING or found not in PENDING)
+
+
+def supersede_older(
+    connection: Connection, reporter: str, subject: str, event: str, sequence: int, now: float
+) -> None:
+    """Send no older status of a subject any more: a newer one was accepted.
+
+    Args:
+        connection: The running transaction.
+        reporter: The reporter's name.
+        subject: What the accepted status is about.
+        event: The accepted status's event, for people to read.
+        sequence: Its place in the order of all deliveries.
+        now: The time, in seconds since the epoch.
+    """
+    connection.execute(
+        statements.SUPERSEDE,
+        {
+            "of_reporter": reporter,
+            "of_subject": subject,
+            "place": sequence,
+            "to_outcome": f"a newer status ({event}) was accepted",
+            "at": now,
+        },
+    )
+
+
+def write(connection: Connection, delivery_id: str, values: Mapping[str, Any]) -> None:
+    """Set a delivery's state and what goes with it; forget the body of what is sent."""
+    is_sent = values["state"] in (State.DELIVERED.value, State.SUPERSEDED.value)
+    connection.execute(
+        statements.RECORD_END if is_sent else statements.RECORD,
+        {
+            "of_id": delivery_id,
+            "to_state": values["state"],
+            "to_outcome": storable(values["outcome"]),
+            "to_attempts": values["attempts"],
+            "to_next_attempt": values["next_attempt"],
+            "at": values["updated_at"],
+            "to_owner": values["owner"],
+            "until": values["lease_until"],
+        },
+    )
