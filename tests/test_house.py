@@ -42,7 +42,7 @@ KNOW_BUILDBOT = {
     "reporter",
 }
 PURE = {
-    "delivery.endpoint",
+    "delivery.circuit_breaker",
     "delivery.retry",
     "formats",
     "formats.discord_embed",

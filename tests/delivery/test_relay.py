@@ -23,7 +23,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.delivery.notices import Notices
-from buildbot_http_status_push.delivery.relay import Relay, Settings
+from buildbot_http_status_push.delivery.prefetch import Settings
+from buildbot_http_status_push.delivery.relay import Relay
 from buildbot_http_status_push.model import (
     PENDING,
     Accepted,

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.delivery.retry import (
     asked_delay,
-    concerns_endpoint,
+    concerns_receiver,
     decide,
     own_delay,
     probe_delay,
@@ -35,11 +35,13 @@ outcomes: st.SearchStrategy[Outcome] = (
 )
 
 
-def verdict(outcome: Outcome, *, lone: bool = False, attempts: int = 1, age: float = 0) -> Verdict:
+def verdict(
+    outcome: Outcome, *, isolated: bool = False, attempts: int = 1, age: float = 0
+) -> Verdict:
     """Decide, with the jitter in its middle, at second 1000 plus the delivery's age."""
     return decide(
         outcome,
-        lone=lone,
+        isolated=isolated,
         attempts=attempts,
         created_at=1000.0,
         now=1000.0 + age,
@@ -104,24 +106,24 @@ class DecisionTest(SynchronousTestCase):
         refusals = [Refused(status) for status in (408, 425, 429, 500, 502, 503, 504, 599)]
         troubles: list[Outcome] = [Unreachable("?"), *refusals]
         for outcome in troubles:
-            self.assertTrue(concerns_endpoint(outcome))
+            self.assertTrue(concerns_receiver(outcome))
             self.assertEqual(verdict(outcome).state, State.WAITING)
         for status in (301, 304, 308, 400, 401, 403, 404, 409, 413, 422, 451):
-            self.assertFalse(concerns_endpoint(Refused(status)))
+            self.assertFalse(concerns_receiver(Refused(status)))
             self.assertEqual(verdict(Refused(status)).state, State.RETRYING)
-        self.assertFalse(concerns_endpoint(Accepted(200)))
+        self.assertFalse(concerns_receiver(Accepted(200)))
 
     def test_lone_trouble(self) -> None:
         """While others are accepted, trouble is the delivery's own, with its own schedule."""
-        first = verdict(Refused(500, "oops"), lone=True, age=5)
+        first = verdict(Refused(500, "oops"), isolated=True, age=5)
         self.assertEqual(first, Verdict(State.RETRYING, "refused with 500: oops", 1000 + 5 + 30))
-        second = verdict(Unreachable("no answer"), lone=True, attempts=2)
+        second = verdict(Unreachable("no answer"), isolated=True, attempts=2)
         self.assertEqual(second, Verdict(State.RETRYING, "no answer", 1000 + 60))
 
     def test_lone_trouble_with_a_wish(self) -> None:
         """A delivery with troubles of its own waits as long as the receiver asked, too."""
         for asked, waited in ((7.0, 30), (300.0, 300), (10**6, 3600)):
-            found = verdict(Refused(503, retry_after=asked), lone=True)
+            found = verdict(Refused(503, retry_after=asked), isolated=True)
             self.assertEqual(found.next_attempt, 1000 + waited)
 
     def test_given_up(self) -> None:
@@ -134,12 +136,12 @@ class DecisionTest(SynchronousTestCase):
 
     @given(outcomes, st.booleans(), counts, st.floats(0, 2 * WEEK), draws)
     def test_every_verdict(
-        self, outcome: Outcome, lone: bool, attempts: int, age: float, draw: float
+        self, outcome: Outcome, isolated: bool, attempts: int, age: float, draw: float
     ) -> None:
         """Any verdict is a legal move; only accepted means delivered, only retries have a time."""
         found = decide(
             outcome,
-            lone=lone,
+            isolated=isolated,
             attempts=attempts,
             created_at=0.0,
             now=age,

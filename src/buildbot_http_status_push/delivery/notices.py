@@ -29,7 +29,7 @@ class Notices:
         self._log = log
         self._trouble_since: float | None = None
         self._last_refusal: float | None = None
-        self._unspoken = 0
+        self._suppressed = 0
 
     def stopped_accepting(self, outcome: Outcome, title: str) -> None:
         """Say once that the receiver takes nothing."""
@@ -59,16 +59,16 @@ class Notices:
         """Say that a status was refused for reasons of its own, every ten minutes at most."""
         now = self._reactor.seconds()
         if self._last_refusal is not None and now - self._last_refusal < REFUSAL_INTERVAL:
-            self._unspoken += 1
+            self._suppressed += 1
             return
         self._log.warn(
             "{name}: the receiver did not take {title}: {outcome}. It is tried again later{more}",
             name=self._name,
             title=title,
             outcome=outcome,
-            more=f"; {self._unspoken} more since the last such line" if self._unspoken else "",
+            more=f"; {self._suppressed} more since the last such line" if self._suppressed else "",
         )
-        self._last_refusal, self._unspoken = now, 0
+        self._last_refusal, self._suppressed = now, 0
         if self._trouble_since is None:
             self._trouble_since = now
 

@@ -17,7 +17,8 @@ from twisted.logger import Logger
 
 from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.delivery.notices import Notices
-from buildbot_http_status_push.delivery.relay import Relay, Settings
+from buildbot_http_status_push.delivery.prefetch import Settings
+from buildbot_http_status_push.delivery.relay import Relay
 from buildbot_http_status_push.model import Delivery
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox

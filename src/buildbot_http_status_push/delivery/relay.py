@@ -5,17 +5,20 @@ Knows neither SQL nor HTTP: both come in through the constructor.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
-from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.delivery.endpoint import Attempt, Endpoint, ProbeAllowed
+from buildbot_http_status_push.delivery.circuit_breaker import (
+    Attempt,
+    CircuitBreaker,
+    ProbeAllowed,
+)
 from buildbot_http_status_push.delivery.notices import Notices
+from buildbot_http_status_push.delivery.prefetch import Prefetch, Settings, Source
 from buildbot_http_status_push.delivery.retry import decide
 from buildbot_http_status_push.model import (
     Accepted,
@@ -30,53 +33,8 @@ from buildbot_http_status_push.outbox.ledger import Probe
 
 POLL_INTERVAL = 5.0
 STOP_PATIENCE = 3.0
-PREFETCH = 20
-HELD_BYTES = 8 * 1024 * 1024
-LEASE_MARGIN = 60.0
 
-T = TypeVar("T")
 Send: TypeAlias = Callable[[Delivery], "Deferred[Outcome]"]
-
-
-class Source(Protocol):
-    """What the relay needs of an outbox."""
-
-    def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
-        """Take deliveries that may be sent now."""
-
-    def release(self, sequences: list[int] | None = None) -> Deferred[None]:
-        """Give claimed deliveries back untried."""
-
-    def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
-        """Write down what becomes of a delivery."""
-
-    def waiting(self) -> Deferred[int]:
-        """Return how many deliveries are still to be sent."""
-
-
-@frozen
-class Settings:
-    """How the relay works.
-
-    Args:
-        concurrency: How many attempts may be under way at once.
-        timeout: Seconds that an attempt takes at most.
-        give_up_after: Seconds after which a delivery that always failed is dead.
-    """
-
-    concurrency: int = 10
-    timeout: float = 30.0
-    give_up_after: float = 7 * 86400.0
-
-    @property
-    def lease(self) -> float:
-        """Seconds after which another master may take what this one has claimed."""
-        return self.timeout + 2 * LEASE_MARGIN
-
-    @property
-    def least_lease(self) -> float:
-        """Seconds that a lease must still last when an attempt begins."""
-        return self.timeout + LEASE_MARGIN
 
 
 class Relay:
@@ -106,14 +64,10 @@ class Relay:
         self._settings = settings
         self._draw = draw
         self._notices = notices
-        self._endpoint = Endpoint()
-        self._ready: deque[Claim] = deque()
-        self._largest = HELD_BYTES
+        self._breaker = CircuitBreaker()
+        self._prefetch = Prefetch(outbox, notices)
         self._in_flight: dict[str, Deferred[Any]] = {}
-        self._behind: set[str] = set()
         self._last_lane = ""
-        self._claiming = False
-        self._may_have_more = True
         self._timer: IDelayedCall | None = None
         self._stopping = False
 
@@ -128,18 +82,13 @@ class Relay:
         Args:
             lane: Where it has come; None if that is not known.
         """
-        if lane is not None and (self._claiming or self._is_held(lane)):
-            self._behind.add(lane)
-        self._may_have_more = True
+        self._prefetch.added(lane, self._in_flight)
         self._pump()
-
-    def _is_held(self, lane: str) -> bool:
-        return lane in self._in_flight or any(each.delivery.lane == lane for each in self._ready)
 
     def use(self, send: Send, settings: Settings) -> None:
         """Make all attempts from now on in another way; what was paused is tried at once."""
         self._send, self._settings = send, settings
-        self._endpoint = Endpoint(accepted=self._endpoint.accepted)
+        self._breaker = CircuitBreaker(accepted=self._breaker.accepted)
         self.poke()
 
     def stop(self) -> Deferred[None]:
@@ -156,7 +105,7 @@ class Relay:
         await DeferredList(attempts)
         if cut.active():
             cut.cancel()
-        self._ready.clear()
+        self._prefetch.release()
         await self._outbox.release()
 
     def _cut(self) -> None:
@@ -173,7 +122,7 @@ class Relay:
         if self._stopping:
             return
         wait = POLL_INTERVAL
-        until_probe = self._endpoint.probe_at - self._reactor.seconds()
+        until_probe = self._breaker.probe_at - self._reactor.seconds()
         if until_probe > 0:
             wait = min(wait, max(until_probe, 0.01))
         if self._timer is not None:
@@ -183,92 +132,49 @@ class Relay:
     def _pump(self) -> None:
         if self._stopping:
             return
-        if self._endpoint.is_open:
+        if self._breaker.is_closed:
             self._flow()
         else:
-            self._give_back()
+            self._prefetch.release()
             self._probe()
 
     def _flow(self) -> None:
-        self._give_back_late_ones()
-        while len(self._in_flight) < self._settings.concurrency and (claim := self._next_ready()):
+        self._prefetch.release_late(self._reactor.seconds() + self._settings.least_lease)
+        most, in_flight = self._settings.concurrency, self._in_flight
+        while len(in_flight) < most and (claim := self._prefetch.next(in_flight)):
             self._begin(claim, probe=False)
-        room = self._room()
-        wanted = room - len(self._ready) - len(self._in_flight)
-        # While half of them are sent, the other half is claimed.
-        if self._may_have_more and wanted * 2 > room:
+        if wanted := self._prefetch.wanted(most, len(in_flight)):
             self._claim(wanted, None)
 
-    def _next_ready(self) -> Claim | None:
-        """Take the first delivery whose lane is free.
-
-        An outbox that went over to memory knows nothing of what is under way from the database.
-        """
-        for claim in self._ready:
-            if claim.delivery.lane not in self._in_flight:
-                self._ready.remove(claim)
-                return claim
-        return None
-
-    def _room(self) -> int:
-        """Return how many deliveries to hold: fewer where bodies are large."""
-        concurrency = self._settings.concurrency
-        return min(max(HELD_BYTES // self._largest, 2 * concurrency), concurrency * PREFETCH)
-
-    def _give_back_late_ones(self) -> None:
-        """A slow receiver, or a machine that slept: others may soon take what is held."""
-        least = self._reactor.seconds() + self._settings.least_lease
-        if self._ready and self._ready[0].lease_until < least:
-            self._may_have_more = True
-            self._give_back()
-
-    def _give_back(self) -> None:
-        if self._ready:
-            released = self._outbox.release([claim.sequence for claim in self._ready])
-            released.addErrback(self._notices.failed, "releasing deliveries")
-            self._ready.clear()
-
     def _probe(self) -> None:
-        allowed = self._endpoint.probe_allowed(self._reactor.seconds(), self._in_flight)
+        allowed = self._breaker.probe_allowed(self._reactor.seconds(), self._in_flight)
         if allowed is not ProbeAllowed.NONE:
             strict = allowed is ProbeAllowed.OTHER_LANE
-            newer = self._endpoint.in_doubt and not strict
+            newer = self._breaker.suspects_content and not strict
             self._claim(1, Probe(self._draw(), self._last_lane, strict, newer))
 
     def _claim(self, limit: int, probe: Probe | None) -> None:
-        if self._claiming:
-            return
-        self._claiming = True
-        self._may_have_more = False
-        claimed = self._outbox.claim(limit, self._settings.lease, probe)
-        claimed.addBoth(self._claim_ended)
-        claimed.addCallback(self._claimed, limit, probe)
-        claimed.addErrback(self._notices.failed, "claiming deliveries")
+        claimed = self._prefetch.claim(limit, self._settings.lease, probe)
+        if claimed is not None:
+            done = claimed.addCallback(self._claimed, probe)
+            done.addErrback(self._notices.failed, "claiming deliveries")
 
-    def _claim_ended(self, claims: T) -> T:
-        self._claiming = False
-        return claims
-
-    def _claimed(self, claims: list[Claim], limit: int, probe: Probe | None) -> None:
-        self._may_have_more |= len(claims) == limit
-        if claims:
-            self._largest = max(1, *(len(claim.delivery.body) for claim in claims))
-        if probe is not None and not self._stopping and not self._endpoint.is_open:
-            for claim in claims:
-                if claim.delivery.lane in self._in_flight:
-                    self._ready.append(claim)  # to be given back
-                else:
-                    self._begin(claim, probe=True)
+    def _claimed(self, claims: list[Claim], probe: Probe | None) -> None:
+        if probe is None or self._stopping or self._breaker.is_closed:
+            self._prefetch.hold(claims, self._in_flight)
+            if claims or self._prefetch.worth_asking:
+                self._pump()
             return
-        self._ready.extend(claims)
-        self._behind = set(filter(self._is_held, self._behind))
-        if claims or self._may_have_more:
-            self._pump()
+        busy = [claim for claim in claims if claim.delivery.lane in self._in_flight]
+        self._prefetch.hold(busy, self._in_flight)  # to be given back
+        for claim in claims:
+            if claim not in busy:
+                self._begin(claim, probe=True)
 
     def _begin(self, claim: Claim, *, probe: bool) -> None:
         delivery = claim.delivery
         self._last_lane = delivery.lane
-        attempt = Attempt(delivery.id, delivery.lane, self._endpoint.accepted, probe)
+        attempt = Attempt(delivery.id, delivery.lane, self._breaker.accepted, probe)
         sent = self._send(delivery)
         self._in_flight[delivery.lane] = sent
         sent.addErrback(self._unforeseen)
@@ -284,24 +190,22 @@ class Relay:
         if self._stopping and not isinstance(outcome, Accepted):
             return  # it may have been cut off: the release at the end gives it back untried
         now = self._reactor.seconds()
-        was_in_trouble = self._endpoint.in_trouble
-        lone = self._endpoint.observe(outcome, attempt, now, self._draw())
-        verdict = self._decide(outcome, claim, lone=lone, now=now)
+        was_in_trouble = self._breaker.in_trouble
+        isolated = self._breaker.observe(outcome, attempt, now, self._draw())
+        verdict = self._decide(outcome, claim, isolated=isolated, now=now)
         recorded = self._outbox.record(claim, verdict)
         recorded.addErrback(self._notices.failed, "recording a verdict")
         self._tell(outcome, claim, verdict, was_in_trouble)
-        # An outbox that has just been looked through is not asked for what it can't have.
-        is_plain = verdict.state is State.DELIVERED and not attempt.probe
-        self._may_have_more |= claim.more or attempt.lane in self._behind or not is_plain
-        self._behind.discard(attempt.lane)
+        drained = verdict.state is State.DELIVERED and not attempt.probe
+        self._prefetch.attempted(claim, drained=drained)
         self._pump()
-        if attempt.probe or not self._endpoint.is_open:
+        if attempt.probe or not self._breaker.is_closed:
             self._sleep()
 
-    def _decide(self, outcome: Outcome, claim: Claim, *, lone: bool, now: float) -> Verdict:
+    def _decide(self, outcome: Outcome, claim: Claim, *, isolated: bool, now: float) -> Verdict:
         return decide(
             outcome,
-            lone=lone,
+            isolated=isolated,
             attempts=claim.attempts + 1,
             created_at=claim.created_at,
             now=now,
@@ -317,10 +221,10 @@ class Relay:
             self._notices.given_up(verdict.outcome, title)
         elif verdict.state is State.RETRYING:
             self._notices.refused(outcome, title)
-        elif self._endpoint.in_trouble and not was_in_trouble:
+        elif self._breaker.in_trouble and not was_in_trouble:
             self._notices.stopped_accepting(outcome, title)
 
     @property
     def paused(self) -> bool:
         """Whether the receiver does not accept anything."""
-        return not self._endpoint.is_open
+        return not self._breaker.is_closed

@@ -11,10 +11,10 @@ JITTER = 0.2
 GONE = 410
 TOO_MANY_REQUESTS = 429
 INTERNAL_ERROR = 500
-ENDPOINT_STATUSES = frozenset({408, 425, TOO_MANY_REQUESTS})
+RECEIVER_STATUSES = frozenset({408, 425, TOO_MANY_REQUESTS})
 
 
-def concerns_endpoint(outcome: Outcome) -> bool:
+def concerns_receiver(outcome: Outcome) -> bool:
     """Tell whether a failure says something about the receiver, not about one delivery.
 
     Args:
@@ -24,12 +24,12 @@ def concerns_endpoint(outcome: Outcome) -> bool:
         True for no answer at all, for 408 (RFC 9110), 425 (RFC 8470), 429 (RFC 6585) and 5xx.
     """
     if isinstance(outcome, Refused):
-        return outcome.status >= 500 or outcome.status in ENDPOINT_STATUSES
+        return outcome.status >= 500 or outcome.status in RECEIVER_STATUSES
     return isinstance(outcome, Unreachable)
 
 
 def probe_delay(failures: int, draw: float, asked: float = 0.0) -> float:
-    """Return how long to wait before the endpoint is probed again.
+    """Return how long to wait before the receiver is probed again.
 
     Args:
         failures: How many attempts in a row failed, from 1 on.
@@ -70,7 +70,7 @@ def _doubling(first: float, most: float, count: int, draw: float) -> float:
 def decide(
     outcome: Outcome,
     *,
-    lone: bool,
+    isolated: bool,
     attempts: int,
     created_at: float,
     now: float,
@@ -81,7 +81,7 @@ def decide(
 
     Args:
         outcome: What came of the attempt.
-        lone: Whether other deliveries were accepted while this one failed.
+        isolated: Whether the failure is this delivery's own: others were accepted meanwhile.
         attempts: How many attempts were made, this one included.
         created_at: When the delivery entered the outbox, in seconds since the epoch.
         now: The time, in seconds since the epoch.
@@ -89,8 +89,8 @@ def decide(
         draw: A random number from 0 to 1, for the jitter.
 
     Returns:
-        The verdict. While the endpoint has trouble its deliveries stay ``WAITING``: when to
-        try again is then the endpoint's question.
+        The verdict. While the receiver has trouble its deliveries stay ``WAITING``: when to
+        try again is then the circuit breaker's question.
     """
     words = str(outcome)
     if isinstance(outcome, Accepted):
@@ -99,7 +99,7 @@ def decide(
         return Verdict(State.DEAD, words)
     if now - created_at >= give_up_after:
         return Verdict(State.DEAD, f"{words}; given up after {attempts} attempts")
-    if concerns_endpoint(outcome) and not lone:
+    if concerns_receiver(outcome) and not isolated:
         return Verdict(State.WAITING, words)
     delay = max(own_delay(attempts, draw), asked_delay(outcome))
     return Verdict(State.RETRYING, words, now + delay)

@@ -6,28 +6,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.delivery.endpoint import REMEMBERED, Attempt, Endpoint, ProbeAllowed
+from buildbot_http_status_push.delivery.circuit_breaker import (
+    REMEMBERED,
+    Attempt,
+    CircuitBreaker,
+    ProbeAllowed,
+)
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, Unreachable
 
 OK, DOWN, BROKEN, REFUSED = Accepted(200), Unreachable("refused"), Refused(500), Refused(400)
 outcomes = st.sampled_from([OK, DOWN, BROKEN, REFUSED, Refused(429), Refused(503, "", 90.0)])
 
 
-class EndpointTest(SynchronousTestCase):
+class CircuitBreakerTest(SynchronousTestCase):
     """One receiver."""
 
     def setUp(self) -> None:
         """Begin with a receiver of which nothing is known."""
-        self.endpoint = Endpoint()
+        self.breaker = CircuitBreaker()
 
     def begin(self, lane: str, delivery: str = "") -> Attempt:
         """Begin an attempt."""
-        probe = not self.endpoint.is_open
-        return Attempt(delivery or f"of {lane}", lane, self.endpoint.accepted, probe)
+        probe = not self.breaker.is_closed
+        return Attempt(delivery or f"of {lane}", lane, self.breaker.accepted, probe)
 
     def end(self, attempt: Attempt, outcome: Outcome, now: float = 0.0) -> bool:
         """End an attempt, with the jitter in its middle."""
-        return self.endpoint.observe(outcome, attempt, now, 0.5)
+        return self.breaker.observe(outcome, attempt, now, 0.5)
 
     def try_lane(self, lane: str, outcome: Outcome, now: float = 0.0) -> bool:
         """Make an attempt that ends at once."""
@@ -35,23 +40,23 @@ class EndpointTest(SynchronousTestCase):
 
     def may_probe(self, now: float = 0.0, *in_flight: str) -> ProbeAllowed:
         """Ask who may probe."""
-        return self.endpoint.probe_allowed(now, in_flight)
+        return self.breaker.probe_allowed(now, in_flight)
 
     def test_open(self) -> None:
         """It is open at first, and while it answers."""
-        self.assertTrue(self.endpoint.is_open)
+        self.assertTrue(self.breaker.is_closed)
         self.try_lane("a", OK)
         self.assertTrue(self.try_lane("b", REFUSED))
-        self.assertTrue(self.endpoint.is_open)
-        self.assertEqual(self.endpoint.accepted, 1)
+        self.assertTrue(self.breaker.is_closed)
+        self.assertEqual(self.breaker.accepted, 1)
 
     def test_pause(self) -> None:
         """A failure pauses it; only a second one says that it is in trouble."""
         self.assertFalse(self.try_lane("a", DOWN))
-        self.assertFalse(self.endpoint.is_open)
-        self.assertFalse(self.endpoint.in_trouble)
+        self.assertFalse(self.breaker.is_closed)
+        self.assertFalse(self.breaker.in_trouble)
         self.try_lane("b", DOWN)
-        self.assertTrue(self.endpoint.in_trouble)
+        self.assertTrue(self.breaker.in_trouble)
 
     def test_first_failure(self) -> None:
         """After the first failure another lane may ask at once, the failed one has to wait."""
@@ -79,8 +84,8 @@ class EndpointTest(SynchronousTestCase):
         now, waits = 0.0, []
         for number in range(9):
             self.try_lane(str(number), DOWN, now)
-            waits.append(self.endpoint.probe_at - now)
-            now = self.endpoint.probe_at
+            waits.append(self.breaker.probe_at - now)
+            now = self.breaker.probe_at
         self.assertEqual(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60])
 
     def test_recovery(self) -> None:
@@ -88,16 +93,16 @@ class EndpointTest(SynchronousTestCase):
         for lane in "abcdef":
             self.try_lane(lane, DOWN)
         self.try_lane("g", OK, 100.0)
-        self.assertTrue(self.endpoint.is_open)
+        self.assertTrue(self.breaker.is_closed)
         self.try_lane("h", DOWN, 101.0)
-        self.assertEqual(self.endpoint.probe_at, 102.0)
+        self.assertEqual(self.breaker.probe_at, 102.0)
         self.assertIs(self.may_probe(101.0), ProbeAllowed.OTHER_LANE)
 
     def test_refusal_opens(self) -> None:
         """An answer that refuses one delivery shows that the receiver is there."""
         self.try_lane("a", DOWN)
         self.try_lane("b", REFUSED)
-        self.assertTrue(self.endpoint.is_open)
+        self.assertTrue(self.breaker.is_closed)
 
     def test_asked_to_wait(self) -> None:
         """Who asks for time is not probed before, by no lane; an hour is the most."""
@@ -105,17 +110,17 @@ class EndpointTest(SynchronousTestCase):
         self.assertIs(self.may_probe(89.0), ProbeAllowed.NONE)
         self.assertIs(self.may_probe(90.0), ProbeAllowed.ANY_LANE)
         self.try_lane("a", Refused(503, "", 1e9), 100.0)
-        self.assertEqual(self.endpoint.probe_at, 3700.0)
+        self.assertEqual(self.breaker.probe_at, 3700.0)
 
     def test_doubt(self) -> None:
         """Every other 500 may be about what was sent; no other failure may."""
         doubts = []
         for status in (500, 500, 500, 503, 500):
             self.try_lane("a", Refused(status))
-            doubts.append(self.endpoint.in_doubt)
+            doubts.append(self.breaker.suspects_content)
         self.assertEqual(doubts, [True, False, True, False, True])
         self.try_lane("a", OK)
-        self.assertFalse(self.endpoint.in_doubt)
+        self.assertFalse(self.breaker.suspects_content)
 
     def test_too_many_requests(self) -> None:
         """429 is about all lanes, though it says no time."""
@@ -128,29 +133,29 @@ class EndpointTest(SynchronousTestCase):
         self.try_lane("a", Refused(503, "", 3600.0))
         self.end(waiting, OK, 1.0)
         self.try_lane("c", DOWN, 2.0)
-        self.assertEqual(self.endpoint.probe_at, 3.0)
+        self.assertEqual(self.breaker.probe_at, 3.0)
 
     def test_under_way_when_it_stopped(self) -> None:
         """Attempts that were under way when it stopped accepting don't make the pause longer."""
         attempts = [self.begin(lane) for lane in "abcde"]
         for attempt in attempts:
             self.end(attempt, DOWN)
-        self.assertEqual(self.endpoint.failures, 1)
-        self.assertEqual(self.endpoint.probe_at, 1.0)
+        self.assertEqual(self.breaker.failures, 1)
+        self.assertEqual(self.breaker.probe_at, 1.0)
 
     def test_lone_failure_among_others(self) -> None:
         """Who fails while others are accepted has troubles of its own."""
         slow = self.begin("a")
         self.try_lane("b", OK)
         self.assertTrue(self.end(slow, BROKEN))
-        self.assertTrue(self.endpoint.is_open)
+        self.assertTrue(self.breaker.is_closed)
 
     def test_poison(self) -> None:
         """Who fails, and fails again after others were accepted, has troubles of its own."""
         self.assertFalse(self.try_lane("a", BROKEN))
         self.try_lane("b", OK)
         self.assertTrue(self.try_lane("a", BROKEN))
-        self.assertTrue(self.endpoint.is_open)
+        self.assertTrue(self.breaker.is_closed)
 
     def test_poison_among_refusals(self) -> None:
         """Refusals of others prove nothing: only an accepted one shows whose fault it is."""
@@ -176,12 +181,12 @@ class EndpointTest(SynchronousTestCase):
     @given(st.lists(st.tuples(st.sampled_from("abc"), outcomes, st.floats(0, 100)), max_size=30))
     def test_any_history(self, history: list[tuple[str, Outcome, float]]) -> None:
         """Whatever happens, a pause ends: within an hour and a bit somebody may probe."""
-        self.endpoint, now = Endpoint(), 0.0
+        self.breaker, now = CircuitBreaker(), 0.0
         for lane, outcome, seconds in history:
             now += seconds
-            was_open = self.endpoint.is_open
-            lone = self.try_lane(lane, outcome, now)
-            if isinstance(outcome, Accepted) or (was_open and lone):
-                self.assertTrue(self.endpoint.is_open)
+            was_open = self.breaker.is_closed
+            isolated = self.try_lane(lane, outcome, now)
+            if isinstance(outcome, Accepted) or (was_open and isolated):
+                self.assertTrue(self.breaker.is_closed)
             self.assertIs(self.may_probe(now + 3600.0), ProbeAllowed.ANY_LANE)
             self.assertIs(self.may_probe(now + 3600.0, "x", "y"), ProbeAllowed.NONE)

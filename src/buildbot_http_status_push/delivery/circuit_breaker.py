@@ -1,4 +1,4 @@
-"""The receiver's own state: whether it accepts, when to probe it, whose fault a failure is.
+"""A circuit breaker: whether the receiver accepts, when to probe it, whose fault a failure is.
 
 A state machine without clock, network or storage; the relay feeds it.
 """
@@ -15,7 +15,7 @@ from buildbot_http_status_push.delivery.retry import (
     INTERNAL_ERROR,
     TOO_MANY_REQUESTS,
     asked_delay,
-    concerns_endpoint,
+    concerns_receiver,
     probe_delay,
 )
 from buildbot_http_status_push.model import Accepted, Outcome, Refused
@@ -33,13 +33,13 @@ class ProbeAllowed(Enum):
 
 @frozen
 class Attempt:
-    """What the endpoint must know of an attempt.
+    """What the circuit breaker must know of an attempt.
 
     Args:
         id: The delivery's id.
         lane: The delivery's lane.
-        accepted_before: The value of ``Endpoint.accepted`` when the attempt began.
-        probe: Whether it was made while the endpoint was paused.
+        accepted_before: The value of ``CircuitBreaker.accepted`` when the attempt began.
+        probe: Whether it was made while the circuit breaker was open.
     """
 
     id: str
@@ -49,27 +49,30 @@ class Attempt:
 
 
 @define
-class Endpoint:
-    """What is known of the receiver.
+class CircuitBreaker:
+    """Keeps deliveries from a receiver that does not accept any.
+
+    While it is closed, deliveries flow. A failure that is not one delivery's own opens it: then
+    it lets single deliveries through as probes, until one of them is accepted or refused.
 
     Attributes:
         accepted: How many deliveries it has accepted: the clock by which failures are told apart.
         failures: How many times in a row it was tried in vain; 0 while it accepts.
         probe_at: When it may be probed next, in seconds since the epoch.
-        in_doubt: Whether the last failure may have its cause in what was sent: every other time
-            that the receiver answers with 500.
+        suspects_content: Whether the last failure may have its cause in what was sent: every other
+            time that the receiver answers with 500.
     """
 
     accepted: int = 0
     failures: int = 0
     probe_at: float = 0.0
-    in_doubt: bool = False
-    _told_to_wait: bool = False
+    suspects_content: bool = False
+    _asked_to_wait: bool = False
     _failed_lanes: set[str] = field(factory=set)
-    _troubled: OrderedDict[str, int] = field(factory=OrderedDict)
+    _recent_failures: OrderedDict[str, int] = field(factory=OrderedDict)
 
     @property
-    def is_open(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether deliveries flow."""
         return self.failures == 0
 
@@ -79,7 +82,7 @@ class Endpoint:
         return self.failures > 1
 
     def probe_allowed(self, now: float, lanes_in_flight: Collection[str]) -> ProbeAllowed:
-        """Tell whether a delivery may be sent while the endpoint is paused.
+        """Tell whether a delivery may be sent while the circuit breaker is open.
 
         Args:
             now: The time, in seconds since the epoch.
@@ -87,8 +90,8 @@ class Endpoint:
         """
         if now >= self.probe_at and not lanes_in_flight:
             return ProbeAllowed.ANY_LANE
-        # One failed lane proves little: another one may ask at once, unless told to wait.
-        one_lane = len(self._failed_lanes) == 1 and not self._told_to_wait
+        # One failed lane proves little: another one may ask at once, unless asked to wait.
+        one_lane = len(self._failed_lanes) == 1 and not self._asked_to_wait
         if one_lane and self._failed_lanes.issuperset(lanes_in_flight):
             return ProbeAllowed.OTHER_LANE
         return ProbeAllowed.NONE
@@ -106,38 +109,38 @@ class Endpoint:
             Whether a failure is that delivery's own: others were accepted while this attempt
             was under way, or since this delivery failed the last time.
         """
-        if not concerns_endpoint(outcome):
+        if not concerns_receiver(outcome):
             self._answered(outcome, attempt)
             return True
-        lone = self.accepted > self._troubled.get(attempt.id, attempt.accepted_before)
+        isolated = self.accepted > self._recent_failures.get(attempt.id, attempt.accepted_before)
         self._remember(attempt.id)
-        if not lone:
+        if not isolated:
             self._pause(outcome, attempt, now, draw)
-        return lone
+        return isolated
 
     def _answered(self, outcome: Outcome, attempt: Attempt) -> None:
         self.accepted += isinstance(outcome, Accepted)
         self.failures = 0
         self.probe_at = 0.0
-        self.in_doubt = False
+        self.suspects_content = False
         self._failed_lanes.clear()
-        self._troubled.pop(attempt.id, None)
+        self._recent_failures.pop(attempt.id, None)
 
     def _remember(self, delivery: str) -> None:
-        self._troubled[delivery] = self.accepted
-        self._troubled.move_to_end(delivery)
-        if len(self._troubled) > REMEMBERED:
-            self._troubled.popitem(last=False)
+        self._recent_failures[delivery] = self.accepted
+        self._recent_failures.move_to_end(delivery)
+        if len(self._recent_failures) > REMEMBERED:
+            self._recent_failures.popitem(last=False)
 
     def _pause(self, outcome: Outcome, attempt: Attempt, now: float, draw: float) -> None:
         if len(self._failed_lanes) < 2:
             self._failed_lanes.add(attempt.lane)
         # What was under way when the pause began says nothing new about how long it lasts.
-        if self.is_open or attempt.probe:
+        if self.is_closed or attempt.probe:
             self.failures += 1
         asked = asked_delay(outcome)
-        self._told_to_wait = asked > 0 or _has_status(outcome, TOO_MANY_REQUESTS)
-        self.in_doubt = _has_status(outcome, INTERNAL_ERROR) and not self.in_doubt
+        self._asked_to_wait = asked > 0 or _has_status(outcome, TOO_MANY_REQUESTS)
+        self.suspects_content = _has_status(outcome, INTERNAL_ERROR) and not self.suspects_content
         self.probe_at = max(self.probe_at, now + probe_delay(self.failures, draw, asked))
 
 

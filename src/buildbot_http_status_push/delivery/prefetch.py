@@ -1,0 +1,185 @@
+"""Claims deliveries ahead of their attempts, so that no attempt waits for the outbox.
+
+Knows neither SQL nor HTTP, nor when an attempt may be made.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from typing import Protocol, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+
+from buildbot_http_status_push.delivery.notices import Notices
+from buildbot_http_status_push.model import Claim, State, Verdict
+from buildbot_http_status_push.outbox.ledger import Probe
+
+PREFETCH = 20
+HELD_BYTES = 8 * 1024 * 1024
+LEASE_MARGIN = 60.0
+
+T = TypeVar("T")
+
+
+class Source(Protocol):
+    """What the relay needs of an outbox."""
+
+    def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
+        """Take deliveries that may be sent now."""
+
+    def release(self, sequences: list[int] | None = None) -> Deferred[None]:
+        """Give claimed deliveries back untried."""
+
+    def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
+        """Write down what becomes of a delivery."""
+
+    def waiting(self) -> Deferred[int]:
+        """Return how many deliveries are still to be sent."""
+
+
+@frozen
+class Settings:
+    """How the relay works.
+
+    Args:
+        concurrency: How many attempts may be under way at once.
+        timeout: Seconds that an attempt takes at most.
+        give_up_after: Seconds after which a delivery that always failed is dead.
+    """
+
+    concurrency: int = 10
+    timeout: float = 30.0
+    give_up_after: float = 7 * 86400.0
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which another master may take what this one has claimed."""
+        return self.timeout + 2 * LEASE_MARGIN
+
+    @property
+    def least_lease(self) -> float:
+        """Seconds that a lease must still last when an attempt begins."""
+        return self.timeout + LEASE_MARGIN
+
+
+class Prefetch:
+    """The deliveries that are claimed and not yet being sent.
+
+    Args:
+        outbox: Where they come from.
+        notices: Tells people what fails.
+
+    Attributes:
+        worth_asking: Whether the outbox may have something that can be claimed now.
+    """
+
+    def __init__(self, outbox: Source, notices: Notices) -> None:
+        self._outbox = outbox
+        self._notices = notices
+        self._queue: deque[Claim] = deque()
+        self._largest_body = HELD_BYTES
+        self._claiming = False
+        self._lanes_with_more: set[str] = set()
+        self.worth_asking = True
+
+    def added(self, lane: str | None, in_flight: Collection[str]) -> None:
+        """Take note that something was put into the outbox.
+
+        Args:
+            lane: The lane; None if that is not known.
+            in_flight: The lanes of the attempts that are under way.
+        """
+        if lane is not None and (self._claiming or self._is_busy(lane, in_flight)):
+            self._lanes_with_more.add(lane)
+        self.worth_asking = True
+
+    def _is_busy(self, lane: str, in_flight: Collection[str]) -> bool:
+        return lane in in_flight or any(each.delivery.lane == lane for each in self._queue)
+
+    def next(self, in_flight: Collection[str]) -> Claim | None:
+        """Take the first delivery whose lane is free.
+
+        An outbox that went over to memory knows nothing of what is under way from the database.
+        """
+        for claim in self._queue:
+            if claim.delivery.lane not in in_flight:
+                self._queue.remove(claim)
+                return claim
+        return None
+
+    def wanted(self, concurrency: int, in_flight: int) -> int:
+        """Return how many deliveries to claim now: the one half while the other one is sent."""
+        room = self._room(concurrency)
+        missing = room - len(self._queue) - in_flight
+        return missing if self.worth_asking and missing * 2 > room else 0
+
+    def _room(self, concurrency: int) -> int:
+        """Return how many deliveries to hold: fewer where bodies are large."""
+        most = concurrency * PREFETCH
+        return min(max(HELD_BYTES // self._largest_body, 2 * concurrency), most)
+
+    def claim(self, limit: int, lease: float, probe: Probe | None) -> Deferred[list[Claim]] | None:
+        """Claim deliveries, unless that is being done already.
+
+        Args:
+            limit: How many at most.
+            lease: For how many seconds.
+            probe: Which one, if the receiver is being probed.
+        """
+        if self._claiming:
+            return None
+        self._claiming = True
+        self.worth_asking = False
+        claimed = self._outbox.claim(limit, lease, probe)
+        claimed.addBoth(self._claim_ended)
+        claimed.addCallback(self._claimed, limit)
+        return claimed
+
+    def _claim_ended(self, result: T) -> T:
+        self._claiming = False
+        return result
+
+    def _claimed(self, claims: list[Claim], limit: int) -> list[Claim]:
+        self.worth_asking |= len(claims) == limit
+        if claims:
+            self._largest_body = max(1, *(len(claim.delivery.body) for claim in claims))
+        return claims
+
+    def hold(self, claims: list[Claim], in_flight: Collection[str]) -> None:
+        """Keep deliveries until it is their turn."""
+        self._queue.extend(claims)
+        lanes = self._lanes_with_more
+        self._lanes_with_more = {lane for lane in lanes if self._is_busy(lane, in_flight)}
+
+    def attempted(self, claim: Claim, *, drained: bool) -> None:
+        """Take note that an attempt has ended.
+
+        Args:
+            claim: What was sent.
+            drained: Whether the outbox has nothing new for that reason alone: one that has just
+                been looked through is not asked for what it can't have.
+        """
+        lane = claim.delivery.lane
+        self.worth_asking |= claim.more or lane in self._lanes_with_more or not drained
+        self._lanes_with_more.discard(lane)
+
+    def release_late(self, least: float) -> None:
+        """Give all back if others may take the first one too soon.
+
+        The receiver is slow, or the machine slept.
+
+        Args:
+            least: Until when a lease must last, in seconds since the epoch.
+        """
+        if self._queue and self._queue[0].lease_until < least:
+            self.worth_asking = True
+            self.release()
+
+    def release(self) -> None:
+        """Give all back untried."""
+        if self._queue:
+            released = self._outbox.release([claim.sequence for claim in self._queue])
+            released.addErrback(self._notices.failed, "releasing deliveries")
+            self._queue.clear()
