@@ -23,14 +23,15 @@ from support.master import EndWith, ReporterTestCase, configuration
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push import reporter
 from buildbot_http_status_push.commands.main import main
 from buildbot_http_status_push.commands.outbox import OUTBOX_FILE, parse_time, seconds_of
 from buildbot_http_status_push.commands.outbox_output import WIDTH, age, table
 from buildbot_http_status_push.database import file_url
+from buildbot_http_status_push.delivery import service
 from buildbot_http_status_push.model import Delivery, State, Verdict
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.schema import open_database
+from buildbot_http_status_push.reporter import HttpStatusPush
 
 HOUR = 3600.0
 OUTCOMES = {
@@ -449,7 +450,7 @@ class OpeningTests(OutboxTestCase):
 
     def test_name(self) -> None:
         """The outbox is looked for where the reporter makes it."""
-        self.assertEqual(OUTBOX_FILE, reporter.OUTBOX_FILE)
+        self.assertEqual(OUTBOX_FILE, service.OUTBOX_FILE)
 
     def test_url(self) -> None:
         """A SQLite URL names any file."""
@@ -582,7 +583,7 @@ class RunningMasterTests(ReporterTestCase):
         """What a receiver has refused for good is listed, and sent when it is redelivered."""
         inbox, url = await self.open_inbox()
         inbox.behave(fail=410)
-        services = [reporter.HttpStatusPush(url)]
+        services = [HttpStatusPush(url)]
         master = await self.start_master(configuration(services, {"docs": [EndWith(SUCCESS)]}))
         await master.build("docs")
         listed = await self.until(lambda found: len(found["deliveries"]) == 2, "list", "--dead")

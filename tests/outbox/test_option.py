@@ -13,7 +13,7 @@ from support.master import EndWith, ReporterTestCase, configuration
 from twisted.internet import defer, reactor, task
 from twisted.logger import capturedLogs
 
-from buildbot_http_status_push import reporter
+from buildbot_http_status_push.delivery import service
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 BUILDERS = {"success": [EndWith(SUCCESS)]}
@@ -57,7 +57,7 @@ class OutboxOption(ReporterTestCase):
     @async_to_deferred
     async def test_secret_that_comes_later(self) -> None:
         """While its URL can't be had it is memory, with one clear line; then the database."""
-        self.patch(reporter, "OUTBOX_RETRY", 0.05)
+        self.patch(service, "OUTBOX_RETRY", 0.05)
         secrets = self.folder / "secrets"
         secrets.mkdir(mode=0o700)
         provider = SecretInAFile(dirname=str(secrets))

@@ -21,8 +21,8 @@ from twisted.internet import defer
 from twisted.logger import globalLogBeginner, globalLogPublisher, textFileLogObserver
 
 from buildbot_http_status_push.database import file_url
+from buildbot_http_status_push.delivery.service import OUTBOX_FILE
 from buildbot_http_status_push.outbox.schema import deliveries, open_database
-from buildbot_http_status_push.reporter import OUTBOX_FILE
 
 CONFIGURATION = "demo_master.cfg"
 DATABASE = "sqlite:///state.sqlite"

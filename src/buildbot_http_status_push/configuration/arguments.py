@@ -22,6 +22,18 @@ def by_name(values: Sequence[Any], others: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def is_same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
+    """Tell whether two reporters are configured in the same way, as far as can be known.
+
+    Args:
+        one: The positional arguments and the named ones of the first.
+        other: Those of the second.
+    """
+    # Generators compare as equal where only their functions differ: with generators of a
+    # user's own, nothing is known to be the same.
+    return one == other and "generators" not in by_name(*other)
+
+
 def generators_faults(generators: object) -> list[str]:
     """Tell what is wrong with the ``generators`` option.
 

@@ -46,6 +46,13 @@ class _NotingProperties(Properties):  # type: ignore[misc]  # Buildbot has no ty
         super().useSecret(secret_value, secret_name)
 
 
+async def render_as_buildbot(master: Any, values: Mapping[str, object]) -> dict[str, Any]:
+    """Render options as Buildbot renders the secrets of its own services, failures included."""
+    properties = Properties()
+    properties.master = master
+    return {name: await properties.render(value) for name, value in values.items()}
+
+
 async def render(master: Any, value: object) -> tuple[Any, frozenset[str]]:
     """Render a value.
 

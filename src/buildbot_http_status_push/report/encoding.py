@@ -1,4 +1,4 @@
-"""CooperativeScheduler a report into a content type and the exact bytes to send.
+"""Turns a report into a content type and the exact bytes to send.
 
 Knows nothing of the network, of storage or of Buildbot.
 """

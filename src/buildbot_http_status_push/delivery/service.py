@@ -1,0 +1,157 @@
+"""Delivery through the life of one reporter: which outbox, which sender, and their replacement.
+
+Knows the master's folder and clock; must not know which events there are nor how a report is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from buildbot_http_status_push.configuration.options import Options
+from buildbot_http_status_push.configuration.rendering import Renderer, render
+from buildbot_http_status_push.database import file_url, resolve
+from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
+from buildbot_http_status_push.model import Delivery
+from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.outbox import Outbox
+from buildbot_http_status_push.wire.session import Session
+from buildbot_http_status_push.wire.target import RenderingError, Target
+
+OUTBOX_FILE = "http_status_push.sqlite"
+OUTBOX_RETRY = 30.0
+
+
+class DeliveryService:
+    """Keeps and sends deliveries as the latest configuration says.
+
+    Args:
+        master: The Buildbot master.
+        name: The reporter's name.
+        on_outbox: Called with each new outbox, once it is in use.
+        on_lost: Called when what the outbox held is gone.
+        log: Where lines go.
+    """
+
+    def __init__(
+        self,
+        master: Any,
+        name: str,
+        on_outbox: Callable[[Outbox], Awaitable[None]],
+        on_lost: Callable[[], None],
+        log: Logger,
+    ) -> None:
+        self._master = master
+        self._name = name
+        self._on_outbox = on_outbox
+        self._on_lost = on_lost
+        self._log = log
+        self._pipeline: Pipeline | None = None
+        self._sender: Sender | None = None
+        self._url: str | None = None
+        self._retry: IDelayedCall | None = None
+
+    @property
+    def session(self) -> Session:
+        """Makes single requests as the reporter is configured.
+
+        Raises:
+            RuntimeError: The reporter is not configured yet.
+        """
+        return self._configured_sender().session
+
+    def target(self) -> Deferred[Target]:
+        """Render where deliveries go, as each attempt does.
+
+        Returns:
+            The target, or a failure with ``RenderingError``.
+        """
+        return self._configured_sender().render()
+
+    async def configure(self, wanted: Options) -> None:
+        """Send and keep as the options say, from now on."""
+        renderer = Renderer(self._master, wanted, self._name, self._log)
+        self._sender = Sender(self._master.reactor, wanted, renderer, self._log)
+        if wanted.verify is False:
+            self._log.warn("{name}: verify=False: certificates are not checked", name=self._name)
+        await self._use_outbox(wanted)
+
+    async def put(self, delivery: Delivery) -> bool:
+        """Keep a delivery, and have it sent.
+
+        Returns:
+            Once it is kept: whether it is new.
+        """
+        if self._pipeline is None:
+            return False
+        return await self._pipeline.put(delivery)
+
+    async def stop(self) -> None:
+        """End attempts within a few seconds, and close the outbox and all connections."""
+        self._cancel_retry()
+        if self._pipeline is not None:
+            await self._pipeline.stop()
+
+    async def _use_outbox(self, wanted: Options, *, logged: bool = False) -> None:
+        """Send through the outbox that is wanted, or through memory until it can be named."""
+        self._cancel_retry()
+        try:
+            url = await self._outbox_url(wanted.outbox)
+        except RenderingError as trouble:
+            url = None
+            self._retry_later(wanted, trouble, logged=logged)
+        if self._pipeline is not None and url == self._url:
+            await self._pipeline.use(self._configured_sender())
+        else:
+            await self._replace_pipeline(url)
+
+    def _retry_later(self, wanted: Options, trouble: Exception, *, logged: bool) -> None:
+        if not logged:
+            self._log.error(
+                "{name}: outbox: {trouble}. Statuses are kept in memory until it can be used",
+                name=self._name,
+                trouble=trouble,
+            )
+        self._retry = self._master.reactor.callLater(
+            OUTBOX_RETRY, lambda: Deferred.fromCoroutine(self._use_outbox(wanted, logged=True))
+        )
+
+    def _cancel_retry(self) -> None:
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+
+    async def _outbox_url(self, outbox: object) -> str | None:
+        """Return the outbox's URL, None for memory.
+
+        Raises:
+            RenderingError: The URL can't be had now.
+        """
+        if outbox is False:
+            return None
+        basedir = Path(self._master.basedir)
+        if outbox is None:
+            return file_url(basedir / OUTBOX_FILE)
+        rendered, _ = await render(self._master, outbox)
+        return resolve(str(rendered), basedir)
+
+    async def _replace_pipeline(self, url: str | None) -> None:
+        former, sender = self._pipeline, self._configured_sender()
+        ledger = Ledger(self._name, str(self._master.name))
+        self._url = url
+        self._pipeline = Pipeline(
+            self._master.reactor, url, ledger, sender, self._on_lost, self._log
+        )
+        if former is not None:
+            await former.stop()
+        self._pipeline.start()
+        await self._on_outbox(self._pipeline.outbox)
+
+    def _configured_sender(self) -> Sender:
+        if self._sender is None:
+            raise RuntimeError(f"{self._name} is used before Buildbot has configured it")
+        return self._sender

@@ -1,0 +1,76 @@
+"""Turns each report into a delivery: encodes its body at once, and names what it is about.
+
+Knows neither where deliveries are kept nor where they go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from twisted.logger import Logger
+
+from buildbot_http_status_push.model import Delivery
+from buildbot_http_status_push.report.encoding import EncodingError, encode
+from buildbot_http_status_push.report.events import Event
+from buildbot_http_status_push.report.identity import make_delivery
+from buildbot_http_status_push.report.payload import title
+from buildbot_http_status_push.report.time_slices import CooperativeScheduler
+
+
+class Intake:
+    """Takes in the reports of one reporter.
+
+    Args:
+        reactor: The clock.
+        name: The reporter's name.
+        put: Keeps a delivery.
+        log: Where lines go.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        name: str,
+        put: Callable[[Delivery], Awaitable[bool]],
+        log: Logger,
+    ) -> None:
+        self._reactor = reactor
+        self._name = name
+        self._put = put
+        self._log = log
+        self.scheduler = CooperativeScheduler(reactor)
+
+    async def keep(self, event: Event | None, report: Mapping[str, Any]) -> None:
+        """Keep a report until it is delivered.
+
+        Args:
+            event: The event that it comes from, None where nothing tells.
+            report: The report as its generator made it; a body of None is not sent.
+        """
+        try:
+            encoded = await encode(report, self.scheduler.run)
+        except EncodingError as trouble:
+            self._refuse(report, trouble)
+            encoded = None
+        if encoded is None:
+            _settle(event)
+            return
+        delivery = make_delivery(self._name, event, report, encoded, self._reactor.seconds())
+        if event is not None:
+            event.sent += 1
+        await self._put(delivery)
+
+    def _refuse(self, report: Mapping[str, Any], trouble: Exception) -> None:
+        builds = report.get("builds") or [{}]
+        self._log.error(
+            "{name}: {title} is not sent, its body can't be encoded: {trouble}",
+            name=self._name,
+            title=title(builds[0]),
+            trouble=trouble,
+        )
+
+
+def _settle(event: Event | None) -> None:
+    if event is not None:
+        event.settled = True
