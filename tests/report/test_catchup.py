@@ -11,7 +11,7 @@ from buildbot_http_status_push.report.builds import PAGE
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import build_event_id
-from buildbot_http_status_push.report.scan_timer import AFTER_FAILURE, INTERVAL
+from buildbot_http_status_push.report.scan_timer import AFTER_FAILURE
 
 
 class CatchupTests(unittest.SynchronousTestCase):
@@ -72,13 +72,33 @@ class CatchupTests(unittest.SynchronousTestCase):
         self.master.reactor.advance(AFTER_FAILURE)
         self.assertEqual(self.announced, [(2, "builds.finished")])
 
-    def test_every_few_minutes(self) -> None:
-        """Builds are looked for again and again."""
+    def test_within_a_minute(self) -> None:
+        """What no event told of is found within a minute, again and again."""
         self.catchup.start()
         self.master.reactor.advance(0)
+        for number in (2, 3):
+            self.master.add(number)
+            self.master.reactor.advance(60)
+            self.assertEqual(self.announced[number - 2 :], [(number, "builds.finished")])
+
+    def test_nothing_new(self) -> None:
+        """A scan that finds nothing new asks each database once."""
         self.master.add(2)
-        self.master.reactor.advance(INTERVAL)
-        self.assertEqual(self.announced, [(2, "builds.finished")])
+        self.scan()
+        self.master.queries = self.outbox.queries = 0
+        self.scan()
+        self.assertEqual((self.master.queries, self.outbox.queries), (1, 1))
+
+    def test_many_running_builds(self) -> None:
+        """All running builds are looked at with one query, each build that ended with another."""
+        for number in range(2, 102):
+            self.master.add(number, complete=False)
+        self.scan()
+        self.master.add(3)
+        self.master.queries = self.outbox.queries = 0
+        self.scan()
+        self.assertEqual((self.master.queries, self.outbox.queries), (3, 2))
+        self.assertEqual(self.announced[100:], [(3, "builds.finished")])
 
     def test_restart_after_everything_was_delivered(self) -> None:
         """A restart begins where all is settled, even with a lost outbox."""

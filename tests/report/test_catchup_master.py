@@ -59,6 +59,27 @@ class Catchup(ReporterTestCase):
         )
 
     @async_to_deferred
+    async def test_lost_event(self) -> None:
+        """A finished build whose event was lost is announced by the running master."""
+        self.patch(scan_timer, "INTERVAL", 0.1)
+        inbox, url = await self.open_inbox()
+        master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
+        produce, lost = master.master.mq.produce, list[Any]()
+
+        def lose(key: tuple[str, ...], message: Any) -> None:
+            if key[0] == "builds" and key[-1] == "finished":
+                lost.append(key)
+            else:
+                produce(key, message)
+
+        self.patch(master.master.mq, "produce", lose)
+        await master.build("success")
+        await inbox.until(2)
+        names = ["builds.new", "builds.finished"]
+        self.assertEqual(inbox.seen(), [("success", 1, name) for name in names])
+        self.assertNotEqual(lost, [])
+
+    @async_to_deferred
     async def test_receiver_down_over_a_restart(self) -> None:
         """What could not be sent before a restart is sent after it, in order, and once."""
         inbox, url = await self.open_inbox()

@@ -23,6 +23,7 @@ class FakeMaster:
         self.data = self.db = self.state = self
         self.builds: dict[int, dict[str, Any]] = {}
         self.saved: dict[str, Any] = {}
+        self.queries = 0
 
     def add(self, number: int, *, complete: bool = True, at: int = NOW) -> None:
         """Add a build, or change one."""
@@ -40,8 +41,12 @@ class FakeMaster:
         self, path: tuple[Any, ...], filters: Any = (), order: Any = (), limit: int = 0
     ) -> Deferred[Any]:
         """Answer like the data API."""
+        self.queries += 1
         if len(path) == 2:
             return succeed(self.builds.get(path[1]))
+        if filters and filters[0].op == "eq":
+            named = [self.builds[each] for each in filters[0].values if each in self.builds]
+            return succeed(named)
         above = filters[0].values[0] if filters else 0
         found = sorted(number for number in self.builds if number > above)
         if order == ["-buildid"]:
@@ -70,9 +75,11 @@ class FakeOutbox:
         self.ids: set[str] = set()
         self.pending: int | None = None
         self.failures = 0
+        self.queries = 0
 
     def known(self, ids: Collection[str]) -> Deferred[set[str]]:
         """Return those of the ids that have been put."""
+        self.queries += 1
         if self.failures:
             self.failures -= 1
             return fail(RuntimeError("the outbox is out of order"))
@@ -80,4 +87,5 @@ class FakeOutbox:
 
     def oldest_pending_build(self) -> Deferred[int | None]:
         """Return what the test says."""
+        self.queries += 1
         return succeed(self.pending)

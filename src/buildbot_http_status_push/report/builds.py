@@ -5,6 +5,7 @@ Must not know what is announced, nor how.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -29,6 +30,11 @@ class BuildQueries:
         """Return one build, None where somebody has deleted it."""
         build: Build | None = await self.master.data.get(("builds", build_id))
         return build
+
+    async def several(self, build_ids: Sequence[int]) -> list[Build]:
+        """Return those of the builds, a page at most, that nobody has deleted."""
+        those = [Filter("buildid", "eq", list(build_ids))]
+        return list(await self.master.data.get(("builds",), filters=those, order=["buildid"]))
 
     async def newer_than(self, build_id: int) -> list[Build]:
         """Return the next builds in the order of their ids, one page at most."""

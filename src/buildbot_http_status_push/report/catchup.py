@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.report.builds import Build, BuildQueries
+from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import FINISHED, NEW, build_event_id
 from buildbot_http_status_push.report.progress import Progress, ProgressStore
@@ -95,7 +95,7 @@ class Catchup:
             self._failed(Failure(trouble))
 
     def start(self) -> None:
-        """Scan now, and every few minutes from now on."""
+        """Scan now, and every minute from now on."""
         self._timer.after(0)
 
     def soon(self) -> None:
@@ -125,20 +125,20 @@ class Catchup:
     async def scan(self) -> None:
         """Look once at every build that may lack an announcement."""
         progress = await self._begin()
-        for build_id in list(self._unsettled):
-            await self._scan_again(build_id)
+        unsettled = sorted(self._unsettled)
+        for first in range(0, len(unsettled), PAGE):
+            await self._scan_again(unsettled[first : first + PAGE])
         while not self._stopped and (page := await self._builds.newer_than(self._scanned)):
             await self._settle(page)
             self._scanned = page[-1]["buildid"]
         if not self._stopped:
             await self._save(progress)
 
-    async def _scan_again(self, build_id: int) -> None:
-        build = await self._builds.get(build_id)
-        if build is None:  # somebody has deleted it
-            del self._unsettled[build_id]
-        else:
-            await self._settle([build])
+    async def _scan_again(self, build_ids: list[int]) -> None:
+        builds = await self._builds.several(build_ids)
+        for deleted in set(build_ids).difference(build["buildid"] for build in builds):
+            del self._unsettled[deleted]
+        await self._settle(builds)
 
     async def _begin(self) -> Progress:
         if self._progress is None:
@@ -162,7 +162,7 @@ class Catchup:
             for build in builds
             if (event := due[build["buildid"]])
         }
-        known = await self._outbox.known(ids.values())
+        known = await self._outbox.known(ids.values()) if ids else set[str]()
         for build in builds:
             if self._stopped:
                 return

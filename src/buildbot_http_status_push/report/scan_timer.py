@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-INTERVAL = 300.0
+INTERVAL = 60.0
+"""Seconds after which what no event told of is found at the latest."""
 SOON = 5.0
 AFTER_FAILURE = 30.0
 
