@@ -96,5 +96,5 @@ def receiver() -> Iterator[Receiver]:
         yield Receiver(int(output.readline()))
     finally:
         process.terminate()
-        process.wait()
+        process.wait(60)
         output.close()

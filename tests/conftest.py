@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.guard import guard_children
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
+
+PATIENCE = 60.0
 
 SECRETS = ("s3cret", "client-secret", "token-secret", "whsec_AQEBAQEB", "whsec_AgICAgIC")
 """What the tests use for secrets: passwords, tokens and signing keys, or how these begin."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Ctrl-C, and this process' end however it comes, end all that tests start."""
+    guard = guard_children()
+    config.add_cleanup(lambda: end(guard))
+    # A script's background job ignores Ctrl-C, and hands that down.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end(guard: subprocess.Popen[bytes]) -> None:
+    """Have the guard do its work, and wait for that."""
+    guard.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture(autouse=True)

@@ -162,8 +162,8 @@ class TutorialTests(unittest.SynchronousTestCase):
         port = self.begin_receiving(receive, port="0")
         self.run_block(create)
         (self.folder / "master" / "master.cfg").write_text(config.replace(PORT, port))
+        self.guard_master()
         self.run_block(start)
-        self.addCleanup(self.run_block, stop)
         self.wait_until_printed("hello #2 .*finished: success")
         self.end_receiving()
         assert "does not accept statuses: connection refused" in self.run_block(look)
@@ -172,6 +172,7 @@ class TutorialTests(unittest.SynchronousTestCase):
         for number in range(3, 6):
             self.wait_until_printed(f"hello #{number} .*finished: success")
         self.end_receiving()
+        self.run_block(stop)
 
         arrived = re.findall(r"hello #(\d+) +(new|finished)", self.printed.read_text())
         for number in map(str, range(1, 6)):
@@ -188,9 +189,22 @@ class TutorialTests(unittest.SynchronousTestCase):
             capture_output=True,
             text=True,
             check=False,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def guard_master(self) -> None:
+        """End the master when this process ends, in whatever way: it is a child of nobody."""
+        command = 'cat; kill "$(cat master/twistd.pid)"; rm -f master/twistd.pid'
+        guard = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.addCleanup(guard.communicate, timeout=PATIENCE)
 
     def begin_receiving(self, block: str, port: str) -> str:
         """Run the receiver of a block, but on another port, which is returned."""
@@ -208,7 +222,10 @@ class TutorialTests(unittest.SynchronousTestCase):
         """Press Ctrl-C in the receiver's terminal."""
         if self.receiver.poll() is None:
             self.receiver.send_signal(signal.SIGINT)
-        self.receiver.wait()
+        try:
+            self.receiver.wait(PATIENCE)
+        finally:
+            self.receiver.kill()
 
     def told(self) -> str:
         """Return what the receiver printed and what the master logged."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -14,6 +17,7 @@ import buildbot_http_status_push
 
 PACKAGE = "buildbot_http_status_push"
 SOURCE = Path(buildbot_http_status_push.__file__).parent
+TESTS = Path(__file__).parent
 
 FLOORS = (
     {"model", "precedence", "redaction", "results", "signing"},
@@ -181,3 +185,52 @@ class SizesTest(SynchronousTestCase):
         self.assertEqual([each for each in sizes if each[1] > STATEMENTS_MOST], [])
         short = [name for name, size in sizes if size < 10]
         self.assertGreater(len(short) / len(sizes), 0.85)
+
+
+class ChildrenTest(SynchronousTestCase):
+    """What tests start ends with them."""
+
+    def run_in_suite(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script in a process that prepares itself as the suite does."""
+        begin = (
+            "import os, signal, subprocess, sys, pytest, conftest\n"
+            "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+            "config = pytest.Config.fromdictargs({}, ['--noconftest', '-p', 'no:randomly'])\n"
+            "conftest.pytest_configure(config)\n"
+        )
+        return subprocess.run(
+            [sys.executable, "-c", begin + script],
+            cwd=TESTS,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def test_ctrl_c(self) -> None:
+        """A suite that was started with Ctrl-C ignored does not hand that down."""
+        told = self.run_in_suite("print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)")
+        self.assertEqual((told.stdout.strip(), told.stderr), ("False", ""))
+
+    def test_killed(self) -> None:
+        """A suite that is killed leaves no child, not even one with a session of its own."""
+        told = self.run_in_suite(
+            "subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+            "os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        # The child holds the output open: this is reached when it has ended.
+        self.assertEqual((told.returncode, told.stdout), (-signal.SIGKILL, ""))
+
+    def test_waits_have_a_limit(self) -> None:
+        """No test waits for a process without a limit."""
+        endless = [
+            f"{path.name}:{node.lineno}"
+            for path in TESTS.rglob("*.py")
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("communicate", "wait")
+            and not (node.args or node.keywords)
+            and "process" in ast.unparse(node.func.value).lower()
+        ]
+        self.assertEqual(endless, [])

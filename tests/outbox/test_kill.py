@@ -32,6 +32,7 @@ KILLS = int(os.environ.get("HTTP_STATUS_PUSH_KILLS", "15"))
 ENDED = "ended"
 MOST_ACKNOWLEDGED = 8
 LONGEST_DELAY = 0.004
+PATIENCE = 60.0
 TESTS = str(Path(__file__).parents[1])
 
 
@@ -120,7 +121,7 @@ class Killer:
 
     def close(self) -> None:
         """End the process."""
-        self._process.communicate()
+        self._process.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.timeout(120 + KILLS)

@@ -124,7 +124,7 @@ class VersionTests(SynchronousTestCase):
                 ready = threading.Barrier(8)
 
                 def open_one(number: int, url: str = url, ready: Any = ready) -> int:
-                    ready.wait()
+                    ready.wait(30)
                     database = open_database(url)
                     database.close()
                     return number

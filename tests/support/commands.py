@@ -33,7 +33,6 @@ class Command:
             text=True,
             start_new_session=True,
             env={**os.environ, **(environment or {})},
-            preexec_fn=_take_signals,
         )
 
     def line(self, is_wanted: Callable[[str], bool] = bool) -> str:
@@ -56,12 +55,7 @@ class Command:
     def kill(self) -> None:
         """End it, if it still runs, and close what it was read with."""
         self._process.kill()
-        self._process.communicate()
-
-
-def _take_signals() -> None:
-    # A background job of a shell ignores Ctrl-C, and would hand that down.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+        self._process.communicate(timeout=PATIENCE)
 
 
 def run(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from support.programs import missing
 
+PATIENCE = 30.0
+
 CONFIGURATION = """
 daemon off;
 pid nginx.pid;
@@ -100,7 +102,7 @@ class Nginx:
         process, self._process = self._process, None
         ended_before = process.poll()
         process.terminate()
-        process.wait()
+        process.wait(PATIENCE)
         if ended_before is not None:
             log = (self._folder / "error.log").read_text()
             raise ChildProcessError(f"nginx ended with {ended_before}: {log}")

@@ -16,6 +16,8 @@ from support.programs import missing
 # The drivers that this SQLAlchemy knows; without a name it chooses one.
 DRIVERS = ("", "psycopg2", "psycopg") if sa.__version__ >= "2" else ("", "psycopg2")
 
+PATIENCE = 60.0
+
 SETTINGS = (
     "listen_addresses = ''\n"
     "fsync = off\n"  # what a power cut does is not what is tested
@@ -68,7 +70,7 @@ class Postgres:
 
     def remove(self) -> None:
         """Stop it, and delete its folder."""
-        self._guard.communicate()
+        self._guard.communicate(timeout=PATIENCE)
 
     def url(self, driver: str = "") -> str:
         """Return a URL of its database; without a driver SQLAlchemy chooses one."""
@@ -86,7 +88,7 @@ class Postgres:
     def _run(self, program: str, *arguments: str) -> None:
         pgdata = f"--pgdata={self._folder / 'data'}"
         process = self._begin(self._binaries / program, pgdata, *arguments)
-        process.communicate()
+        process.communicate(timeout=PATIENCE)
         if process.returncode:
             log = self._folder / "log"
             told = log.read_text()[-2000:] if log.exists() else "no log was written"
