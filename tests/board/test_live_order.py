@@ -88,7 +88,8 @@ class Story:
     def do_fill(self, number: int) -> None:
         """Fill a browser's buffer."""
         for watcher in self._one(number):
-            if watcher.frames:
+            # Nothing was sent yet on a connection whose browser still asks for what it missed.
+            if self.joining[watcher].called:
                 watcher.is_full = True
                 self.hub.audience.filled(watcher)
 
