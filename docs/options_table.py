@@ -72,6 +72,7 @@ TRANSPORT = (
             "serverUrl='https://'",
             "serverUrl='https://status.example.com:99999/'",
             "serverUrl=8080",
+            "serverUrl='https://user:password@status.example.com/', auth=('user', 'password')",
         ),
     ),
     Option(
@@ -94,6 +95,7 @@ TRANSPORT = (
             "headers={'X-Token': 'a\\nb'}",
             "headers={'X-Token': 1}",
             "headers={'Host': 'example.com'}",
+            "headers={'X-Token': 'a', 'x-token': 'b'}",
         ),
     ),
     Option(

@@ -18,7 +18,12 @@ from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
 from buildbot_http_status_push.configuration import local_checks, options
-from buildbot_http_status_push.configuration.arguments import by_name, generators_faults, is_same
+from buildbot_http_status_push.configuration.arguments import (
+    by_name,
+    generators_faults,
+    is_same,
+    well_named,
+)
 from buildbot_http_status_push.configuration.rendering import is_renderable, render_as_buildbot
 from buildbot_http_status_push.delivery.service import DeliveryService
 from buildbot_http_status_push.outbox.outbox import Outbox
@@ -63,7 +68,7 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         self._generator_options: dict[str, Any] = {}
         self._users_are_seen = True
         self.cache: DataCache | None = None
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **well_named(kwargs))
 
     def checkConfig(
         self,

@@ -54,6 +54,7 @@ REFUSED = {
         "HttpStatusPush: generators is a BuildStatusGenerator: write a list of report "
         "generators, such as generators=[reporters.BuildStatusGenerator()]"
     ),
+    "'http://example.com/', name=5": "HttpStatusPush: name is 5: write a text",
     "'http://example.com/', skipEncoding=True, skip_encoding=False": (
         "HttpStatusPush: skipEncoding is True and skip_encoding is False: "
         "they mean the same, write one of them"

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from requests.auth import HTTPDigestAuth
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import URI
 
@@ -24,6 +25,7 @@ from buildbot_http_status_push.wire import urls
 
 URL = "https://status.example.com/submit"
 RIGHT_URL = f"write an http or https URL such as {URL!r}"
+DIGEST = HTTPDigestAuth("u", "p")
 
 
 class Renderable:
@@ -274,12 +276,22 @@ class HeadersTest(SynchronousTestCase):
             )
             self.assertEqual(told(headers={name: "1"}), [expected])
 
+    def test_names_twice(self) -> None:
+        """A name in two spellings is told, since only one of the values would be sent."""
+        self.assertEqual(
+            told(headers={"X-A": "1", "X-B": "2", "x-a": "3"}),
+            ["headers has the names 'X-A' and 'x-a', which are one header: write one of them"],
+        )
+
     def test_values(self) -> None:
         """Values are texts without control characters."""
-        for value in ("a\r\nX: y", "a\n", "a\rb", "\x00", "\x1b[0m", "\x7f", "\ud800"):
+        for value in ("a\r\nX: y", "a\rb", "\x00", "\x1b[0m", "\x7f", "\ud800"):
             expected = (
                 "headers['X'] holds a line break or a control character: RFC 9110 allows none"
             )
+            self.assertEqual(told(headers={"X": value}), [expected])
+        expected = "headers['X'] ends in a line break: take it out of the text or secret"
+        for value in ("a\n", "a\r\n"):
             self.assertEqual(told(headers={"X": value}), [expected])
         for other in (5, None, b"x", ["x"]):
             expected = f"headers['X'] is a {type(other).__name__}: write a text or a renderable"
@@ -334,6 +346,33 @@ class OtherOptionsTest(SynchronousTestCase):
     def test_tls(self) -> None:
         """Verify and cert are judged by the room that uses them."""
         self.assertEqual([fault.split()[0] for fault in told(verify=5, cert=5)], ["verify", "cert"])
+
+    def test_credentials_twice(self) -> None:
+        """Credentials in two places are told, since only one of them would be sent."""
+        header = {"authorization": "Bearer x"}
+        pair, with_user = ("u", "p"), "https://u:p@host/"
+
+        def function(request: object) -> object:
+            return request
+
+        for places, options in (
+            ("auth and in the header Authorization", {"auth": pair, "headers": header}),
+            ("auth and in the header Authorization", {"auth": DIGEST, "headers": header}),
+            ("auth and in the user info of serverUrl", {"auth": pair, "serverUrl": with_user}),
+            ("auth and in the user info of serverUrl", {"auth": function, "serverUrl": with_user}),
+            (
+                "the header Authorization and in the user info of serverUrl",
+                {"headers": header, "serverUrl": with_user},
+            ),
+        ):
+            expected = f"credentials are in {places}: write them in one place"
+            self.assertEqual(told(**options), [expected])
+        for fine in (
+            {"auth": function, "headers": header},
+            {"auth": Renderable(), "headers": header},
+            {"auth": pair, "headers": {"X-Authorization": "x"}},
+        ):
+            self.assertEqual(told(**fine), [])
 
     def test_skip_encoding(self) -> None:
         """Its two spellings may not say different things."""

@@ -220,6 +220,11 @@ class TroubleTest(RenderingTestCase):
             self.trouble(headers={"X-Token": util.Secret("bad")}),
             "headers['X-Token'] holds a line break or a control character: RFC 9110 allows none",
         )
+        header = {"Authorization": util.Secret("token")}
+        self.assertEqual(
+            self.trouble(auth=util.Transform(lambda: ("me", "pw")), headers=header),
+            "credentials are in auth and in the header Authorization: write them in one place",
+        )
         words = self.trouble(headers={util.Secret("bad"): "1"})
         self.assertTrue(words.startswith("headers has the name '***': RFC 9110"), words)
 
@@ -227,6 +232,10 @@ class TroubleTest(RenderingTestCase):
         """The outbox's URL is rendered by the same function."""
         rendered = Deferred.fromCoroutine(render(self.master, util.Interpolate("%(secret:path)s")))
         self.assertEqual(self.successResultOf(rendered), ("h00k/x", frozenset({"h00k/x"})))
+
+
+def forget(_: object) -> None:
+    """Authenticate nothing."""
 
 
 class AttemptTest(RenderingTestCase):
@@ -246,6 +255,27 @@ class AttemptTest(RenderingTestCase):
         self.assertEqual(receiver.sent, [])
         assert isinstance(outcome, Unreachable)
         self.assertTrue(outcome.reason.startswith("headers['X-Token'] holds a line break"))
+
+    def test_whose_fault_it_is(self) -> None:
+        """What makes a request impossible is this side's fault, and nothing is sent."""
+        self.vault.values |= {"file": "s3cret\n", "channel": "#general"}
+        for options, words in (
+            ({"headers": {"X": util.Secret("file")}}, "headers['X'] ends in a line break: take"),
+            ({"auth": ("u", util.Secret("file"))}, "auth has a control character in its user or"),
+            ({"auth": util.Transform(len, "abc")}, "auth is a int"),
+            ({"auth": forget}, "auth: forget returned a NoneType"),
+            (
+                {"serverUrl": util.Interpolate("http://h/%(secret:channel)s/x?y")},
+                "serverUrl is rendered to an address with a '#', which cuts off what follows: "
+                "write it as %23 in the secret or text that it comes from",
+            ),
+        ):
+            receiver, outcome = self.attempt(**options)
+            assert isinstance(outcome, Unreachable)
+            self.assertTrue(outcome.reason.startswith(words), outcome.reason)
+            self.assertTrue(outcome.here, words)
+            self.assertNotIn("s3cret", outcome.reason)
+            self.assertEqual(receiver.sent, [])
 
     def test_endless(self) -> None:
         """A provider that never answers is told after the timeout."""

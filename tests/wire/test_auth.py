@@ -361,6 +361,17 @@ class FailureTest(SynchronousTestCase):
         text = self.told(Vault())
         self.assertRegex(text, r"^auth: .*Vault raised KeyError \(test_auth.py, line \d+\)$")
 
+    def test_takes_the_place_of_a_header(self) -> None:
+        """One that sets the Authorization header over a user's own fails: both can't be sent."""
+        receiver = Receiver()
+        sent = post(receiver, HTTPBasicAuth("u", "p"), Authorization="Bearer s3cret")
+        self.assertEqual(
+            str(self.failureResultOf(sent, AuthenticationFailed).value),
+            "auth: HTTPBasicAuth sets the Authorization header, and so does headers: "
+            "write credentials in one place",
+        )
+        self.assertEqual(receiver.sent, [])
+
     def test_returns_no_request(self) -> None:
         """A callable that forgets to return the request is told to."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from buildbot.config import error as config_error
 from buildbot.interfaces import IReportGenerator
 
 POSITIONAL = ("serverUrl", "auth", "headers", "generators", "debug", "verify")
@@ -32,6 +33,18 @@ def is_same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
     # Generators compare as equal where only their functions differ: with generators of a
     # user's own, nothing is known to be the same.
     return one == other and "generators" not in by_name(*other)
+
+
+def well_named(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options without a name that Buildbot would stumble over, which is told.
+
+    Args:
+        given: The options by name.
+    """
+    if isinstance(given.get("name"), str | bytes | None):
+        return dict(given)
+    config_error(f"HttpStatusPush: name is {given['name']!r}: write a text")
+    return {name: value for name, value in given.items() if name != "name"}
 
 
 def generators_faults(generators: object) -> list[str]:

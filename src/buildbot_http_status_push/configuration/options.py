@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 from attrs import field, fields, frozen
 
 from buildbot_http_status_push import signing
+from buildbot_http_status_push.configuration import conflicts
 from buildbot_http_status_push.redaction import HIDDEN, mask_url
 from buildbot_http_status_push.wire import auth as authentication
 from buildbot_http_status_push.wire import tls, urls
@@ -107,12 +108,12 @@ def faults(
         yield fault
     yield from _headers_faults(given.get("headers"), is_renderable)
     yield from tls.faults(given.get("verify"), given.get("cert"))
-    yield from _skip_encoding_faults(given)
     yield from _number_faults(given)
     yield from _outbox_faults(given.get("outbox"), is_renderable)
     yield from _signing_faults(given.get("signing_secret"), is_renderable)
     if not isinstance(given.get("cloudevents", False), bool):
         yield f"cloudevents is {given['cloudevents']!r}: write True or False"
+    yield from conflicts.faults(given, is_renderable)
 
 
 def _unknown_names(given: Mapping[str, object], known: tuple[str, ...]) -> Iterator[str]:
@@ -184,6 +185,8 @@ def _name_fault(name: object) -> str | None:
 def _value_fault(name: object, content: object) -> str | None:
     if not isinstance(content, str):
         return f"headers[{name!r}] is a {type(content).__name__}: write a text or a renderable"
+    if content.endswith(("\n", "\r")):
+        return f"headers[{name!r}] ends in a line break: take it out of the text or secret"
     if not HEADER_VALUE.fullmatch(content):
         return f"headers[{name!r}] holds a line break or a control character: RFC 9110 allows none"
     return None
@@ -233,16 +236,6 @@ def check_signing_keys(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     return tuple(value) if isinstance(value, list | tuple) else (str(value),)
-
-
-def _skip_encoding_faults(given: Mapping[str, object]) -> Iterator[str]:
-    if "skipEncoding" in given and "skip_encoding" in given:
-        one, other = given["skipEncoding"], given["skip_encoding"]
-        if bool(one) != bool(other):
-            yield (
-                f"skipEncoding is {one!r} and skip_encoding is {other!r}: "
-                "they mean the same, write one of them"
-            )
 
 
 def _number_faults(given: Mapping[str, object]) -> Iterator[str]:

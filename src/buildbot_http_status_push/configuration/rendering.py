@@ -15,6 +15,7 @@ from buildbot.process.properties import Properties
 from twisted.internet.defer import CancelledError, Deferred, FirstError, ensureDeferred, succeed
 from twisted.logger import Logger
 
+from buildbot_http_status_push.configuration import conflicts
 from buildbot_http_status_push.configuration.options import (
     OptionError,
     Options,
@@ -120,6 +121,8 @@ class Renderer:
         options = self.options
         unrendered = (options.serverUrl, options.auth, options.signing_secret)
         (url, auth, keys), secrets = await render(self.master, unrendered)
+        if is_renderable(options.serverUrl):
+            _check_fragment(url)
         headers, header_secrets = await self._headers()
         target = _checked(url, auth, headers, keys, secrets | header_secrets)
         if options.cloudevents:
@@ -183,11 +186,31 @@ def _checked(
         signing_keys = check_signing_keys(keys)
     except OptionError as trouble:
         raise RenderingError(mask.text(str(trouble))) from None
-    if fault := authentication.fault(auth, lambda _: False):
-        raise RenderingError(fault)
+    rendered = {"serverUrl": url, "auth": auth, "headers": headers}
+    faults = (authentication.fault(auth, _nothing), *conflicts.faults(rendered, _nothing))
+    for fault in filter(None, faults):
+        raise RenderingError(mask.text(fault))
     pair = auth if isinstance(auth, tuple | list) else ()
     own = {each if isinstance(each, str) else each.decode("utf-8", "replace") for each in pair[1:]}
     return Target(checked_url, auth, checked_headers, secrets | own, signing_keys)
+
+
+def _check_fragment(url: object) -> None:
+    """See that no secret cuts the address off.
+
+    Raises:
+        RenderingError: It has a fragment, which is never sent.
+    """
+    if isinstance(url, str) and "#" in url:
+        raise RenderingError(
+            "serverUrl is rendered to an address with a '#', which cuts off what follows: "
+            "write it as %23 in the secret or text that it comes from"
+        )
+
+
+def _nothing(_: object) -> bool:
+    """Tell that a value is no renderable: all were rendered."""
+    return False
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -25,6 +25,9 @@ RIGHT = (
     "or a callable like it, or a renderable that yields one of these"
 )
 
+REQUESTS_BASE = ("requests.auth", "AuthBase")
+"""The class of the requests library's authentication objects, which need not be installed."""
+
 IsRenderable: TypeAlias = Callable[[object], bool]
 
 
@@ -56,6 +59,15 @@ def _pair_fault(pair: Sequence[object], is_renderable: IsRenderable) -> str | No
     if not is_renderable(pair[0]) and b":" in utf8(pair[0]):
         return "auth has a colon in its user: RFC 7617 takes what follows for the password"
     return None
+
+
+def gives_credentials(auth: object) -> bool:
+    """Tell whether a value of the ``auth=`` option is sure to set the Authorization header.
+
+    Of a function that is only known when it is called: ``wrap`` sees to that.
+    """
+    bases = {(each.__module__, each.__name__) for each in type(auth).__mro__}
+    return isinstance(auth, tuple | list) or REQUESTS_BASE in bases
 
 
 def wrap(agent: IAgent, auth: object) -> IAgent:

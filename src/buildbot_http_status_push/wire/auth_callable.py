@@ -121,8 +121,14 @@ class _Exchange:
         return request
 
     async def _send(self, request: Any) -> Response:
-        with _named(self.shared.auth):
+        with _named(self.shared.auth) as name:
             parts = _on_the_wire(request)
+            given = self.plain.headers.get("Authorization")
+            if given not in (None, request.headers.get("Authorization")):
+                raise AuthenticationFailed(
+                    f"auth: {name} sets the Authorization header, and so does headers: "
+                    "write credentials in one place"
+                )
         response = await self.agent.request(*parts)
         # The body of any other answer is left to the client, which knows how long to wait.
         if response.code == 401 and hooks_of(request):

@@ -21,6 +21,7 @@ from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused
 from buildbot_http_status_push.redaction import Mask, one_line
 from buildbot_http_status_push.wire import cloudevents, urls
 from buildbot_http_status_push.wire.answers import Answer, receive
+from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
 from buildbot_http_status_push.wire.clocks import ClockCheck
 from buildbot_http_status_push.wire.errors import explain, is_cancelled, was_stale
 from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
@@ -30,6 +31,9 @@ from buildbot_http_status_push.wire.tls_errors import TLSFileError
 
 USER_AGENT = f"buildbot-http-status-push/{__version__}"
 ANSWER_EXCERPT = 200
+OURS = (TLSFileError, AuthenticationFailed)
+"""What goes wrong on this side, whatever the receiver does."""
+
 REASON_MOST = 300
 
 
@@ -81,7 +85,7 @@ class Client:
         except Exception as trouble:  # any trouble of one attempt is that attempt's outcome
             if is_cancelled(trouble):
                 raise defer.CancelledError from trouble
-            here = isinstance(trouble, TLSFileError)
+            here = isinstance(trouble, OURS)
             return _unreachable(mask.text(explain(trouble)), here=here)
         return self._outcome(answer, mask)
 
