@@ -258,7 +258,7 @@ class AttemptTest(RenderingTestCase):
 
     def test_whose_fault_it_is(self) -> None:
         """What makes a request impossible is this side's fault, and nothing is sent."""
-        self.vault.values |= {"file": "s3cret\n", "channel": "#general"}
+        self.vault.values |= {"file": "s3cret\n", "channel": "#general", "odd": "s3cret?s3cret"}
         for options, words in (
             ({"headers": {"X": util.Secret("file")}}, "headers['X'] ends in a line break: take"),
             ({"auth": ("u", util.Secret("file"))}, "auth has a control character in its user or"),
@@ -269,6 +269,11 @@ class AttemptTest(RenderingTestCase):
                 "serverUrl is rendered to an address with a '#', which cuts off what follows: "
                 "write it as %23 in the secret or text that it comes from",
             ),
+            (
+                {"serverUrl": util.Interpolate("http://h/%(secret:odd)s/x")},
+                "serverUrl is rendered with a secret in its path that has a '?', which makes a "
+                "query of what follows: write it as %3F in the secret",
+            ),
         ):
             receiver, outcome = self.attempt(**options)
             assert isinstance(outcome, Unreachable)
@@ -276,6 +281,18 @@ class AttemptTest(RenderingTestCase):
             self.assertTrue(outcome.here, words)
             self.assertNotIn("s3cret", outcome.reason)
             self.assertEqual(receiver.sent, [])
+
+    def test_query_from_a_secret(self) -> None:
+        """A query that is a secret's own, or has one as a value, is sent as it is."""
+        self.vault.values |= {"whole": "http://h/a?b", "hook": "T0/B0?key=1", "value": "a?b"}
+        for url, sent in (
+            (util.Secret("whole"), "http://h/a?b"),
+            (util.Interpolate("http://h/%(secret:hook)s"), "http://h/T0/B0?key=1"),
+            (util.Interpolate("http://h/?key=%(secret:value)s"), "http://h/?key=a?b"),
+        ):
+            receiver, outcome = self.attempt(serverUrl=url)
+            self.assertIsInstance(outcome, Accepted)
+            self.assertEqual(receiver.sent[0].uri.decode(), sent)
 
     def test_endless(self) -> None:
         """A provider that never answers is told after the timeout."""

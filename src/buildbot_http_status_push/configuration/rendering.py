@@ -122,7 +122,7 @@ class Renderer:
         unrendered = (options.serverUrl, options.auth, options.signing_secret)
         (url, auth, keys), secrets = await render(self.master, unrendered)
         if is_renderable(options.serverUrl):
-            _check_fragment(url)
+            _check_not_cut(url, secrets)
         headers, header_secrets = await self._headers()
         target = _checked(url, auth, headers, keys, secrets | header_secrets)
         if options.cloudevents:
@@ -195,17 +195,32 @@ def _checked(
     return Target(checked_url, auth, checked_headers, secrets | own, signing_keys)
 
 
-def _check_fragment(url: object) -> None:
-    """See that no secret cuts the address off.
+def _check_not_cut(url: object, secrets: frozenset[str]) -> None:
+    """See that no secret ends the address's path before its time.
 
     Raises:
-        RenderingError: It has a fragment, which is never sent.
+        RenderingError: It has a fragment, which is never sent, or a query that nobody meant.
     """
-    if isinstance(url, str) and "#" in url:
+    if not isinstance(url, str):
+        return
+    if "#" in url:
         raise RenderingError(
             "serverUrl is rendered to an address with a '#', which cuts off what follows: "
             "write it as %23 in the secret or text that it comes from"
         )
+    if any(_begins_query_by_chance(url, secret) for secret in secrets):
+        raise RenderingError(
+            "serverUrl is rendered with a secret in its path that has a '?', which makes a query "
+            "of what follows: write it as %3F in the secret"
+        )
+
+
+def _begins_query_by_chance(url: str, secret: str) -> bool:
+    start, query = url.find(secret), url.find("?")
+    if not 0 < start <= query < start + len(secret):
+        return False  # a secret that is the whole address has whatever it has
+    # A query is meant where it is one, and nothing comes after it.
+    return "=" not in url[query:] or not url.endswith(secret)
 
 
 def _nothing(_: object) -> bool:
