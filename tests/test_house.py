@@ -46,6 +46,11 @@ KNOW_BUILDBOT = {
     "reporter",
 }
 PURE = {
+    "board.access",
+    "board.body",
+    "board.changes",
+    "board.merging",
+    "board.model",
     "delivery.circuit_breaker",
     "delivery.retry",
     "formats",
