@@ -1,24 +1,20 @@
 """A process that is killed loses nothing that it has acknowledged.
 
-Run as a program, this file is the process that is killed: it waits for seeds, and forks a worker
-for each, since to import everything anew for every kill would take most of the time.
+Run as a program, this file is the process that is killed.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
 import sys
-import time
 from itertools import count
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 import sqlalchemy as sa
 from support.fakes import a_delivery
+from support.killing import Killer, say, serve
 from support.outboxes import Box
 from support.postgres import server
 from twisted.trial.unittest import SynchronousTestCase
@@ -29,22 +25,6 @@ from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.schema import open_database
 
 KILLS = int(os.environ.get("HTTP_STATUS_PUSH_KILLS", "15"))
-ENDED = "ended"
-MOST_ACKNOWLEDGED = 8
-LONGEST_DELAY = 0.004
-PATIENCE = 60.0
-TESTS = str(Path(__file__).parents[1])
-
-
-def main(url: str) -> None:
-    """Fork a worker for each seed that is read; end with the input."""
-    for seed in sys.stdin:
-        worker = os.fork()
-        if worker == 0:
-            work(url, int(seed))
-        say("worker", worker)
-        os.waitpid(worker, 0)
-        say(ENDED)
 
 
 def work(url: str, seed: int) -> NoReturn:
@@ -72,75 +52,24 @@ def putting(box: Box, delivery: Any) -> Any:
     return lambda connection: box.ledger.put(connection, delivery, box.clock.seconds())
 
 
-def say(*words: object) -> None:
-    """Write a line at once; one of a pipe's writers at a time is enough for that."""
-    os.write(1, (" ".join(map(str, words)) + "\n").encode())
-
-
-class Killer:
-    """Has workers, and kills them.
-
-    Args:
-        url: The outbox that they work with.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.acknowledged: list[str] = []
-        self.delivered: list[str] = []
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, url],
-            env={**os.environ, "PYTHONPATH": TESTS},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-        )
-
-    def kill_one(self, seed: int) -> None:
-        """Let a worker work for some time, and kill it."""
-        chance = random.Random(seed)  # noqa: S311 - it must be repeatable
-        print(seed, file=self._process.stdin)
-        worker = int(self._line()[1])
-        for _ in range(chance.randrange(MOST_ACKNOWLEDGED)):
-            self._note(self._line())
-        time.sleep(chance.uniform(0, LONGEST_DELAY))  # any moment is the right one
-        os.kill(worker, signal.SIGKILL)
-        while (line := self._line()) != [ENDED]:
-            self._note(line)
-
-    def _line(self) -> list[str]:
-        line = self._process.stdout.readline().split()
-        if not line:
-            raise EOFError("the process ended by itself")
-        return line
-
-    def _note(self, line: list[str]) -> None:
-        if line[0] == "trouble":
-            raise AssertionError(line)
-        (self.acknowledged if line[0] == "put" else self.delivered).extend(line[1:])
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate(timeout=PATIENCE)
-
-
 @pytest.mark.timeout(120 + KILLS)
 class KillTests(SynchronousTestCase):
     """Kills at random moments."""
 
     def check(self, url: str, kills: int) -> Database:
         """Kill workers, and look after each what there is."""
-        killer = Killer(url)
+        killer = Killer(__file__, url)
         self.addCleanup(killer.close)
         database = open_database(url)
         self.addCleanup(database.close)
         for seed in range(kills):
             killer.kill_one(seed)
             self.assertTrue(all(each.holds for each in database.transact([inspection.stats])[0]))
+        acknowledged = killer.words("put")
         states = {entry.id: entry.state for entry in database.transact([inspection.entries])[0]}
-        self.assertEqual(set(), set(killer.acknowledged) - states.keys())
-        self.assertEqual({State.DELIVERED}, {states[each] for each in killer.delivered})
-        self.assertGreater(len(killer.acknowledged), kills)
+        self.assertEqual(set(), set(acknowledged) - states.keys())
+        self.assertEqual({State.DELIVERED}, {states[each] for each in killer.words("delivered")})
+        self.assertGreater(len(acknowledged), kills)
         return database
 
     def test_sqlite(self) -> None:
@@ -156,4 +85,4 @@ class KillTests(SynchronousTestCase):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(work, sys.argv[1])

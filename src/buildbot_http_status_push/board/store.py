@@ -32,9 +32,9 @@ from buildbot_http_status_push.board.model import (
     Update,
 )
 from buildbot_http_status_push.board.reading import Cache, Reading, read
-from buildbot_http_status_push.board.tables import open_database
+from buildbot_http_status_push.board.tables import open_database, open_snapshots
 from buildbot_http_status_push.board.writing import Arrival, Stored, write
-from buildbot_http_status_push.database import Snapshots, StorageError
+from buildbot_http_status_push.database import StorageError
 
 T = TypeVar("T")
 InThread: TypeAlias = Callable[..., Deferred[Any]]
@@ -72,7 +72,7 @@ class Store:
     def __attrs_post_init__(self) -> None:
         self._commits = Commits(self._commit)
         self._writer = Link(partial(open_database, self._url))
-        self._reader = Link(partial(Snapshots, self._url))
+        self._reader = Link(partial(open_snapshots, self._url))
 
     async def open(self) -> None:
         """Open the database, and make what tables it lacks.

@@ -11,7 +11,7 @@ import secrets
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.database import Database, Schema
+from buildbot_http_status_push.database import Database, Schema, Snapshots
 from buildbot_http_status_push.results import BAD, CONCLUSIVE, GOOD
 
 metadata = sa.MetaData()
@@ -178,3 +178,17 @@ def open_database(url: str) -> Database:
         StorageError: It can't be opened, or is of a newer version.
     """
     return Database(url, prepare, LOCK_NUMBER)
+
+
+def open_snapshots(url: str) -> Snapshots:
+    """Open a board's database for reading.
+
+    Args:
+        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
+
+    Raises:
+        StorageError: It can't be opened, or is of a newer version.
+    """
+    # It may have been deleted meanwhile: what is not there can't be read.
+    open_database(url).close()
+    return Snapshots(url)

@@ -156,7 +156,7 @@ class Writing:
             self._connection.execute(bodies.insert(), {"build": build, "body": packed(status.body)})
         else:
             build = known.id
-            self._replace(known, row, status)
+            self._replace(known, row, arrival)
         self._touch(builder, build, sequence, arrival.at)
 
     def _touch(self, builder: int, build: int, sequence: int, at: float) -> None:
@@ -164,14 +164,16 @@ class Writing:
         values = {"sequence": sequence, "build": build, "builder": builder, "at": at}
         self._connection.execute(updates.insert(), values)
 
-    def _replace(self, known: Any, row: Mapping[str, Any], status: Status) -> None:
+    def _replace(self, known: Any, row: Mapping[str, Any], arrival: Arrival) -> None:
         if known.builder != row["builder"]:  # it was moved to another name
-            self._touched[known.builder] = row["sequence"]
+            self._touch(known.builder, known.id, self._next(), arrival.at)
         if known.revision_id is not None:
             self._revisions.add(known.revision_id)
         of_build = {"of_build": known.id}
         self._connection.execute(sql.REPLACE, {**of_build, **sql.to(row)})
-        self._connection.execute(sql.REPLACE_BODY, {**of_build, "to_body": packed(status.body)})
+        self._connection.execute(
+            sql.REPLACE_BODY, {**of_build, "to_body": packed(arrival.status.body)}
+        )
 
     def _insert(self, table: sa.Table, row: Mapping[str, Any]) -> int:
         key: Any = self._connection.execute(table.insert(), row).inserted_primary_key
