@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -69,6 +70,8 @@ class BoardSite(Site):
     """Serves the board, writes no line for each request, and ends its connections when told to."""
 
     noisy = False
+    # Without TLS there is no other protocol to choose, and what would choose hides its transport.
+    protocol: Any = HTTPChannel
 
     def __init__(self, root: Resource, max_body: int, reactor: Any) -> None:
         self._max_body = max_body

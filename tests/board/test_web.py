@@ -1,0 +1,238 @@
+"""The board over real sockets: what every answer has, and what each kind of request gets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import socket
+from pathlib import Path
+
+from support.boards import PATIENCE, BoardCase
+from support.statuses import a_body, as_bytes
+from twisted.internet.threads import deferToThread
+
+from buildbot_http_status_push.board.access import Access
+from buildbot_http_status_push.board.documents import FOREVER, SECURITY
+from buildbot_http_status_push.database import file_of
+from buildbot_http_status_push.results import FAILURE
+
+
+def basic(credentials: str) -> str:
+    """Return an Authorization header."""
+    return f"Basic {base64.b64encode(credentials.encode()).decode()}"
+
+
+class WebTests(BoardCase):
+    """A public board."""
+
+    async def test_every_answer(self) -> None:
+        """Whatever is asked for, the headers that keep hostile names harmless are there."""
+        await self.put()
+        tag = (await self.get("/")).headers["ETag"]
+        answers = [
+            await self.get("/"),
+            await self.get("/", If_None_Match=tag),
+            await self.get("/nowhere"),
+            await self.get("/robots.txt"),
+            await self.get("/favicon.svg"),
+            await self.get("/static/board.js"),
+            await self.get("/live/updates"),
+            await self.ask("PUT", "/"),
+            await self.ask("POST", "/", b"{"),
+            await self.ask("HEAD", "/grid"),
+        ]
+        for answer in answers:
+            found = {name: answer.headers[name] for name in SECURITY}
+            self.assertEqual(found, SECURITY, str(answer))
+            self.assertIsNone(answer.headers["Set-Cookie"])
+        self.assertNotIn("unsafe", SECURITY["Content-Security-Policy"])
+        no_page = await self.get("/live")
+        self.assertEqual((no_page.status, no_page.body), (426, b""))
+
+    async def test_etag(self) -> None:
+        """A page that has not changed is not sent again, and one that has is."""
+        await self.put(1)
+        first = await self.get("/")
+        tag = first.headers["ETag"]
+        self.assertEqual((first.status, first.headers["Cache-Control"]), (200, "no-cache"))
+        for known in (tag, f"W/{tag}", f'"other", {tag}'):
+            again = await self.get("/", If_None_Match=known)
+            self.assertEqual((again.status, again.body), (304, b""))
+            self.assertEqual(again.headers["ETag"], tag)
+        await self.put(2, FAILURE)
+        changed = await self.get("/", If_None_Match=tag)
+        self.assertEqual(changed.status, 200)
+        self.assertNotEqual(changed.headers["ETag"], tag)
+
+    async def test_pages(self) -> None:
+        """Each page is there and says where it stands; what is not there is told with 404."""
+        await self.put(1, FAILURE, builder="<b>linux</b>")
+        for path in ("/", "/?kiosk=1", "/grid", "/revisions", "/builders/1", "/builds/1"):
+            page = await self.get(path)
+            self.assertEqual((page.status, page.headers["Content-Type"]), (200, HTML), path)
+            self.assertIn('data-sequence="1"', page.text)
+            self.assertNotIn("<b>linux", page.text)
+        for path in ("/nowhere", "/builds/2", "/builders/9", "/builds/x", "/builds/" + "9" * 30):
+            missing = await self.get(path)
+            self.assertEqual((missing.status, missing.headers["Content-Type"]), (404, HTML), path)
+        wrong = await self.get("/?result=<script>")
+        self.assertEqual(wrong.status, 400)
+        self.assertNotIn("<script>'", wrong.text)
+
+    async def test_blanks_of_a_form(self) -> None:
+        """What a form left blank is taken out of the address, on this board only."""
+        for path, where in (
+            ("/?builder=&tag=x", "/?tag=x"),
+            ("//evil.example/?builder=", "/evil.example/"),
+            ("/%0d%0aSet-Cookie:x?tag=", "/%0D%0ASet-Cookie:x"),
+        ):
+            sent = await self.get(path)
+            self.assertEqual((sent.status, sent.headers["Location"]), (303, where))
+
+    async def test_head(self) -> None:
+        """HEAD is answered like GET, without the body."""
+        await self.put()
+        for path in ("/", "/nowhere", "/static/board.css", "/robots.txt"):
+            full, head = await self.get(path), await self.ask("HEAD", path)
+            self.assertEqual(head.body, b"")
+            for name in ("Content-Length", "Content-Type", "ETag", "Cache-Control"):
+                self.assertEqual(head.headers[name], full.headers[name], path)
+            self.assertEqual(head.status, full.status)
+
+    async def test_other_methods(self) -> None:
+        """Methods that are none of the board's are told which are."""
+        for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"):
+            answer = await self.ask(method, "/builds/1")
+            self.assertEqual((answer.status, answer.headers["Allow"]), (405, "GET, HEAD, POST"))
+
+    async def test_robots(self) -> None:
+        """Crawlers are kept away from everything."""
+        answer = await self.get("/robots.txt")
+        self.assertEqual(answer.text, "User-agent: *\nDisallow: /\n")
+
+    async def test_static(self) -> None:
+        """Files of a version may be kept for ever, others are asked for again each time."""
+        page = (await self.get("/")).text
+        address = re.search(r"/static/board\.js\?v=\w+", page)
+        assert address is not None
+        script = await self.get(address[0])
+        self.assertEqual(script.headers["Cache-Control"], FOREVER)
+        self.assertEqual(script.headers["Content-Type"], "text/javascript; charset=utf-8")
+        for path in ("/static/board.js", "/static/board.js?v=other", "/favicon.ico"):
+            latest = await self.get(path)
+            self.assertEqual((latest.status, latest.headers["Cache-Control"]), (200, "no-cache"))
+        again = await self.get(address[0], If_None_Match=script.headers["ETag"])
+        self.assertEqual(again.status, 304)
+
+    async def test_outside_static(self) -> None:
+        """Nothing outside the folder of files can be had."""
+        for path in ("/static/", "/static/../server.py", "/static/%2e%2e/server.py", "/static/x"):
+            answer = await self.get(path)
+            self.assertEqual(answer.status, 404)
+            self.assertNotIn("import", answer.text)
+
+    async def test_post_anywhere(self) -> None:
+        """A status is taken at any path, in any coding and of any content type."""
+        for number, path in enumerate(("/", "/builds/1", "/static/board.js", "/live", "/a/b?c")):
+            body = as_bytes(a_body(number + 1))
+            form = "application/x-www-form-urlencoded"
+            answer = await self.ask("POST", path, body, Content_Type=form)
+            self.assertEqual((answer.status, answer.text), (200, "stored\n"))
+        chunked = await self.ask("POST", "/", iter([b"{", b"}"]), Transfer_Encoding="chunked")
+        self.assertEqual(chunked.status, 422)
+        self.assertEqual(self.board.store.latest.sequence, 5)
+
+    async def test_too_large(self) -> None:
+        """Too large a body is answered, even while it is still being sent, and kept nowhere."""
+        exact = as_bytes(a_body()).ljust(self.max_body)
+        self.assertEqual((await self.ask("POST", "/", exact)).status, 200)
+        for size in (self.max_body + 1, 3_000_000):
+            answer = await self.ask("POST", "/", b" " * size)
+            self.assertEqual(answer.status, 413)
+            self.assertIn(f"more than {self.max_body} bytes (--max-body", answer.text)
+
+    async def test_cross_site(self) -> None:
+        """What another site's page sends is refused."""
+        answer = await self.ask("POST", "/", as_bytes(a_body()), Origin="https://evil.example")
+        self.assertEqual(answer.status, 403)
+        self.assertEqual(self.board.store.latest.sequence, 0)
+
+    async def test_bad_requests(self) -> None:
+        """What is no HTTP ends its own connection only."""
+        for words in (
+            b"\x16\x03\x01\x02\0",
+            b"GET / HTTP/1.1\r\nHost",
+            b"GET /\xff HTTP/9\r\n\r\n",
+        ):
+            await deferToThread(self.say, words)
+        self.assertEqual((await self.get("/")).status, 200)
+
+    def say(self, words: bytes) -> None:
+        """Connect, say something, say no more, and read to the end."""
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as client:
+            client.sendall(words)
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(4096):
+                pass
+
+    async def test_database_away(self) -> None:
+        """While the database is away pages and senders are told so, and nothing else ends."""
+        await self.put()
+        path = file_of(self.url)
+        assert path is not None
+        path.unlink()
+        path.mkdir()
+        for answer in (await self.get("/"), await self.put(2)):
+            self.assertEqual((answer.status, answer.headers["Retry-After"]), (503, "10"))
+            self.assertIn("out of order", answer.text)
+        self.assertEqual((await self.get("/robots.txt")).status, 200)
+        Path(path).rmdir()
+        self.assertEqual((await self.get("/")).status, 200)
+
+    async def test_polling(self) -> None:
+        """Browsers without WebSockets are told what is new, and nothing where nothing is."""
+        epoch = self.board.store.latest.epoch
+        await self.put()
+        frame = json.loads((await self.get(f"/live/updates?epoch={epoch}&since=0")).text)
+        self.assertEqual((frame["type"], frame["from"], frame["sequence"]), ("updates", 0, 1))
+        nothing = await self.get(f"/live/updates?epoch={epoch}&since=1")
+        self.assertEqual((nothing.status, nothing.body), (204, b""))
+        other = json.loads((await self.get("/live/updates?epoch=other&since=1")).text)
+        self.assertEqual(other["type"], "snapshot")
+
+
+HTML = "text/html; charset=utf-8"
+
+
+class PrivateTests(BoardCase):
+    """A board for some readers and some senders."""
+
+    access = Access(readers={"ada": "pw"}, senders={"ci": "secret"})
+
+    async def test_readers(self) -> None:
+        """Nothing is shown to others, not even whether it is there; nobody may keep it for all."""
+        for path in ("/", "/nowhere", "/static/board.js", "/robots.txt", "/live", "/live/updates"):
+            for method in ("GET", "HEAD"):
+                answer = await self.ask(method, path)
+                self.assertEqual(answer.status, 401)
+                self.assertIn("Basic realm", answer.headers["WWW-Authenticate"])
+            wrong = await self.get(path, Authorization=basic("ada:other"))
+            self.assertEqual(wrong.status, 401)
+        shown = await self.get("/", Authorization=basic("ada:pw"))
+        self.assertEqual(shown.status, 200)
+        address = re.search(r"/static/board\.js\?v=\w+", shown.text)
+        assert address is not None
+        script = await self.get(address[0], Authorization=basic("ada:pw"))
+        self.assertEqual(script.headers["Cache-Control"], "private, no-cache")
+
+    async def test_senders(self) -> None:
+        """Senders have passwords of their own, and readers' are none."""
+        body = as_bytes(a_body())
+        for header in ({}, {"Authorization": basic("ada:pw")}):
+            answer = await self.ask("POST", "/", body, **header)
+            self.assertEqual(answer.status, 401)
+            self.assertIn("Basic realm", answer.headers["WWW-Authenticate"])
+        answer = await self.ask("POST", "/", body, Authorization=basic("ci:secret"))
+        self.assertEqual(answer.status, 200)
+        self.assertEqual((await self.get("/", Authorization=basic("ci:secret"))).status, 401)
