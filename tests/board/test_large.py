@@ -1,0 +1,201 @@
+"""A board with many builders and builds: no page and no status looks through all of them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import Pool
+from support.large import Large
+from support.outboxes import result
+from support.statuses import NOW, a_status
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from buildbot_http_status_push.board.model import Filter
+from buildbot_http_status_push.board.pages import Page, Pages
+from buildbot_http_status_push.board.store import Store
+from buildbot_http_status_push.board.tables import open_database
+from buildbot_http_status_push.database import file_url
+from buildbot_http_status_push.results import CONCLUSIVE, FAILURE, RETRY, SKIPPED
+
+LARGE = Large(builders=200, builds=50_000, until=NOW)
+MOST_SECONDS = 0.1
+PAGES = (
+    ("/", ""),
+    ("/", "kiosk=1"),
+    ("/grid", ""),
+    ("/", "branch=main"),
+    ("/revisions", ""),
+    ("/revisions", "branch=main&worker=worker+7"),
+    ("/builders/7", ""),
+    ("/builders/7", "before=20006"),
+    ("/builders/7", "result=failure&owner=owner+7"),
+    ("/builds/20007", ""),
+)
+MOST_STEPS = 30_000
+"""To look at a row takes SQLite several of its instructions."""
+ALL_IS_WANTED = ("board_builders", "board_masters", "board_position")
+"""Small tables, all of which is read where that is wanted."""
+
+
+class Listening:
+    """Notes all statements that any database is asked."""
+
+    def __init__(self) -> None:
+        self.statements: dict[str, Any] = {}
+
+    def __enter__(self) -> Listening:
+        """Begin."""
+        sa.event.listen(Engine, "before_cursor_execute", self.note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        sa.event.remove(Engine, "before_cursor_execute", self.note)
+
+    def note(self, _: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        """Note a statement that reads or changes rows."""
+        if statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
+            self.statements[statement] = parameters
+
+
+class Working:
+    """Counts the instructions that SQLite carries out, on connections that are opened meanwhile."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def __enter__(self) -> Working:
+        """Begin."""
+        sa.event.listen(Pool, "connect", self.watch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        sa.event.remove(Pool, "connect", self.watch)
+
+    def watch(self, connection: Any, _: object) -> None:
+        """Count on a connection."""
+        connection.set_progress_handler(self.count, 100)
+
+    def count(self) -> None:
+        """Count a hundred more."""
+        self.steps += 100
+
+
+class LargeTests(SynchronousTestCase):
+    """Two hundred builders with fifty thousand builds."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Write it once."""
+        cls.folder = TemporaryDirectory()
+        cls.url = file_url(Path(cls.folder.name) / "board.sqlite")
+        database = open_database(cls.url)
+        database.transact([LARGE.fill])
+        database.close()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        """Delete it."""
+        cls.folder.cleanup()
+
+    def setUp(self) -> None:
+        """Make a clock for the board."""
+        self.clock = Clock()
+        self.clock.advance(NOW)
+
+    def opened(self) -> Store:
+        """Open the board, which knows nothing yet."""
+        store = Store(self.clock, maybeDeferred, self.url)
+        result(Deferred.fromCoroutine(store.open()))
+        self.addCleanup(lambda: result(Deferred.fromCoroutine(store.close())))
+        return store
+
+    def page(self, pages: Pages, path: str, query: str = "") -> Page:
+        """Make a page."""
+        return result(Deferred.fromCoroutine(pages.page(path, query, "http://board/")))
+
+    def test_from_cold(self) -> None:
+        """Overview and grid take less than a tenth of a second of a processor, from cold."""
+        for path in ("/", "/grid"):
+            took = min(self.seconds(path) for _ in range(3))
+            self.assertLess(took, MOST_SECONDS, path)
+
+    def seconds(self, path: str) -> float:
+        """Return how long a page takes that is the first one."""
+        pages = Pages(self.opened(), self.clock.seconds)
+        began = time.process_time()
+        page = self.page(pages, path)
+        took = time.process_time() - began
+        self.assertEqual(page.html.count(b"builder 199"), page.html.count(b"builder 100"))
+        return took
+
+    def test_reads_on_indexes(self) -> None:
+        """No page looks through a table, not even where its address has a filter."""
+        store = self.opened()
+        pages = Pages(store, self.clock.seconds)
+        with Listening() as heard:
+            for path, query in PAGES:
+                self.assertEqual(self.page(pages, path, query).status, 200, f"{path}?{query}")
+            result(store.updates(49_000, 100))
+            result(store.builds(Filter(results=CONCLUSIVE)))
+        self.assertEqual(self.scans(heard), [])
+
+    def test_writes_on_indexes(self) -> None:
+        """No status makes it look through a table."""
+        store = self.opened()
+        with Listening() as heard:
+            for number in (1, 1, 2):
+                result(store.put(a_status(number, FAILURE, builder="builder 7", buildrequestid=7)))
+        self.assertGreater(len(heard.statements), 10)
+        self.assertEqual(self.scans(heard), [])
+
+    def test_pruning_on_indexes(self) -> None:
+        """Pruning looks at what is old, not at all there is."""
+        store = self.opened()
+        with Listening() as heard:
+            result(Deferred.fromCoroutine(store.prune(1.0)))
+            result(Deferred.fromCoroutine(store.prune_updates()))
+        self.assertGreater(len(heard.statements), 4)
+        self.assertEqual(self.scans(heard), [])
+
+    def test_little_work(self) -> None:
+        """What is about one build, and what nothing fits, makes the database do little."""
+        with Working() as working:
+            store = self.opened()
+            for what in (
+                lambda: store.put(a_status(5, FAILURE, builder="builder 7")),
+                lambda: store.build(20_007),
+                lambda: store.builds(Filter(owner="nobody")),
+                lambda: store.builds(Filter(worker="none")),
+                lambda: store.builds(Filter(branch="none")),
+                lambda: store.builds(Filter(results=frozenset([SKIPPED, RETRY]))),
+                lambda: store.builds(Filter(), 7, 50, 20_007),
+                lambda: store.updates(49_900, 100),
+            ):
+                working.steps = 0
+                result(what())
+                self.assertLess(working.steps, MOST_STEPS)
+
+    def scans(self, heard: Listening) -> list[str]:
+        """Return the statements that look through a whole table, and how."""
+        engine = sa.create_engine(self.url)
+        self.addCleanup(engine.dispose)
+        found = []
+        with engine.connect() as connection:
+            for statement, parameters in heard.statements.items():
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                steps = [row.detail for row in plan]
+                found += [f"{each}: {statement}" for each in steps if _is_scan(each)]
+        return found
+
+
+def _is_scan(step: str) -> bool:
+    return step.startswith("SCAN board_") and step.split()[1] not in ALL_IS_WANTED

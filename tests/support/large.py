@@ -1,0 +1,117 @@
+"""A large board, written in a moment: rows go straight into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy.engine import Connection
+from support.statuses import MASTER, a_status
+
+from buildbot_http_status_push.board.rows import new_row, packed
+from buildbot_http_status_push.board.tables import (
+    bodies,
+    builders,
+    builds,
+    masters,
+    position,
+    revisions,
+    updates,
+)
+from buildbot_http_status_push.board.writing import Writing
+from buildbot_http_status_push.results import FAILURE, SUCCESS
+
+MANY = 10_000
+MINUTE = 60
+
+
+@frozen
+class Large:
+    """How large it is.
+
+    Args:
+        builders: How many builders there are.
+        builds: How many builds all of them have together; one in ten is bad, in streaks.
+        until: When the last one began, in seconds since the epoch.
+    """
+
+    builders: int
+    builds: int
+    until: int
+
+    def fill(self, connection: Connection) -> None:
+        """Write it into empty tables."""
+        connection.execute(masters.insert(), [self._master()])
+        names = [{**self._builder(place), "state": ""} for place in range(self.builders)]
+        connection.execute(builders.insert(), names)
+        for table, rows in (
+            (builds, self._builds()),
+            (bodies, self._bodies()),
+            (revisions, self._revisions()),
+            (updates, self._updates()),
+        ):
+            for some in _in_parts(rows):
+                connection.execute(table.insert(), some)
+        connection.execute(position.update().values(sequence=self.builds))
+        for place in range(self.builders):
+            Writing(connection, {}).settle(place + 1, place + 1, 0.0)
+
+    def _master(self) -> dict[str, Any]:
+        return {"id": 1, "name": MASTER, "url": MASTER, "heard_at": self.until}
+
+    def _builder(self, place: int) -> dict[str, Any]:
+        return {"id": place + 1, "master": 1, "name": f"builder {place}", "sequence": 0}
+
+    def _builds(self) -> Iterator[dict[str, Any]]:
+        good, bad = (new_row(a_status(1, each)) for each in (SUCCESS, FAILURE))
+        for number in range(self.builds):
+            place, nth = number % self.builders, number // self.builders
+            began = self.until - (self.builds - number) * MINUTE // 4
+            yield {
+                **(bad if nth // 3 % 10 == place % 10 else good),
+                "id": number + 1,
+                "master": 1,
+                "builder": place + 1,
+                "buildid": number + 1,
+                "number": nth + 1,
+                "request": number + 1,
+                "started_at": began,
+                "complete_at": began + 10 * MINUTE,
+                "submitted_at": began - 5,
+                "revision": f"r{self._revision(number)}",
+                "worker": f"worker {number % 50}",
+                "owner": f"owner {number % 70}",
+                "revision_id": self._revision(number) + 1,
+                "sequence": number + 1,
+            }
+
+    def _revision(self, number: int) -> int:
+        # Every builder builds it.
+        return number // self.builders
+
+    def _revisions(self) -> Iterator[dict[str, Any]]:
+        for number in range(self._revision(self.builds - 1) + 1):
+            first_at = self.until - (self.builds - number * self.builders) * MINUTE // 4
+            named = {"id": number + 1, "revision": f"r{number}", "first_at": first_at}
+            yield {**named, "project": "runtime", "branch": "main"}
+
+    def _bodies(self) -> Iterator[dict[str, Any]]:
+        body = packed(a_status().body)
+        return ({"build": number + 1, "body": body} for number in range(self.builds))
+
+    def _updates(self) -> Iterator[dict[str, Any]]:
+        for number in range(self.builds):
+            builder = number % self.builders + 1
+            yield {"sequence": number + 1, "build": number + 1, "builder": builder, "at": 0.0}
+
+
+def _in_parts(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    part = []
+    for row in rows:
+        part.append(row)
+        if len(part) == MANY:
+            yield part
+            part = []
+    if part:
+        yield part
