@@ -77,7 +77,8 @@ class RunTests(SynchronousTestCase):
         self.assertIn("Python {}.{} ".format(*sys.version_info), line)
         self.assertIn(f"run.py test -e {self.run_py.OTHER_ENVIRONMENTS}", line)
         ci = (ROOT / ".ci" / "run").read_text()
-        self.assertIn(f"run.py test -e lint,types,{self.run_py.OTHER_ENVIRONMENTS},docs", ci)
+        for environment in self.run_py.OTHER_ENVIRONMENTS.split(","):
+            self.assertIn(environment, ci)
 
     def test_own_python(self) -> None:
         """The tests run on the Python that calls it; a Python that is missing is a failure."""
