@@ -15,8 +15,10 @@ from buildbot_http_status_push.board.wording import span, symbol, word
 
 STRIP = 14
 """How many of its latest builds a builder's strip shows."""
+SHAPE = 16
+"""The size of a strip's shapes, in pixels."""
 STEP = 18
-"""From one shape of a strip to the next, in pixels."""
+"""From one of them to the next."""
 GRID = 20
 """How many of its latest builds a builder's row of the grid shows."""
 CHART_HEIGHT = 120
@@ -34,14 +36,15 @@ def strip(builds: Sequence[Build]) -> Markup:
     """
     shown = builds[:STRIP]
     first = STRIP - len(shown)
+    # Without a size of its own each shape would take the whole strip's.
     shapes = "".join(
-        f'<use href="#{symbol(build)}" x="{(first + place) * STEP}"/>'
-        for place, build in enumerate(reversed(shown))
+        f'<use href="#{symbol(build)}" x="{place * STEP}" width="{SHAPE}" height="{SHAPE}"/>'
+        for place, build in enumerate(reversed(shown), start=first)
     )
-    width = STRIP * STEP - 2
+    width = STRIP * STEP - (STEP - SHAPE)
     return Markup(  # noqa: S704  numbers and fixed words only
-        f'<svg class="strip" width="{width}" height="16" viewBox="0 0 {width} 16" role="img" '
-        f'aria-label="{told(shown)}">{shapes}</svg>'
+        f'<svg class="strip" width="{width}" height="{SHAPE}" viewBox="0 0 {width} {SHAPE}" '
+        f'role="img" aria-label="{told(shown)}">{shapes}</svg>'
     )
 
 
