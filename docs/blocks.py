@@ -1,7 +1,8 @@
 """A pytest plugin that runs the code blocks of the README and of these pages.
 
 A block of Python whose first line is ``# master.cfg`` goes through ``buildbot checkconfig``, by
-itself if it is complete, else at the end of a small complete one. All other Python is executed.
+itself if it is complete, else at the end of a small complete one; the files that these pages name
+are there. All other Python is executed.
 """
 
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import trustme
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
@@ -46,9 +48,19 @@ def check_config(text: str) -> str | None:
         config = Path(folder, "master.cfg")
         config.write_text(whole.replace(ETC, folder), encoding="utf-8")
         Path(folder, "secrets").mkdir()
+        write_certificates(Path(folder))
         command = [str(Path(sys.executable).with_name("buildbot")), "checkconfig", str(config)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - Buildbot's own command
     return None if done.returncode == 0 else done.stdout + done.stderr
+
+
+def write_certificates(folder: Path) -> None:
+    """Write the authority and the client certificate that the pages name."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "company-ca.pem")
+    client = authority.issue_cert("client@example.com")
+    client.cert_chain_pems[0].write_to_path(folder / "client.pem")
+    client.private_key_pem.write_to_path(folder / "client.key")
 
 
 def evaluate(example: Example) -> str | None:
