@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 HIDDEN = "***"
@@ -49,17 +49,29 @@ class Mask:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = {each.strip() for each in secrets} - {""}
+        self.secrets = frozenset(secrets)
+        self._sources: list[Callable[[], Iterable[str]]] = []
+
+    def hide_also(self, source: Callable[[], Iterable[str]]) -> None:
+        """Hide further values.
+
+        Args:
+            source: Returns them; it is asked when a text is shown, which is seldom.
+        """
+        self._sources.append(source)
+        self.__dict__.pop("_pattern", None)
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
+    def _pattern(self) -> re.Pattern[str] | None:
+        every = self.secrets.union(*(source() for source in self._sources))
         # The longest first: a secret may be a part of another one.
-        ordered = sorted(self._secrets, key=len, reverse=True)
-        return re.compile("|".join("".join(map(_spellings, each)) for each in ordered))
+        ordered = sorted({each.strip() for each in every} - {""}, key=len, reverse=True)
+        forms = "|".join("".join(map(_spellings, each)) for each in ordered)
+        return re.compile(forms) if forms else None
 
     def text(self, text: str) -> str:
         """Return the text with every secret hidden."""
-        return self._pattern.sub(HIDDEN, text) if self._secrets else text
+        return self._pattern.sub(HIDDEN, text) if self._pattern else text
 
     def url(self, url: str) -> str:
         """Return the URL with its user info, its query's values and every secret hidden."""

@@ -234,7 +234,8 @@ class HTTPTests(PingTestCase):
     async def test_secrets(self) -> None:
         """Credentials, header values and keys are hidden, wherever they come back."""
         hidden = ("pass", "t0ken", "whole", "h-key", "query")
-        echo = f"Location? {' '.join(hidden)} Bearer t0ken".encode()
+        basic = base64.b64encode(b"me:pass").decode()
+        echo = f"Location? {' '.join(hidden)} Bearer t0ken Basic {basic}".encode()
         for status in (b"200", b"403"):
             head = b"HTTP/1.1 %b ?\r\nContent-Length: %d\r\n\r\n" % (status, len(echo))
             server = self.serve(write(head + echo))
@@ -244,9 +245,9 @@ class HTTPTests(PingTestCase):
                 *("--header", "X-Whole: whole", "--secret", "h-key"),
             )
             told = "\n".join(self.lines[:-2])
-            for secret in hidden:
+            for secret in (*hidden, basic):
                 self.assertNotIn(secret, told)
-            self.assertEqual(self.said[-2].strip(), "Location? *** *** *** *** query ***")
+            self.assertEqual(self.said[-2].strip(), "Location? *** *** *** *** query *** ***")
 
     async def test_user_info(self) -> None:
         """User info in the URL is used, and not shown."""

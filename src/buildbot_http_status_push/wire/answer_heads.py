@@ -33,7 +33,6 @@ USUAL = re.compile(
 
 TLS_ALERT = b"\x15\x03"
 CODING = b"transfer-encoding"
-EXCERPT = 60
 
 Field: TypeAlias = "tuple[bytes, bytes]"
 
@@ -46,7 +45,8 @@ class NotHTTPError(Exception):
     """
 
     def __init__(self, data: bytes) -> None:
-        found = data[:EXCERPT].partition(b"\n")[0].decode("utf-8", "replace")
+        # Not cut here: it may quote a secret, and half of one would not be recognised.
+        found = data.partition(b"\n")[0].decode("utf-8", "replace")
         hint = ": it may want https" if data.startswith(TLS_ALERT) else ""
         super().__init__(f"what answers does not speak HTTP, it begins with {found!r}{hint}")
 

@@ -45,10 +45,25 @@ class Answer:
     @property
     def text(self) -> str:
         """The body as people read it; where its coding is not known, that and its size."""
-        body = _decoded(self.body, self.coding.lower())
-        if body is None:
-            return f"({len(self.body)} bytes in the coding {self.coding!r})"
-        return _as_text(body, self.header("Content-Type") or "")
+        return as_text(self.body, self.coding, self.header("Content-Type") or "")
+
+
+def as_text(body: bytes, coding: str, content_type: str) -> str:
+    """Return a body as people read it; where its coding is not known, that and its size.
+
+    Args:
+        body: The bytes as they came.
+        coding: The value of Content-Encoding, empty where there is none.
+        content_type: The value of Content-Type, likewise.
+    """
+    decoded = _decoded(body, coding.lower())
+    if decoded is None:
+        return f"({len(body)} bytes in the coding {coding!r})"
+    named = CHARSET.search(content_type)
+    # Not everything that Python can decode is a text, and some codecs know no replacement.
+    with suppress(LookupError, ValueError):
+        return decoded.decode(named[1] if named else "utf-8", "replace")
+    return decoded.decode("utf-8", "replace")
 
 
 async def receive(response: Any) -> Answer:
@@ -82,14 +97,6 @@ def _decoded(body: bytes, coding: str) -> bytes | None:
         return zlib.decompressobj(WINDOWS[coding]).decompress(body, ANSWER_MOST)
     except zlib.error:
         return None
-
-
-def _as_text(body: bytes, content_type: str) -> str:
-    named = CHARSET.search(content_type)
-    # Not everything that Python can decode is a text, and some codecs know no replacement.
-    with suppress(LookupError, ValueError):
-        return body.decode(named[1] if named else "utf-8", "replace")
-    return body.decode("utf-8", "replace")
 
 
 def _undecoded(response: IResponse) -> tuple[IResponse, bool]:

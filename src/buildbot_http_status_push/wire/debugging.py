@@ -18,6 +18,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from buildbot_http_status_push.redaction import Mask
+from buildbot_http_status_push.wire.answers import as_text
 
 EXCERPT = 2048
 LOOKED_AT = 64 * 1024
@@ -57,7 +58,7 @@ class DebugAgent:
             name=name,
             headers=self._headers(headers),
             size=len(body),
-            body=self._excerpt(body),
+            body=self._excerpt(body[:LOOKED_AT].decode("utf-8", "replace")),
         )
         began = self.clock.seconds()
         sent: Deferred[IResponse] = self.agent.request(method, uri, headers, bodyProducer)
@@ -73,15 +74,18 @@ class DebugAgent:
             seconds=self.clock.seconds() - began,
             headers=self._headers(response.headers),
         )
-        return _LoggedResponse(response, partial(self._log_body, name, began))
+        coding, kind = (_joined(response, name) for name in ("Content-Encoding", "Content-Type"))
+        return _LoggedResponse(response, partial(self._log_body, name, began, coding, kind))
 
-    def _log_body(self, name: str, began: float, body: bytes, size: int) -> None:
+    def _log_body(
+        self, name: str, began: float, coding: str, kind: str, body: bytes, size: int
+    ) -> None:
         self.log.info(
             "response body of {name}: {size} bytes after {seconds:.3f} s: {body}",
             name=name,
             size=size,
             seconds=self.clock.seconds() - began,
-            body=self._excerpt(body),
+            body=self._excerpt(as_text(body, coding, kind)),
         )
 
     def _failed(self, failure: Failure, name: str, began: float) -> Failure:
@@ -102,9 +106,14 @@ class DebugAgent:
             for value in values
         )
 
-    def _excerpt(self, body: bytes) -> str:
+    def _excerpt(self, text: str) -> str:
         # Masked before it is cut: half a secret would not be recognised.
-        return self.mask.text(body[:LOOKED_AT].decode("utf-8", "replace"))[:EXCERPT]
+        return self.mask.text(text)[:EXCERPT]
+
+
+def _joined(response: IResponse, name: str) -> str:
+    values: list[str] = response.headers.getRawHeaders(name, [])
+    return ", ".join(values)
 
 
 class _LoggedResponse(proxyForInterface(IResponse)):  # type: ignore[misc]  # a base made at run time

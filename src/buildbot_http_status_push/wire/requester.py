@@ -22,6 +22,7 @@ from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.wire import auth
 from buildbot_http_status_push.wire.bodies import BytesProducer
 from buildbot_http_status_push.wire.debugging import DebugAgent
+from buildbot_http_status_push.wire.sent_secrets import NotingAgent
 from buildbot_http_status_push.wire.target import Render, Target
 from buildbot_http_status_push.wire.urls import ServerURL, parse
 
@@ -49,7 +50,7 @@ class Requester:
 
         Args:
             target: As whom to send.
-            mask: Hides secrets from the log.
+            mask: Hides secrets; it gets to know the forms in which they go out.
             cookies: Where cookies are kept, None for a jar of the client's own.
 
         Raises:
@@ -58,6 +59,7 @@ class Requester:
         agent = self.agent
         if self.debug:
             agent = DebugAgent(agent, mask, self.reactor, self.log)
+        agent = NotingAgent(agent, mask)
         jar: Any = cookies  # treq wants a jar that can also be read by name, and does not do so
         return HTTPClient(auth.wrap(agent, target.auth), jar, _make_producer)
 
