@@ -1,0 +1,107 @@
+"""What pages show, as values."""
+
+from __future__ import annotations
+
+from attrs import evolve
+from support.builders import build, builder
+from twisted.trial.unittest import SynchronousTestCase
+
+from buildbot_http_status_push.board.grid import lines
+from buildbot_http_status_push.board.history import history
+from buildbot_http_status_push.board.model import Revision
+from buildbot_http_status_push.board.overview import State, overview, red_since, state
+from buildbot_http_status_push.board.pages import without_blanks
+from buildbot_http_status_push.board.templating import bad_in_a_row
+from buildbot_http_status_push.results import CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS
+
+
+class OverviewTest(SynchronousTestCase):
+    """What is red, what runs, and all there is."""
+
+    def test_red(self) -> None:
+        """What became red last stands first; one that runs stays red until it ends."""
+        early = builder(build(9, None), build(3, FAILURE), id=1, first_bad=build(3, FAILURE))
+        late = builder(build(8, EXCEPTION), id=2)
+        good = builder(build(9, WARNINGS), build(8, FAILURE), id=3)
+        seen = overview([early, good, late])
+        self.assertEqual([each.id for each in seen.red], [2, 1])
+        self.assertEqual((seen.good, red_since(early)), (1, 240))
+
+    def test_running(self) -> None:
+        """All builds that run are shown, the oldest first."""
+        one = builder(build(9, None), build(4, None), id=1)
+        two = builder(build(6, None), id=2)
+        seen = overview([one, two])
+        self.assertEqual([each.number for each, _ in seen.running], [4, 6, 9])
+        self.assertEqual([each.id for _, each in seen.running], [1, 2, 1])
+
+    def test_undecided(self) -> None:
+        """A builder without a conclusive build is neither red nor good, and is shown."""
+        seen = overview([builder(build(1, CANCELLED)), builder()])
+        self.assertEqual((len(seen.builders), seen.red, seen.good), (2, (), 0))
+
+    def test_state(self) -> None:
+        """Title and icon tell how many are red, that all are green, or that nothing is known."""
+        red, good = builder(build(1, FAILURE)), builder(build(1, SUCCESS))
+        self.assertEqual(state([red, good, red]), State("bad", "✗ 2 red"))
+        self.assertEqual(state([good, builder()]), State("good", "✓ all green"))
+        self.assertEqual(state([builder()]), State("unknown", "nothing yet"))
+
+    def test_in_a_row(self) -> None:
+        """Bad builds are counted up to the last good one; what decides nothing is passed over."""
+        results = (None, FAILURE, CANCELLED, EXCEPTION, WARNINGS, FAILURE)
+        builds = [build(9 - age, result) for age, result in enumerate(results)]
+        self.assertEqual(bad_in_a_row(builder(*builds)), 2)
+
+
+class HistoryTest(SynchronousTestCase):
+    """A builder's builds."""
+
+    def test_rate(self) -> None:
+        """The success rate is of conclusive builds, and 100 % only where all were good."""
+        builds = [build(each) for each in range(300, 1, -1)] + [build(1, FAILURE)]
+        self.assertEqual(history(builds, 300).success_rate, 99)
+        self.assertEqual(history(builds[:9], 10).success_rate, 100)
+        self.assertIsNone(history([build(1, CANCELLED), build(2, None)], 10).success_rate)
+
+    def test_flaky(self) -> None:
+        """A revision that passed and failed is flaky; one that failed twice is not."""
+        builds = [
+            build(5, FAILURE, revision="a"), build(4, revision="a"),
+            build(3, FAILURE, revision="b"), build(2, EXCEPTION, revision="b"),
+            build(1, revision=None),
+        ]  # fmt: skip
+        self.assertEqual(history(builds, 10).flaky, frozenset({"a"}))
+
+    def test_pages(self) -> None:
+        """No more are shown than a page has, and it is told that there are older ones."""
+        builds = [build(each) for each in range(6, 0, -1)]
+        self.assertEqual((len(history(builds, 5).builds), history(builds, 5).has_older), (5, True))
+        self.assertFalse(history(builds, 6).has_older)
+
+
+class RevisionsTest(SynchronousTestCase):
+    """Revision by builder."""
+
+    def test_lines(self) -> None:
+        """Each builder that built any of them has a column; bad results are counted first."""
+        one, two, other = (builder(id=each, name=f"b{each}") for each in (1, 2, 3))
+        builds = (build(1, builder=1), build(2, FAILURE, builder=2), build(3, builder=9))
+        seen = Revision(
+            revision="abc", branch="main", project=None, comment=None, author=None, first_at=0,
+            builds=builds,
+        )  # fmt: skip
+        shown, [line] = lines([seen, evolve(seen, builds=builds[2:])], [one, two, other])
+        self.assertEqual(shown, (one, two))
+        self.assertEqual(line.builds, builds[:2])
+        self.assertEqual(line.counts, (("failure", 1), ("success", 1)))
+
+
+class AddressTest(SynchronousTestCase):
+    """Addresses that a form has made."""
+
+    def test_blanks(self) -> None:
+        """What was left blank is left out; an address without blanks is left alone."""
+        self.assertEqual(without_blanks("builder=&tag=a%26b&branch=+"), "tag=a%26b")
+        self.assertIsNone(without_blanks("tag=a&builder=b"))
+        self.assertEqual(without_blanks("builder="), "")
