@@ -211,7 +211,7 @@ class Sample:
             "parentbuilder": None,
             "steps": self._steps(result, began, ended),
         }  # fmt: skip
-        return {**body, "changes": [change(commit)]} if self.changes else body
+        return {**body, "changes": [change(commit, submitted)]} if self.changes else body
 
     def _steps(self, result: int | None, began: int, ended: int | None) -> list[Mapping[str, Any]]:
         until = ended or self.now
@@ -239,13 +239,13 @@ class Sample:
         }  # fmt: skip
 
 
-def change(commit: int) -> dict[str, Any]:
-    """Return the numbered commit as Buildbot's data API gives a change."""
+def change(commit: int, at: int) -> dict[str, Any]:
+    """Return the numbered commit as Buildbot's data API gives a change that came at a time."""
     return {
         "changeid": commit,
         "author": f"{AUTHORS[commit % 5]} <{AUTHORS[commit % 5].split()[0].lower()}@example.org>",
         "comments": f"{COMMENTS[commit % 10]}\n\nAnd more of it.",
-        "when_timestamp": 1_764_000_000 + commit * 60,
+        "when_timestamp": at,
         "revision": revision(commit),
         "revlink": f"https://git.example.org/runtime/commit/{revision(commit)}",
         "files": ["src/frame.c"],

@@ -16,13 +16,14 @@ from buildbot_http_status_push.board.wording import span, symbol, word
 STRIP = 14
 """How many of its latest builds a builder's strip shows."""
 SHAPE = 16
-"""The size of a strip's shapes, in pixels."""
+"""The size of shapes, in pixels."""
 STEP = 18
-"""From one of them to the next."""
+"""From one shape of a strip to the next."""
 GRID = 20
 """How many of its latest builds a builder's row of the grid shows."""
-CHART_HEIGHT = 120
-BAR = 14
+CHART_HEIGHT = 140
+BAR = 22
+"""From one bar of a chart to the next, in pixels."""
 
 
 def strip(builds: Sequence[Build]) -> Markup:
@@ -94,8 +95,8 @@ def durations(builds: Sequence[Build], usual: float | None) -> Markup:
     )
     label = f"durations of {len(ended)} builds, the newest on the right; longest {span(longest)}"
     return Markup(  # noqa: S704  numbers and fixed words only
-        f'<svg class="durations" width="{width}" height="{CHART_HEIGHT + 20}" '
-        f'viewBox="0 0 {width} {CHART_HEIGHT + 20}" role="img" aria-label="{label}">'
+        f'<svg class="durations" width="{width}" height="{CHART_HEIGHT + 24}" '
+        f'viewBox="0 0 {width} {CHART_HEIGHT + 24}" role="img" aria-label="{label}">'
         f"{_line(usual, longest, width)}{bars}</svg>"
     )
 
@@ -105,9 +106,9 @@ def _bar(build: Build, duration: int, place: int, longest: int) -> str:
     left, top = place * BAR, CHART_HEIGHT - height
     return (
         f'<g class="{symbol(build)}"><title>#{build.number} {word(build)}, {span(duration)}</title>'
-        f'<rect x="{left + 1}" y="{top}" width="{BAR - 2}" height="{height}" rx="1"/>'
-        f'<use href="#{symbol(build)}" x="{left + 1}" y="{CHART_HEIGHT + 5}" '
-        f'width="{BAR - 2}" height="{BAR - 2}"/></g>'
+        f'<rect x="{left + 2}" y="{top}" width="{BAR - 4}" height="{height}" rx="2"/>'
+        f'<use href="#{symbol(build)}" x="{left + (BAR - SHAPE) // 2}" y="{CHART_HEIGHT + 6}" '
+        f'width="{SHAPE}" height="{SHAPE}"/></g>'
     )
 
 

@@ -32,8 +32,8 @@ def environment() -> Environment:
     )
     for function in (
         wording.word, wording.symbol, wording.span, wording.ago, wording.utc, wording.iso,
-        wording.short_revision, charts.strip, charts.cells, charts.cell, charts.durations,
-        wording.result_symbol, result_word, bad_in_a_row,
+        wording.short_revision, wording.person, wording.result_symbol, charts.strip,
+        charts.cells, charts.cell, charts.durations, result_word, bad_in_a_row,
     ):  # fmt: skip
         made.filters[function.__name__] = function
     made.globals["due"] = wording.due

@@ -102,6 +102,12 @@ def short_revision(revision: str) -> str:
     return revision[:10] if is_hash else revision
 
 
+def person(author: str) -> str:
+    """Leave out the address of an author such as ``Ada Novak <ada@example.org>``."""
+    name = author.partition("<")[0].strip()
+    return name or author
+
+
 @frozen
 class Due:
     """When a build that runs should end.
@@ -125,11 +131,14 @@ class Due:
             now: Seconds since the epoch.
 
         Returns:
-            Such as ``about 5 min left``, ``due now`` or ``overdue by 7 min``.
+            Such as ``about 5 min left``, ``under 1 min left``, ``due now`` or ``overdue by 7 min``.
         """
         if self.is_over(now):
             return f"overdue by {span(now - self.at)}"
-        return f"about {span(self.at - now)} left" if now < self.at else "due now"
+        if now >= self.at:
+            return "due now"
+        minutes = int((self.at - now) // MINUTE)
+        return f"about {span(minutes * MINUTE)} left" if minutes else "under 1 min left"
 
 
 def due(build: Build, usual: float | None) -> Due | None:

@@ -83,7 +83,9 @@ export function ago(seconds) {
  */
 export function due(left, isOver) {
   if (isOver) return `overdue by ${span(-left)}`;
-  return left > 0 ? `about ${span(left)} left` : "due now";
+  if (left <= 0) return "due now";
+  const minutes = Math.trunc(left / MINUTE);
+  return minutes ? `about ${span(minutes * MINUTE)} left` : "under 1 min left";
 }
 
 /**
