@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import NOTHING, fields, frozen
 from buildbot.config.errors import ConfigErrors
+from buildbot.plugins import util
 
 from buildbot_http_status_push import formats
 from buildbot_http_status_push.configuration.options import Options
@@ -73,6 +74,7 @@ TRANSPORT = (
             "serverUrl='https://status.example.com:99999/'",
             "serverUrl=8080",
             "serverUrl='https://user:password@status.example.com/', auth=('user', 'password')",
+            "serverUrl=util.Interpolate('https://status.example.com/%(prop:buildername)s')",
         ),
     ),
     Option(
@@ -262,7 +264,8 @@ PAYLOAD = (
         "branches",
         "a list of names; `None` in it means no branch",
         SHAPE,
-        "Sends the builds of these branches only.",
+        "Sends the builds of these branches only. Of a build with several codebases the branch "
+        "of any counts, and so does the property `branch`.",
         ("branches='main'", "branches=[1]"),
     ),
     Option(
@@ -325,7 +328,7 @@ def error_of(written: str) -> str:
         written: Keyword arguments as written in master.cfg.
     """
     given: dict[str, Any] = {"serverUrl": URL}
-    given |= eval(f"dict({written})", {"timedelta": timedelta, "formats": formats})  # noqa: S307 - this file's own text
+    given |= eval(f"dict({written})", {"timedelta": timedelta, "formats": formats, "util": util})  # noqa: S307 - this file's own text
     try:
         HttpStatusPush(**given)
     except ConfigErrors as told:

@@ -37,6 +37,7 @@ FLOORS = (
 KNOW_BUILDBOT = {
     "commands.demo_master",
     "configuration.arguments",
+    "configuration.renderables",
     "configuration.rendering",
     "report.builds",
     "report.comparison",
@@ -65,6 +66,7 @@ PURE = {
     "report.encoding",
     "report.events",
     "report.identity",
+    "report.nulls",
     "results",
     "signing",
     "wire.cloudevents",

@@ -6,12 +6,14 @@ import copy
 import json
 from typing import Any
 
-from buildbot.plugins import reporters
+from buildbot.plugins import reporters, util
 from buildbot.process.results import RETRY, SUCCESS
 from buildbot.reporters.generators.build import BuildStatusGenerator
 from buildbot.reporters.generators.buildset import BuildSetStatusGenerator
 from buildbot.reporters.http import HttpStatusPush as BuiltIn
 from buildbot.reporters.message import MessageFormatterFunction
+from buildbot.secrets.providers.file import SecretInAFile
+from buildbot.steps.master import SetProperty
 from buildbot.util.twisted import async_to_deferred
 from support.inbox import Inbox
 from support.master import (
@@ -76,6 +78,39 @@ class DefaultReports(ReporterTestCase):
         await ours.until(6)
         await theirs.until(6)
         self.assertEqual(_by_build(ours), _by_build(theirs))
+
+    @async_to_deferred
+    async def test_numbers_that_json_lacks(self) -> None:
+        """What Buildbot stores is sent: a number that JSON lacks as null, told once per key."""
+        inbox, url = await self.open_inbox()
+        steps = [SetProperty(property="coverage", value=[{"a": float("-inf")}])]
+        services = [HttpStatusPush(url, want_logs_content=True)]
+        master = await self.start_master(configuration(services, {"success": steps}))
+        deep: Any = 1
+        for _ in range(400):
+            deep = [deep]
+        given = {"rate": float("nan"), "all": {"of": [1e999]}, "half": "\ud800", "deep": deep}
+        with capturedLogs() as lines:
+            for _ in range(2):
+                await master.build("success", properties={k: (v, "t") for k, v in given.items()})
+            await inbox.until(4)
+        names = ["builds.new", "builds.finished"]
+        seen = [("success", number, name) for number in (1, 2) for name in names]
+        self.assertEqual(inbox.seen(), seen)
+        properties = inbox.builds[3]["properties"]
+        self.assertEqual(properties["coverage"][0], [{"a": None}])
+        self.assertEqual(properties["rate"][0], None)
+        self.assertEqual(properties["all"][0], {"of": [None]})
+        self.assertEqual(properties["half"][0], "\ud800")
+        told = [each for each in lines if "JSON can't hold" in (each.get("log_format") or "")]
+        values = {each["key"]: each["value"] for each in told}
+        numbers = {
+            "properties.rate": "nan",
+            "properties.all.of": "inf",
+            "properties.coverage.a": "-inf",
+        }
+        self.assertEqual(values, values | numbers)
+        self.assertEqual(len(told), len(values))
 
     @async_to_deferred
     async def test_patch(self) -> None:
@@ -341,6 +376,28 @@ class Subclasses(ReporterTestCase):
         self.assertEqual(answers[0][0], 200)
 
     @async_to_deferred
+    async def test_names_of_the_built_in(self) -> None:
+        """Every public name of the built-in is there, with the same values."""
+        _, url = await self.open_inbox()
+        options = {"auth": ("user", util.Secret("password")), "debug": True, "verify": False}
+        services = [HttpStatusPush(url, **options), BuiltIn(url, name="built-in", **options)]
+        config = configuration(services, {"success": [EndWith(SUCCESS)]})
+        secrets = self.folder / "secrets"
+        secrets.mkdir(mode=0o700)
+        (secrets / "password").write_text("pw")
+        config["secretsProviders"] = [SecretInAFile(dirname=str(secrets))]
+        master = await self.start_master(config)
+        ours, theirs = (
+            master.master.namedServices[name] for name in ("HttpStatusPush", "built-in")
+        )
+        self.assertEqual(_public(theirs) - _public(ours), set())
+        self.assertEqual(_public(theirs._http) & METHODS - _public(ours._http), set())
+        for name in ("auth", "debug", "verify", "cert"):
+            self.assertEqual(getattr(ours, name), getattr(theirs, name, None), name)
+        for code in (199, 200, 299, 300):
+            self.assertEqual(ours.is_status_2xx(code), theirs.is_status_2xx(code))
+
+    @async_to_deferred
     async def test_changing_reports_on_their_way(self) -> None:
         """A subclass may change reports and pass them on, also one by one."""
         inbox, url = await self.open_inbox()
@@ -356,6 +413,14 @@ class Subclasses(ReporterTestCase):
         await master.build("success")
         await inbox.until(2)
         self.assertEqual(sorted(build["part"] for build in inbox.builds), ["a", "b"])
+
+
+METHODS = {"get", "post", "put", "delete", "update_headers", "updateHeaders"}
+"""What subclasses call of ``self._http``, in Buildbot 4.0 and later."""
+
+
+def _public(thing: object) -> set[str]:
+    return {name for name in dir(thing) if not name.startswith("_")}
 
 
 def _by_build(inbox: Inbox) -> dict[tuple[int, bool], dict[str, Any]]:

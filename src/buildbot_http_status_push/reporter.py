@@ -17,13 +17,14 @@ from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, su
 from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
-from buildbot_http_status_push.configuration import local_checks, options
+from buildbot_http_status_push.configuration import local_checks, options, renderables
 from buildbot_http_status_push.configuration.arguments import (
     by_name,
     generators_faults,
     is_same,
     well_named,
 )
+from buildbot_http_status_push.configuration.built_in import BuiltInAttributes
 from buildbot_http_status_push.configuration.rendering import is_renderable, render_as_buildbot
 from buildbot_http_status_push.delivery.service import DeliveryService
 from buildbot_http_status_push.outbox.outbox import Outbox
@@ -36,7 +37,7 @@ from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 from buildbot_http_status_push.wire.session import Session
 
 
-class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no types
+class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # Buildbot has no types
     """POSTs each new and each finished build as JSON to a URL, and loses no build's end.
 
     Args:
@@ -86,8 +87,9 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
         for old in payload.deprecations(given):
             warnings.warn(f"{self.name}: {old}", DeprecatedApiWarning, stacklevel=2)
         of_generators = generators_faults(generators)
+        of_renderables = renderables.faults(given, HttpStatusPush.secrets)
         found = (*options.faults(given, names, is_renderable), *payload.faults(given))
-        for fault in (*found, *local_checks.file_faults(given), *of_generators):
+        for fault in (*found, *of_renderables, *local_checks.file_faults(given), *of_generators):
             config_error(f"{self.name}: {fault}")
         if isinstance(generators, list) and not of_generators:
             super().checkConfig(generators=generators)
@@ -154,7 +156,9 @@ class HttpStatusPush(ReporterBase):  # type: ignore[misc]  # Buildbot has no typ
             generators = self._create_default_generators()
         self._users_are_seen = self.delivers_for_itself or users.are_seen(generators)
         yield super().reconfigService(generators=generators)
-        local_checks.tell_at_start(self, self.log, self._parts()[0].target())
+        target = self._parts()[0].target()
+        self.keep_attributes(given, target)
+        local_checks.tell_at_start(self, self.log, target)
         if self._catchup is not None:
             yield ensureDeferred(self._catchup.settle_unfinished_requests())
             self._catchup.start()

@@ -63,6 +63,11 @@ REFUSED = {
         "HttpStatusPush: format_fn shapes the default generator: "
         "leave it out where generators is given"
     ),
+    "util.Interpolate('http://example.com/%(prop:buildername)s')": (
+        "HttpStatusPush: serverUrl holds '%(prop:buildername)s', which needs a build: options are "
+        "rendered without one. Write what differs from build to build into the body with "
+        "format_fn, or post from a subclass's sendMessage"
+    ),
     "'http://example.com/', results=['passed']": (
         "HttpStatusPush: results holds 'passed': known are success, warnings, failure, skipped, "
         "exception, retry, cancelled"

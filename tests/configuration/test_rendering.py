@@ -198,6 +198,19 @@ class TroubleTest(RenderingTestCase):
         expected = "a secret or renderable can't be had: ValueError: can't use ***"
         self.assertEqual(words, expected)
 
+    def test_property(self) -> None:
+        """A renderable that asks for a build's property is told that there is none."""
+
+        @util.renderer
+        def address(properties: Any) -> str:
+            return f"https://h/{properties.getProperty('buildername')}"
+
+        expected = (
+            "a secret or renderable asks for the property 'buildername', which needs a build: "
+            "options are rendered without one"
+        )
+        self.assertEqual(self.trouble(address), expected)
+
     def test_endless(self) -> None:
         """A provider that is given up is told in words."""
         self.vault.values["slow"] = Deferred

@@ -6,6 +6,7 @@ import json
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
+from buildbot.data.base import ListResult
 from hypothesis import given
 from hypothesis import strategies as st
 from support.outboxes import result
@@ -26,6 +27,7 @@ from buildbot_http_status_push.report.encoding import (
     to_json,
     to_json_cooperatively,
 )
+from buildbot_http_status_push.report.nulls import DEEPEST
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 
 texts = st.text(st.characters())
@@ -156,10 +158,11 @@ class LargeTest(SynchronousTestCase):
 
 
 def encode(report: dict[str, Any]) -> Encoded | None:
-    """Encode what is small."""
-    return result(
-        Deferred.fromCoroutine(encoding.encode(report, CooperativeScheduler(Clock()).run))
-    )
+    """Encode a report; what is small at once."""
+    clock = Clock()
+    encoded = Deferred.fromCoroutine(encoding.encode(report, CooperativeScheduler(clock).run))
+    clock.pump([0] * 9)
+    return result(encoded)
 
 
 class EncodeTest(SynchronousTestCase):
@@ -198,6 +201,51 @@ class EncodeTest(SynchronousTestCase):
             encode({"body": "ab\ud800", "type": "plain"})
         self.assertIn("body has no UTF-8 form", str(caught.exception))
         self.assertIn("position 2", str(caught.exception))
+
+    @given(steps, st.sampled_from(["nan", "inf", "-inf"]), st.booleans())
+    def test_no_numbers(self, path: list[int | str], text: str, large: bool) -> None:
+        """A number that JSON lacks is null wherever it stands, and told with its keys."""
+        body = nest(["x", *path], float(text)) | {"y": "y" * (LARGE * large)}
+        before = repr(body)
+        encoded = encode({"body": body})
+        assert encoded is not None
+        self.assertEqual(json.loads(encoded.body), nest(["x", *path], None) | {"y": body["y"]})
+        keys = ".".join(["x", *(each for each in path if isinstance(each, str))])
+        self.assertEqual(encoded.nulls, {keys: text})
+        self.assertEqual(repr(body), before)
+
+    def test_too_deep(self) -> None:
+        """What is nested deeper than the encoder goes is null from a hundred levels on."""
+        for kind in (list, dict):
+            value: Any = kind()
+            for _ in range(20_000):
+                value = [value] if kind is list else {"a": value}
+            encoded = encode({"body": {"x": value}})
+            assert encoded is not None
+            self.assertEqual(
+                encoded.body.count(b"[" if kind is list else b"{"), 99 + (kind is dict)
+            )
+            self.assertEqual(list(encoded.nulls.values()), [f"nested more than {DEEPEST} deep"])
+
+    def test_what_stays_refused(self) -> None:
+        """Objects and circles are refused, also beside a number that JSON lacks."""
+        circle: list[Any] = [float("nan")]
+        circle.append(circle)
+        for unfit_body, words in (
+            ({"a": float("nan"), "b": object()}, "body['b'] is a object, which has no JSON form"),
+            (circle, "contains itself"),
+        ):
+            with self.assertRaises(EncodingError) as caught:
+                encode({"body": unfit_body})
+            self.assertIn(words, str(caught.exception))
+
+    def test_lists_of_the_data_api(self) -> None:
+        """The data API's own lists are arrays, at any depth and size."""
+        for text in ("x", "x" * LARGE):
+            body = {"steps": ListResult([{"logs": ListResult([text])}])}
+            encoded = encode({"body": ListResult([body])})
+            assert encoded is not None
+            self.assertEqual(json.loads(encoded.body), [{"steps": [{"logs": [text]}]}])
 
     def test_later_changes(self) -> None:
         """What happens to the report's body afterwards does not change what is sent."""

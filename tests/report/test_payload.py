@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs
 from twisted.trial import unittest
 
+from buildbot_http_status_push.report.payload import DefaultGenerator
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 SUCCEED = {"success": [EndWith(SUCCESS)]}
@@ -201,6 +202,31 @@ class Shape(ReporterTestCase):
         )
         self.assertEqual(inbox.builds[3]["prev_build"]["number"], 1)
         self.assertIn("steps", inbox.builds[3])
+
+
+class BranchTest(unittest.SynchronousTestCase):
+    """Which builds are of a branch."""
+
+    def test_every_codebase(self) -> None:
+        """Each codebase's branch counts, and the property; None where there is none at all."""
+        for stamps, properties, branches, wanted in (
+            (["main", "stable"], {}, ["stable"], True),
+            (["main", "stable"], {}, ["other"], False),
+            (["main", "stable"], {}, [None], False),
+            (["main", None], {}, [None], True),
+            (["main"], {"branch": ("set by a step", "s")}, ["set by a step"], True),
+            (["main"], {"branch": ("set by a step", "s")}, ["main"], True),
+            (["main"], {"branch": (None, "s")}, [None], False),
+            ([], {}, [None], True),
+            (["main"], {}, None, True),
+        ):
+            build = {
+                "builder": {"name": "b", "tags": []},
+                "buildset": {"sourcestamps": [{"branch": each} for each in stamps]},
+                "properties": properties,
+            }
+            generator = DefaultGenerator(branches=branches)
+            self.assertEqual(generator._wants(build, finished=False), wanted)
 
 
 class Cost(ReporterTestCase):

@@ -103,6 +103,15 @@ class SessionTest(SynchronousTestCase):
         self.assertEqual(sent.header("X-B"), "call")
         self.assertEqual(sent.header("Content-Type"), "x/y")
 
+    def test_further_headers(self) -> None:
+        """Headers that a subclass adds win over all others, from then on."""
+        session = self.session(Target(URL, headers={"X-A": "reporter", "X-B": "reporter"}))
+        for update in (session.update_headers, session.updateHeaders):
+            update({"x-a": update.__name__})
+            session.post("", headers={"X-A": "call"})
+            self.assertEqual(self.receiver.sent[-1].header("X-A"), update.__name__)
+            self.assertEqual(self.receiver.sent[-1].header("X-B"), "reporter")
+
     def test_auth(self) -> None:
         """The reporter's credentials, or those of the URL, go along."""
         expected = "Basic " + base64.b64encode(b"u:p").decode()

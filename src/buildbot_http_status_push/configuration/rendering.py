@@ -34,6 +34,10 @@ def is_renderable(value: object) -> bool:
     return bool(IRenderable.providedBy(value))
 
 
+class NeedsBuildError(Exception):
+    """A renderable asks for something of a build, where there is none."""
+
+
 class _NotingProperties(Properties):  # type: ignore[misc]  # Buildbot has no types
     """Properties that note every secret that is used, so that logs can hide it."""
 
@@ -45,6 +49,11 @@ class _NotingProperties(Properties):  # type: ignore[misc]  # Buildbot has no ty
     def useSecret(self, secret_value: str, secret_name: str) -> None:  # noqa: N802 - Buildbot's name
         self.secrets.add(secret_value)
         super().useSecret(secret_value, secret_name)
+
+    def getProperty(self, name: str, default: Any = None) -> Any:  # noqa: N802 - Buildbot's name
+        if default is None:
+            raise NeedsBuildError(f"property {name!r}")
+        return super().getProperty(name, default)
 
 
 async def render_as_buildbot(master: Any, values: Mapping[str, object]) -> dict[str, Any]:
@@ -88,6 +97,8 @@ def _explain(trouble: BaseException | None) -> str:
         trouble = trouble.subFailure.value
     if isinstance(trouble, CancelledError):
         return "did not come in time"
+    if isinstance(trouble, NeedsBuildError):
+        return f"asks for the {trouble}, which needs a build: options are rendered without one"
     return f"can't be had: {type(trouble).__name__}: {trouble}"
 
 

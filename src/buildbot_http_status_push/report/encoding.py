@@ -6,6 +6,7 @@ Knows nothing of the network, of storage or of Buildbot.
 from __future__ import annotations
 
 import json
+from collections import UserList, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from itertools import islice
@@ -13,7 +14,9 @@ from math import isfinite
 from types import NoneType
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
+
+from buildbot_http_status_push.report.nulls import LISTS, Nulls
 
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
@@ -42,10 +45,12 @@ class Encoded:
     Args:
         content_type: The value of the ``Content-Type`` header.
         body: The bytes.
+        nulls: What JSON can't hold and is null in the body: the path of its keys, and what it was.
     """
 
     content_type: str
     body: bytes
+    nulls: Mapping[str, str] = field(factory=dict)
 
 
 async def encode(report: Mapping[str, Any], run_cooperatively: RunCooperatively) -> Encoded | None:
@@ -57,10 +62,12 @@ async def encode(report: Mapping[str, Any], run_cooperatively: RunCooperatively)
         run_cooperatively: Carries out the encoding of a large body.
 
     Returns:
-        The encoded body, or None where the body is None: do not send this one.
+        The encoded body, or None where the body is None: do not send this one. What Buildbot
+        stores and JSON can't hold is null: numbers that are infinite or none, the innards of what
+        is nested too deeply.
 
     Raises:
-        EncodingError: The body holds something that has no JSON form.
+        EncodingError: The body holds an object that has no JSON form.
     """
     body, kind = report.get("body"), report.get("type", "plain")
     if body is None:
@@ -69,7 +76,20 @@ async def encode(report: Mapping[str, Any], run_cooperatively: RunCooperatively)
         return Encoded(CONTENT_TYPES.get(kind, PLAIN), body)
     if isinstance(body, str) and kind != "json":
         return Encoded(CONTENT_TYPES.get(kind, PLAIN), _encode_text(body))
-    return Encoded(JSON, await to_json_cooperatively(body, run_cooperatively))
+    return await _encode_json(body, run_cooperatively)
+
+
+async def _encode_json(body: object, run_cooperatively: RunCooperatively) -> Encoded:
+    try:
+        return Encoded(JSON, await to_json_cooperatively(body, run_cooperatively))
+    except EncodingError:
+        filled = Nulls()
+        if is_large(body):
+            await run_cooperatively(filled.fill(body))
+        else:
+            deque(filled.fill(body), maxlen=0)
+        encoded = await to_json_cooperatively(filled.result, run_cooperatively)
+        return Encoded(JSON, encoded, filled.nulls)
 
 
 def to_json(value: object) -> bytes:
@@ -115,7 +135,7 @@ def is_large(value: object) -> bool:
         left -= len(part) if isinstance(part, str) else 8
         if isinstance(part, dict):
             parts.extend(part.values())
-        elif isinstance(part, list | tuple):
+        elif isinstance(part, LISTS):
             parts.extend(part)
     return left <= 0
 
@@ -133,9 +153,11 @@ def _encode_text(text: str) -> bytes:
         raise EncodingError(f"body has no UTF-8 form: {error}") from error
 
 
-def _default(value: object) -> int | None:
+def _default(value: object) -> int | list[Any] | None:
     if isinstance(value, datetime):
         return epoch_seconds(value)
+    if isinstance(value, UserList):
+        return list(value)
     if isinstance(value, bytes):
         # The body of a try build's patch: the built-in reporter sends null for it.
         return None
@@ -158,7 +180,7 @@ def _faults(value: object, path: str, parents: frozenset[int]) -> Iterator[str]:
         yield f"{path} contains itself"
     elif isinstance(value, dict):
         yield from _dict_faults(value, path, parents | {id(value)})
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, LISTS):
         for index, item in enumerate(value):
             yield from _faults(item, f"{path}[{index}]", parents | {id(value)})
     elif not isinstance(value, datetime | bytes):

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from buildbot_http_status_push.model import Delivery
-from buildbot_http_status_push.report.encoding import EncodingError, encode
+from buildbot_http_status_push.report.encoding import Encoded, EncodingError, encode
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import make_delivery
 from buildbot_http_status_push.report.payload import title
@@ -40,6 +40,7 @@ class Intake:
         self._put = put
         self._log = log
         self.scheduler = CooperativeScheduler(reactor)
+        self._told: set[str] = set()
 
     async def keep(self, event: Event | None, report: Mapping[str, Any]) -> None:
         """Keep a report until it is delivered.
@@ -56,19 +57,36 @@ class Intake:
         if encoded is None:
             _settle(event)
             return
+        self._tell_of_nulls(report, encoded)
         delivery = make_delivery(self._name, event, report, encoded, self._reactor.seconds())
         if event is not None:
             event.sent += 1
         await self._put(delivery)
 
+    def _tell_of_nulls(self, report: Mapping[str, Any], encoded: Encoded) -> None:
+        for key in set(encoded.nulls).difference(self._told):
+            self._told.add(key)
+            self._log.warn(
+                "{name}: {key} of {title} is {value}, which JSON can't hold: null is sent in its "
+                "place. This is told once for each key",
+                name=self._name,
+                key=key,
+                title=_title(report),
+                value=encoded.nulls[key],
+            )
+
     def _refuse(self, report: Mapping[str, Any], trouble: Exception) -> None:
-        builds = report.get("builds") or [{}]
         self._log.error(
             "{name}: {title} is not sent, its body can't be encoded: {trouble}",
             name=self._name,
-            title=title(builds[0]),
+            title=_title(report),
             trouble=trouble,
         )
+
+
+def _title(report: Mapping[str, Any]) -> str:
+    builds = report.get("builds") or [{}]
+    return title(builds[0])
 
 
 def _settle(event: Event | None) -> None:

@@ -45,7 +45,7 @@ class DefaultGenerator:
             that have it (``name`` or ``step.name``).
         builders: The names of the builders to report, None for all.
         tags: The tags of the builders to report, None for all.
-        branches: The branches to report, None for all.
+        branches: The branches to report, None for all; one of a build's codebases is enough.
         schedulers: The names of the schedulers to report, None for all.
         results: The results of finished builds to report (such as ``"failure"``), None for all.
         want_previous_build: Whether the build has its ``prev_build``, of the same builder.
@@ -131,7 +131,7 @@ class DefaultGenerator:
         properties = build["properties"]
         return (
             _is_among(build["builder"]["name"], self.builders)
-            and _is_among(_property(properties, "branch"), self.branches)
+            and (self.branches is None or not _branches(build).isdisjoint(self.branches))
             and _is_among(_property(properties, "scheduler"), self.schedulers)
             and (self.tags is None or not set(self.tags).isdisjoint(build["builder"]["tags"]))
             and (not finished or _is_among(statusToString(build["results"]), self.results))
@@ -268,6 +268,14 @@ def _note(*, settled: bool = False, failed: bool = False) -> None:
 
 def _is_among(value: object, wanted: Sequence[object] | None) -> bool:
     return wanted is None or value in wanted
+
+
+def _branches(build: Build) -> set[object]:
+    """Return the branches of a build: of each codebase's sourcestamp, and what steps have set."""
+    found = {stamp["branch"] for stamp in build["buildset"]["sourcestamps"]}
+    # Without a value, or with many codebases, the property says nothing of the branch.
+    own = _property(build["properties"], "branch")
+    return found | {own} if own or not found else found
 
 
 def _property(properties: Mapping[str, Sequence[Any]], name: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from buildbot_http_status_push.report.encoding import (
     EncodingError,
     RunCooperatively,
-    to_json_cooperatively,
+    encode,
 )
 
 # A character takes six bytes in JSON at most ("\u0000"), unless it is beyond the first plane.
@@ -46,9 +46,10 @@ async def trim(
 
 async def _size(build: dict[str, Any], run_cooperatively: RunCooperatively) -> int:
     try:
-        return len(await to_json_cooperatively(build, run_cooperatively))
+        encoded = await encode({"body": build}, run_cooperatively)
     except EncodingError:
         return 0  # it is told where the body is encoded
+    return len(encoded.body) if encoded else 0
 
 
 def _level(texts: list[str], longest: int, excess: int) -> int:

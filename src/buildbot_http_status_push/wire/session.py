@@ -5,10 +5,11 @@ One request each, with the reporter's URL, credentials, headers and TLS; no outb
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.web.http_headers import Headers
@@ -62,6 +63,13 @@ class Session:
 
     requester: Requester
     timeout: float
+    _headers: dict[str, Any] = field(factory=dict, init=False)
+
+    def update_headers(self, headers: Mapping[str, Any]) -> None:
+        """Send these headers too from now on, until the next reconfiguration."""
+        self._headers.update(headers)
+
+    updateHeaders = update_headers  # noqa: N815 - what Buildbot 4.0 calls it
 
     def get(self, ep: str, **options: Any) -> Deferred[Response]:
         """Make a GET request; see ``post``."""
@@ -108,7 +116,7 @@ class Session:
         if json is not None:
             options["data"] = to_json(json)
         own = {} if json is None else {"Content-Type": JSON}
-        merged = _merged(own, headers or {}, given.headers)
+        merged = _merged(own, headers or {}, given.headers, self._headers)
         client = self.requester.client(target, Mask(target.secrets))
         response = await self.requester.request(client, method, url, headers=merged, **options)
         return Response(response)
