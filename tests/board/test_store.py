@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from queue import Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +19,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board import pruning, tables
+from buildbot_http_status_push.board import listening, pruning, tables
+from buildbot_http_status_push.board.listening import Listener
 from buildbot_http_status_push.board.model import Builder, Filter, Position
 from buildbot_http_status_push.board.store import Store
 from buildbot_http_status_push.board.writing import Arrival, Stored, write
@@ -29,6 +31,7 @@ Case = SynchronousTestCase if TYPE_CHECKING else object
 T = TypeVar("T")
 
 EVERYTHING = Filter()
+PATIENCE = 60.0
 
 
 class LaterThread:
@@ -155,6 +158,28 @@ class StoreContract(Case):
         again = self.opened()
         self.assertTrue(again.latest.epoch)
         self.assertEqual(again.latest, self.store.latest)
+
+    def test_another_writer(self) -> None:
+        """What another process has committed is known after the next look, and told of once."""
+        result(self.opened().put(a_status()))
+        self.assertEqual(self.store.latest.sequence, 0)
+        for _ in range(2):
+            self.assertEqual(self.numbers(), [1])
+            self.assertEqual((self.store.latest.sequence, self.calls), (1, 1))
+        self.assertEqual(self.put(), Stored.REPEAT)
+
+    def test_slow_reader(self) -> None:
+        """A reader that began before a commit and ends after it brings nothing back."""
+        self.hold()
+        reading, writing = self.store.position(), self.store.put(a_status())
+        (read_in_thread, read_done), (write_in_thread, write_done) = self.thread.waiting
+        old = read_in_thread()
+        write_done.callback(write_in_thread())
+        self.assertEqual(self.successResultOf(writing), Stored.NEW)
+        read_done.callback(old)
+        self.assertEqual(self.successResultOf(reading).sequence, 0)
+        self.assertEqual((self.store.latest.sequence, self.calls), (1, 1))
+        self.thread.waiting.clear()
 
     def test_moved_build(self) -> None:
         """A build that a later status tells of under another name changes both builders."""
@@ -430,6 +455,10 @@ class SqliteTests(StoreContract, SynchronousTestCase):
         self.assertNotEqual(self.store.latest.epoch, before.epoch)
         self.assertEqual(self.numbers(), [1])
 
+    def test_nothing_to_hear(self) -> None:
+        """Nobody listens where there is no server."""
+        Listener(self.url, self.fail).listen()
+
     def test_private(self) -> None:
         """Only its owner can read the file."""
         self.assertEqual(self.file.stat().st_mode & 0o077, 0)
@@ -442,6 +471,28 @@ class PostgresTests(StoreContract, SynchronousTestCase):
         """Return the URL of the database, emptied."""
         server().clear()
         return server().url()
+
+    def test_listening(self) -> None:
+        """Who listens hears of each commit, and of those that may have been missed."""
+        heard: Queue[None] = Queue()
+        listener = Listener(self.url, partial(heard.put, None))
+        thread = Thread(target=listener.listen)
+        thread.start()
+        try:
+            heard.get(timeout=PATIENCE)  # it begins
+            self.put(1)
+            heard.get(timeout=PATIENCE)
+            self.patch(listening, "RETRY", 0.0)
+            server().stop()
+            server().start()
+            heard.get(timeout=PATIENCE)  # it begins anew
+            self.put(2)
+            heard.get(timeout=PATIENCE)
+            self.put(2)
+        finally:
+            listener.stop()
+            thread.join()
+        self.assertTrue(heard.empty(), "a repeat is no news")
 
     def test_gone_and_back(self) -> None:
         """A server that was away is used again when it is back, without a restart."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from support.programs import missing
@@ -16,8 +17,9 @@ CONFIGURATION = """
 daemon off;
 pid nginx.pid;
 error_log error.log;
-events {{ worker_connections 64; }}
+events {{ worker_connections 256; }}
 http {{
+    {upstream}
     access_log off;
     client_body_temp_path body;
     proxy_temp_path proxy;
@@ -27,7 +29,7 @@ http {{
     server {{
         listen {address};
         {directives}
-        return 204;
+        {answer}
     }}
 }}
 """
@@ -52,15 +54,37 @@ def find_nginx() -> str:
     return found
 
 
+NOTHING = "return 204;"
+
+BOARDS = """
+    upstream boards {{
+        {servers}
+    }}
+"""
+
+BALANCED = """
+        location / {
+            proxy_pass http://boards;
+            proxy_http_version 1.1;
+            proxy_set_header Host $http_host;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+            proxy_next_upstream error timeout http_502 http_503 non_idempotent;
+        }
+"""
+
+
 class Nginx:
-    """An nginx that answers every request with 204.
+    """An nginx that answers every request with 204, or hands it to one of several servers.
 
     Args:
         folder: A folder for its configuration, process id and log.
+        ports: The servers' ports on loopback, if it is to hand requests on.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ports: Sequence[int] = ()) -> None:
         self.port = 0
+        self._ports = ports
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,9 +101,18 @@ class Nginx:
         with socket.create_server(("127.0.0.1", self.port)) as listener:
             self.port = listener.getsockname()[1]
             address = f"127.0.0.1:{self.port} ssl" if certificate else f"127.0.0.1:{self.port}"
-            text = CONFIGURATION.format(address=address, directives=directives)
+            text = CONFIGURATION.format(
+                address=address,
+                directives=directives,
+                upstream=self._upstream(),
+                answer=BALANCED if self._ports else NOTHING,
+            )
             (self._folder / "nginx.conf").write_text(text)
             self._process = self._run(listener)
+
+    def _upstream(self) -> str:
+        servers = "".join(f"server 127.0.0.1:{port};" for port in self._ports)
+        return BOARDS.format(servers=servers) if self._ports else ""
 
     def _run(self, listener: socket.socket) -> subprocess.Popen[bytes]:
         # As in an update of its binary, nginx takes over a socket that listens already: the

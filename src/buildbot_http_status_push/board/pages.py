@@ -16,7 +16,7 @@ from jinja2 import Environment
 
 from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.kept import Kept
-from buildbot_http_status_push.board.model import Filter
+from buildbot_http_status_push.board.model import Filter, Position
 from buildbot_http_status_push.board.templating import environment
 from buildbot_http_status_push.board.views import Asked, Reader, View, view
 from buildbot_http_status_push.results import RESULTS
@@ -79,11 +79,12 @@ class Pages:
         """
         if (tidy := without_blanks(query)) is not None:
             return Page(b"", "", 303, f"{path}?{tidy}".rstrip("?"))
-        key = (path, query, address, self._store.latest)
-        return await self._kept.get(key, partial(self._make, path, query, address))
+        # Another board may have told the browser of what this one does not know yet.
+        position = await self._store.position()
+        key = (path, query, address, position)
+        return await self._kept.get(key, partial(self._make, path, query, address, position))
 
-    async def _make(self, path: str, query: str, address: str) -> Page:
-        position = self._store.latest
+    async def _make(self, path: str, query: str, address: str, position: Position) -> Page:
         now = self._seconds()
         try:
             asked = Asked(path=path, query=query, chosen=filters.from_query(query), now=now)

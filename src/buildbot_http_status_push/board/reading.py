@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import nlargest
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from attrs import define, field
@@ -29,6 +29,8 @@ from buildbot_http_status_push.board.model import (
 )
 from buildbot_http_status_push.board.rows import build_of, builder_of, unpacked, with_master
 from buildbot_http_status_push.board.tables import builds
+
+T = TypeVar("T")
 
 LOOKED_THROUGH = 10
 """How many times as many revisions are looked at as are asked for, where builds must fit too."""
@@ -240,12 +242,16 @@ def _revision(row: Any, newest: tuple[Build, ...]) -> Revision:
     )
 
 
-def read(connection: Connection, cache: Cache, what: Callable[[Reading], Any]) -> Any:
+def read(connection: Connection, cache: Cache, what: Callable[[Reading], T]) -> tuple[T, Position]:
     """Read something.
 
     Args:
         connection: A transaction's connection.
         cache: The builders as they were last read.
         what: Takes the reading, and returns what was read.
+
+    Returns:
+        What was read, and where the order of updates stood.
     """
-    return what(Reading(connection, cache))
+    reading = Reading(connection, cache)
+    return what(reading), reading.position

@@ -17,6 +17,7 @@ from buildbot_http_status_push.board.documents import HTML, Asked, Document
 from buildbot_http_status_push.board.fragments import FragmentRenderer
 from buildbot_http_status_push.board.framing import FrameMaker
 from buildbot_http_status_push.board.intake import Intake
+from buildbot_http_status_push.board.listening import Listener
 from buildbot_http_status_push.board.live import Hub
 from buildbot_http_status_push.board.pages import Pages
 from buildbot_http_status_push.board.parts import Parts
@@ -79,12 +80,15 @@ class Board:
     _site: BoardSite = field(init=False)
     _port: Any = field(default=None, init=False)
     _pruning: LoopingCall | None = field(default=None, init=False)
+    _listener: Listener = field(init=False)
+    _listening: Deferred[None] | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         settings, seconds = self._settings, self._reactor.seconds
         self.store = Store(
             self._reactor, self._in_thread, settings.database, settings.names, self._log
         )
+        self._listener = Listener(settings.database, self._heard)
         live = LiveFactory(self._reactor, settings.max_browsers, settings.origins, self._log)
         maker = FrameMaker(FragmentRenderer(self.store, Parts(), seconds), seconds, self._log)
         self.hub = live.hub = Hub(self._reactor, self.store, maker, live.prepare, self._log)
@@ -107,6 +111,7 @@ class Board:
         await self.hub.start()
         settings = self._settings
         self._port = self._reactor.listenTCP(settings.port, self._site, interface=settings.host)
+        self._listening = self._in_thread(self._listener.listen)
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = self._reactor
         self._pruning.start(PRUNE_EVERY)
@@ -120,7 +125,13 @@ class Board:
             await self._port.stopListening()
             self.hub.stop()
         await self._site.drop(self._reactor)
+        self._listener.stop()
+        if self._listening is not None:
+            await self._listening
         await self.store.close()
+
+    def _heard(self) -> None:
+        self._reactor.callFromThread(self.store.look)
 
     async def _prune(self) -> None:
         # The store tells of its trouble; what is old waits for the next look.

@@ -29,6 +29,10 @@ from buildbot_http_status_push.results import BAD, CONCLUSIVE, GOOD
 MOST_RUNNING = 100
 """How many running builds of one builder are shown."""
 
+CHANNEL = "board_updates"
+"""Where boards on one PostgreSQL server tell each other that something was committed."""
+NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, ""))
+
 FIRST_PLACE = (-1, -1, -1)
 """Before all builds."""
 LAST_PLACE = (2**62, 2**62, 2**62)

@@ -112,6 +112,11 @@ class Store:
         self._listeners.append(callback)
         return partial(self._listeners.remove, callback)
 
+    def look(self) -> None:
+        """Take it that another process may have committed something."""
+        for listener in tuple(self._listeners):
+            listener()
+
     def position(self) -> Deferred[Position]:
         """Return where the order of updates stands."""
         return self._read(lambda reading: reading.position)
@@ -199,8 +204,18 @@ class Store:
 
     def _read(self, what: Callable[[Reading], T]) -> Deferred[T]:
         operation = partial(read, cache=self._cache, what=what)
-        done: Deferred[T] = self._reading.run(self._in_thread, self._reader.transact, operation)
-        return done
+        done: Deferred[tuple[T, Position]] = self._reading.run(
+            self._in_thread, self._reader.transact, operation
+        )
+        return done.addCallback(self._seen)
+
+    def _seen(self, found: tuple[T, Position]) -> T:
+        value, position = found
+        is_older = position.epoch == self.latest.epoch and position.sequence < self.latest.sequence
+        # Another process may have written; a slow reader may bring what is older than known.
+        if not is_older:
+            self._move(position)
+        return value
 
     def _write(self, operation: Callable[..., T]) -> Deferred[T]:
         done: Deferred[T] = self._writing.run(self._in_thread, self._writer.transact, operation)
@@ -225,5 +240,4 @@ class Store:
         if position == self.latest:
             return
         self.latest = position
-        for listener in tuple(self._listeners):
-            listener()
+        self.look()

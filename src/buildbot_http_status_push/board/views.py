@@ -41,7 +41,8 @@ KIOSK = {"most_red": 6, "most_running": 3, "most_named": 60, "few": 18}
 class Reader(Protocol):
     """What is needed of the store."""
 
-    latest: Position
+    def position(self) -> Deferred[Position]:
+        """Return where the order of updates stands."""
 
     def masters(self) -> Deferred[list[Master]]:
         """Return all masters."""

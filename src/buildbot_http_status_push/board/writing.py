@@ -117,6 +117,8 @@ class Writing:
             self._connection.execute(sql.HEARD, {"of_id": master, "at": at})
         if self._sequence != began.sequence:
             self._connection.execute(position.update().values(sequence=self._sequence))
+            if self._connection.dialect.name == "postgresql":
+                self._connection.execute(sql.NOTIFY)
         return evolve(began, sequence=self._sequence)
 
     def _next(self) -> int:
