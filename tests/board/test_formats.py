@@ -6,6 +6,7 @@ import json
 from typing import Any
 from xml.etree import ElementTree
 
+import atoma
 import feedparser
 from attrs import evolve
 from hypothesis import given
@@ -15,8 +16,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.formats import api
 from buildbot_http_status_push.board.formats.badge import VERDICTS, badge
 from buildbot_http_status_push.board.formats.cctray import cctray
-from buildbot_http_status_push.board.formats.feed import StateChange, feed, state_changes
-from buildbot_http_status_push.board.model import Build, Builder, Master, Position, Update
+from buildbot_http_status_push.board.formats.feed import StateChange, feed, news, state_changes
+from buildbot_http_status_push.board.model import (
+    RECENT,
+    Build,
+    Builder,
+    Filter,
+    Master,
+    Position,
+    Update,
+)
 from buildbot_http_status_push.results import (
     CANCELLED,
     EXCEPTION,
@@ -161,13 +170,19 @@ class CctrayTests(SynchronousTestCase):
         self.assertEqual(self.read(builder(name=HOSTILE))[0]["name"], HOSTILE)
 
 
+def changes_in(results: list[int | None], *, is_from_begin: bool = True) -> list[StateChange]:
+    """Return the state changes of builds with these results."""
+    builds = [build(number, each) for number, each in enumerate(results)]
+    return state_changes(builds, is_from_begin=is_from_begin)
+
+
 class StateChangeTests(SynchronousTestCase):
     """Which builds are news."""
 
     def test_failures_and_recoveries(self) -> None:
         """The first bad build after good ones is news, and the first good one after bad ones."""
-        order = [SUCCESS, FAILURE, EXCEPTION, WARNINGS, SUCCESS, FAILURE]
-        found = state_changes(build(number, each) for number, each in enumerate(order))
+        order: list[int | None] = [SUCCESS, FAILURE, EXCEPTION, WARNINGS, SUCCESS, FAILURE]
+        found = changes_in(order)
         self.assertEqual(
             [(each.build.number, each.recovered) for each in found],
             [(1, False), (3, True), (5, False)],
@@ -175,14 +190,27 @@ class StateChangeTests(SynchronousTestCase):
 
     def test_inconclusive(self) -> None:
         """A cancelled build is no news, and ends nothing."""
-        order = [FAILURE, CANCELLED, FAILURE]
-        found = state_changes(build(number, each) for number, each in enumerate(order))
+        order: list[int | None] = [FAILURE, CANCELLED, FAILURE]
+        found = changes_in(order)
         self.assertEqual([each.build.number for each in found], [0])
+
+    def test_cut(self) -> None:
+        """Of the first build of those that are looked at nobody knows whether it is news."""
+        found = changes_in([FAILURE, FAILURE, SUCCESS], is_from_begin=False)
+        self.assertEqual([(each.build.number, each.recovered) for each in found], [(2, True)])
+
+    def test_red_for_long(self) -> None:
+        """A builder that has been red for longer than is looked at stays the same news."""
+        recent = tuple(build(number, FAILURE) for number in range(100, 100 - RECENT, -1))
+        first = build(5, FAILURE)
+        red = builder(last=recent[0], first_bad=first, recent=recent)
+        self.assertEqual(news([red], Filter()), [StateChange(first, recovered=False)])
+        self.assertEqual(news([red], Filter(branch="other")), [])
 
     @given(st.lists(st.none() | st.integers(0, 6)))
     def test_alternates(self, results: list[int | None]) -> None:
         """Failures and recoveries take turns, and a failure comes first."""
-        found = state_changes(build(number, each) for number, each in enumerate(results))
+        found = changes_in(results)
         self.assertEqual(
             [each.recovered for each in found], [n % 2 == 1 for n in range(len(found))]
         )
@@ -193,10 +221,11 @@ class FeedTests(SynchronousTestCase):
 
     def read(self, *found: StateChange) -> Any:
         """Return the feed as feedparser reads it, without a complaint of it."""
-        document = feed(found, ADDRESS, "epoch", 1_700_000_000.0)
+        document = feed(found, ADDRESS, f"{ADDRESS}feed.atom", "epoch")
         parsed = feedparser.parse(document.body)
         self.assertFalse(parsed.bozo, parsed.get("bozo_exception"))
         self.assertEqual(parsed.version, "atom10")
+        atoma.parse_atom_bytes(document.body)  # refuses what lacks a part that RFC 4287 demands
         return parsed
 
     def test_entries(self) -> None:
@@ -238,8 +267,8 @@ class ApiTests(SynchronousTestCase):
     def test_builders(self) -> None:
         """A builder is told with its state in a word and its builds' results in words."""
         red = builder(last=build(3, FAILURE), first_bad=build(2, FAILURE), last_good=build(1))
-        told = json.loads(api.builders([red, builder(id=8)], Position("e", 9), 5.5).body)
-        self.assertEqual((told["epoch"], told["sequence"], told["now"]), ("e", 9, 5))
+        told = json.loads(api.builders([red, builder(id=8)], Position("e", 9)).body)
+        self.assertEqual((told["epoch"], told["sequence"]), ("e", 9))
         first, second = told["builders"]
         self.assertEqual((first["state"], second["state"]), ("red", "unknown"))
         self.assertEqual(first["first_bad"]["result"], "failure")

@@ -50,6 +50,7 @@ class Document:
         caching: The value of the ``Cache-Control`` header.
         location: Where the browser is sent, None where it stays.
         retry_after: Seconds after which to ask again, None where that would not help.
+        is_for_other_sites: Whether pages of other sites may show it.
     """
 
     body: bytes
@@ -59,6 +60,7 @@ class Document:
     caching: str = LATEST
     location: str | None = None
     retry_after: int | None = None
+    is_for_other_sites: bool = False
 
 
 @frozen(kw_only=True)
@@ -106,6 +108,7 @@ def answer(request: Request, document: Document) -> None:
         "ETag": document.etag or None,
         "Location": document.location and quote(document.location, safe=URL_CHARACTERS),
         "Retry-After": document.retry_after,
+        "Cross-Origin-Resource-Policy": "cross-origin" if document.is_for_other_sites else None,
     }
     for name, value in headers.items():
         if value is not None:

@@ -19,6 +19,7 @@ from buildbot_http_status_push.board.framing import FrameMaker
 from buildbot_http_status_push.board.intake import Intake
 from buildbot_http_status_push.board.listening import Listener
 from buildbot_http_status_push.board.live import Hub
+from buildbot_http_status_push.board.outlets import Outlets
 from buildbot_http_status_push.board.pages import Pages
 from buildbot_http_status_push.board.parts import Parts
 from buildbot_http_status_push.board.static_files import StaticFiles, robots
@@ -93,7 +94,8 @@ class Board:
         maker = FrameMaker(FragmentRenderer(self.store, Parts(), seconds), seconds, self._log)
         self.hub = live.hub = Hub(self._reactor, self.store, maker, live.prepare, self._log)
         intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
-        answers = Answers(intake, _routes(Pages(self.store, seconds)), settings.access, self._log)
+        routes = _routes(Pages(self.store, seconds), Outlets(self.store, seconds))
+        answers = Answers(intake, routes, settings.access, self._log)
         root = Root(answers, LiveResource(live))
         self._site = BoardSite(root, settings.max_body, self._reactor)
 
@@ -143,7 +145,7 @@ class Board:
                     self._log.info("{deleted} builds were older than wanted", deleted=deleted)
 
 
-def _routes(pages: Pages) -> Routes:
+def _routes(pages: Pages, outlets: Outlets) -> Routes:
     files = StaticFiles()
 
     async def page(asked: Asked) -> Document:
@@ -160,5 +162,6 @@ def _routes(pages: Pages) -> Routes:
         (r"/static/[^/]+", files.file),
         (r"/favicon\.(?:svg|ico)", files.icon),
         (r"/robots\.txt", robots),
+        *outlets.routes,
     )
     return Routes(routes, page)

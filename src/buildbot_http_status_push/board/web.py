@@ -1,7 +1,7 @@
 """The board's HTTP side: requests with bounded bodies, routes, and connections that can be ended.
 
-Proxies' ``X-Forwarded-…`` headers are trusted for nothing, and nothing needs them: pages have
-addresses without a host, and whether a WebSocket's Origin is the board's own is told by ``Host``.
+Proxies' ``X-Forwarded-…`` headers are trusted for no decision: whether a WebSocket's Origin is the
+board's own is told by ``Host``. ``X-Forwarded-Proto`` tells feeds what to write into their links.
 """
 
 from __future__ import annotations
@@ -258,5 +258,10 @@ def _asked(request: Request) -> Asked:
         # Two slashes at the beginning would name another host where a browser is sent there.
         path="/" + unquote(path, errors="replace").lstrip("/"),
         query=query,
-        address=f"{'https' if request.isSecure() else 'http'}://{host}/",
+        address=f"{_scheme(request)}://{host}/",
     )
+
+
+def _scheme(request: Request) -> str:
+    is_secure = request.isSecure() or request.getHeader("X-Forwarded-Proto") == "https"
+    return "https" if is_secure else "http"

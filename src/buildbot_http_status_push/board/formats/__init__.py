@@ -1,1 +1,1 @@
-"""What others than browsers read of the board: JSON, badges, feeds. Knows no network."""
+"""What others than browsers read of the board: JSON, badges, feeds. Knows no request."""

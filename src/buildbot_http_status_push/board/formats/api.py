@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from buildbot_http_status_push.board.formats.document import Document
+from buildbot_http_status_push.board.documents import Document
 from buildbot_http_status_push.board.model import (
     Build,
     BuildDetail,
@@ -23,15 +23,9 @@ from buildbot_http_status_push.results import result_word
 JSON = "application/json"
 
 
-def builders(found: Iterable[Builder], position: Position, now: float) -> Document:
+def builders(found: Iterable[Builder], position: Position) -> Document:
     """Tell all builders, each with what it says now, its running and its recent builds."""
-    return _document(
-        {
-            **_position(position),
-            "now": int(now),
-            "builders": [builder(each) for each in found],
-        }
-    )
+    return _document({**_position(position), "builders": [builder(each) for each in found]})
 
 
 def builds(found: Sequence[Build], position: Position) -> Document:
@@ -136,4 +130,5 @@ def _position(position: Position) -> dict[str, Any]:
 
 
 def _document(content: Mapping[str, Any], status: int = 200) -> Document:
-    return Document(JSON, json.dumps(content, separators=(",", ":")).encode(), status)
+    body = json.dumps(content, separators=(",", ":")).encode()
+    return Document(body=body, content_type=JSON, status=status)

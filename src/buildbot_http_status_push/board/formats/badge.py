@@ -6,11 +6,12 @@ from xml.etree import ElementTree
 
 from attrs import frozen
 
-from buildbot_http_status_push.board.formats.document import Document
+from buildbot_http_status_push.board.documents import Document
 from buildbot_http_status_push.board.model import Build
 from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS, WARNINGS
 
 SVG = "http://www.w3.org/2000/svg"
+SVG_TYPE = "image/svg+xml; charset=utf-8"
 HEIGHT = 20
 PADDING = 6
 FONT = "Verdana,Geneva,DejaVu Sans,sans-serif"
@@ -55,7 +56,8 @@ def badge(label: str, last: Build | None) -> Document:
     """
     verdict = UNKNOWN if last is None else VERDICTS.get(last.results or 0, UNKNOWN)
     text = label if len(label) <= LABEL_MOST else f"{label[: LABEL_MOST - 1]}…"
-    return Document("image/svg+xml; charset=utf-8", _svg(text, verdict))
+    # READMEs on other sites show it.
+    return Document(body=_svg(text, verdict), content_type=SVG_TYPE, is_for_other_sites=True)
 
 
 def _svg(label: str, verdict: Verdict) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from xml.etree import ElementTree
 
-from buildbot_http_status_push.board.formats.document import Document
+from buildbot_http_status_push.board.documents import Document
 from buildbot_http_status_push.board.model import Build, Builder
 from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS, WARNINGS
 
@@ -37,7 +37,7 @@ def cctray(builders: Iterable[Builder], address: str) -> Document:
         name = builder.name if is_alone else f"{builder.master.name}/{builder.name}"
         ElementTree.SubElement(root, "Project", _project(builder, name, address))
     body = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return Document("application/xml; charset=utf-8", body)
+    return Document(body=body, content_type="application/xml; charset=utf-8")
 
 
 def _project(builder: Builder, name: str, address: str) -> dict[str, str]:
