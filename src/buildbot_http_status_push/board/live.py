@@ -81,6 +81,8 @@ class Hub(Generic[Message]):
     _maker: FrameMaker
     _prepare: Callable[[bytes], Message]
     _log: Logger = field(factory=Logger)
+    observe_lag: Callable[[float], None] = field(default=lambda seconds: None, init=False)
+    """Called for each change that browsers are told, with the seconds since it was accepted."""
     audience: Audience[Message] = field(init=False)
     position: Position = field(init=False)
     """What browsers that keep up have been told."""
@@ -211,8 +213,11 @@ class Hub(Generic[Message]):
     def _tell_all(self, frame: bytes) -> int:
         if self.position == self._recent.position:
             return 0
+        accepted = self._recent.accepted_after(self.position)
         self.position = self._recent.position
         self.audience.tell(self._prepare(frame))
+        for at in accepted:
+            self.observe_lag(self._clock.seconds() - at)
         return len(frame)
 
     def _answer(self, requests: Iterable[_Request], texts: Mapping[Position, bytes]) -> None:

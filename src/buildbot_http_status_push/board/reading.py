@@ -198,6 +198,10 @@ class Reading:
             if fits_build(chosen, each) and fits_builder(chosen, self._builders[each.builder])
         )
 
+    def results(self) -> dict[int | None, int]:
+        """Count the builds by their result, None for those that run."""
+        return {row[0]: row[1] for row in self._connection.execute(sql.RESULTS)}
+
     def updates(self, after: int, limit: int) -> list[Update] | None:
         """Return the updates after a sequence, None where they are no longer known."""
         oldest = self._connection.execute(sql.OLDEST_UPDATE).scalar()

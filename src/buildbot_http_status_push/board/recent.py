@@ -77,6 +77,16 @@ class Recent:
         changed = changed_by(reversed(tuple(missed)))
         return None if len(changed) > self._told else changed
 
+    def accepted_after(self, position: Position) -> list[float]:
+        """Tell when the updates after a position were accepted, in seconds since the epoch.
+
+        Args:
+            position: One of the past; after one that is no longer known, none are told.
+        """
+        if not self._reaches(position):
+            return []
+        return [update.at for update in self._updates if update.sequence > position.sequence]
+
     def _reaches(self, position: Position) -> bool:
         missed = self.position.sequence - position.sequence
         return position.epoch == self.position.epoch and 0 <= missed <= len(self._updates)

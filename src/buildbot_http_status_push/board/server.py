@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -13,12 +13,13 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from buildbot_http_status_push.board.access import Access
-from buildbot_http_status_push.board.documents import HTML, Asked, Document
+from buildbot_http_status_push.board.documents import HTML, Asked, Document, Route
 from buildbot_http_status_push.board.fragments import FragmentRenderer
 from buildbot_http_status_push.board.framing import FrameMaker
 from buildbot_http_status_push.board.intake import Intake
 from buildbot_http_status_push.board.listening import Listener
 from buildbot_http_status_push.board.live import Hub
+from buildbot_http_status_push.board.measuring import open_metrics
 from buildbot_http_status_push.board.outlets import Outlets
 from buildbot_http_status_push.board.pages import Pages
 from buildbot_http_status_push.board.parts import Parts
@@ -94,8 +95,11 @@ class Board:
         maker = FrameMaker(FragmentRenderer(self.store, Parts(), seconds), seconds, self._log)
         self.hub = live.hub = Hub(self._reactor, self.store, maker, live.prepare, self._log)
         intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
-        routes = _routes(Pages(self.store, seconds), Outlets(self.store, seconds))
-        answers = Answers(intake, routes, settings.access, self._log)
+        metrics = open_metrics(self.store, self.hub.audience)
+        self.hub.observe_lag = metrics.told
+        outlets = (*Outlets(self.store, seconds).routes, (r"/metrics", metrics.document))
+        routes = _routes(Pages(self.store, seconds), outlets)
+        answers = Answers(intake, routes, settings.access, metrics.answered, self._log)
         root = Root(answers, LiveResource(live))
         self._site = BoardSite(root, settings.max_body, self._reactor)
 
@@ -145,7 +149,7 @@ class Board:
                     self._log.info("{deleted} builds were older than wanted", deleted=deleted)
 
 
-def _routes(pages: Pages, outlets: Outlets) -> Routes:
+def _routes(pages: Pages, outlets: Sequence[tuple[str, Route]]) -> Routes:
     files = StaticFiles()
 
     async def page(asked: Asked) -> Document:
@@ -162,6 +166,6 @@ def _routes(pages: Pages, outlets: Outlets) -> Routes:
         (r"/static/[^/]+", files.file),
         (r"/favicon\.(?:svg|ico)", files.icon),
         (r"/robots\.txt", robots),
-        *outlets.routes,
+        *outlets,
     )
     return Routes(routes, page)

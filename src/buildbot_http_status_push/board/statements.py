@@ -127,6 +127,8 @@ FIRST_OF_REVISION = sa.select(sa.func.min(_b.started_at)).where(_b.revision_id =
 SETTLE_REVISION = revisions.update().where(_the_revision).values(first_at=_given("to_first_at"))
 DROP_REVISION = revisions.delete().where(_the_revision)
 
+RESULTS = sa.select(_b.results, sa.func.count()).group_by(_b.results)
+
 BUILD = _builds.where(_b.id == _given("of_build"))
 BODY = sa.select(bodies.c.body).where(bodies.c.build == _given("of_build"))
 PLACE = sa.select(*_order).where(_b.id == _given("of_build"))

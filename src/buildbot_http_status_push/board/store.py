@@ -166,6 +166,10 @@ class Store:
         """Return the revisions that have builds that fit, those newest whose builds began last."""
         return self._read(lambda reading: reading.revisions(filter, limit))
 
+    def results(self) -> Deferred[dict[int | None, int]]:
+        """Count the builds by their result, None for those that run."""
+        return self._read(lambda reading: reading.results())
+
     def updates(self, after: int, limit: int) -> Deferred[list[Update] | None]:
         """Return the updates after a sequence, None where they are no longer known."""
         return self._read(lambda reading: reading.updates(after, limit))

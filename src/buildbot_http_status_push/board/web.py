@@ -128,12 +128,14 @@ class Answers:
         intake: Takes statuses.
         routes: Makes documents.
         access: Says who may read.
+        taken: Called with the HTTP status that a status is answered with.
         log: Where mistakes of ours are told.
     """
 
     _intake: Intake
     _routes: Routes
     _access: Access
+    _taken: Callable[[int], None]
     _log: Logger = field(factory=Logger)
 
     def may_read(self, request: Request) -> bool:
@@ -147,6 +149,7 @@ class Answers:
     async def take(self, request: BoardRequest) -> Document:
         """Take a status."""
         document = await self._intake.take(_delivery(request, is_whole=not request.exceeded))
+        self._taken(document.status)
         if document.status == HTTPStatus.UNAUTHORIZED:
             _ask_for_password(request)
         return document

@@ -1,0 +1,43 @@
+"""Measures the board where ``prometheus_client`` is installed, and says so where it is not."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from buildbot_http_status_push.board.audience import Audience
+from buildbot_http_status_push.board.documents import Asked, Document, sentence
+from buildbot_http_status_push.board.store import Store
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.board.metrics import Metrics
+
+MISSING = "/metrics needs prometheus_client: pip install 'buildbot-http-status-push[metrics]'"
+
+
+class Unmeasured:
+    """Stands where there are no metrics."""
+
+    def answered(self, code: int) -> None:
+        """Count nothing."""
+
+    def told(self, lag: float) -> None:
+        """Count nothing."""
+
+    async def document(self, _: Asked) -> Document:
+        """Say what is missing."""
+        return sentence(HTTPStatus.NOT_IMPLEMENTED, MISSING)
+
+
+def open_metrics(store: Store, audience: Audience[Any]) -> Metrics | Unmeasured:
+    """Begin to measure.
+
+    Args:
+        store: The board's store.
+        audience: Its browsers.
+    """
+    try:
+        from buildbot_http_status_push.board.metrics import Metrics
+    except ImportError:
+        return Unmeasured()
+    return Metrics(store, audience)

@@ -1,0 +1,160 @@
+"""The board's metrics: read by the parser of ``prometheus_client``, and scraped by Prometheus."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from support.boards import PATIENCE, BoardCase, ask
+from twisted.internet import reactor as global_reactor
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SynchronousTestCase
+
+from buildbot_http_status_push.board.measuring import Unmeasured
+from buildbot_http_status_push.board.model import Position, Update
+from buildbot_http_status_push.board.recent import Recent
+from buildbot_http_status_push.results import FAILURE
+
+reactor: Any = global_reactor
+
+SCRAPE = """
+global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}
+scrape_configs:
+  - job_name: board
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+class MetricsTests(BoardCase):
+    """``/metrics``."""
+
+    async def samples(self) -> dict[str, float]:
+        """Return all samples as the parser of the format reads them."""
+        answer = await self.get("/metrics")
+        self.assertEqual(answer.status, 200)
+        self.assertIn("application/openmetrics-text", answer.headers["Content-Type"])
+        self.assertEqual(answer.headers["Cache-Control"], "no-store")
+        families = text_string_to_metric_families(answer.text)
+        return {
+            each.name + json.dumps(each.labels, sort_keys=True): each.value
+            for family in families
+            for each in family.samples
+        }
+
+    async def test_statuses(self) -> None:
+        """Statuses are counted by what became of them, builds by their result."""
+        await self.put(1, FAILURE)
+        await self.put(2, None)
+        await self.ask("POST", "/", b"{")
+        told = await self.samples()
+        name = "buildbot_board_statuses_total"
+        self.assertEqual(told[f'{name}{{"code": "200", "outcome": "taken"}}'], 2)
+        self.assertEqual(told[f'{name}{{"code": "400", "outcome": "refused"}}'], 1)
+        builds = {
+            result: told[f'buildbot_board_builds{{"result": "{result}"}}']
+            for result in ("failure", "running", "success")
+        }
+        self.assertEqual(builds, {"failure": 1, "running": 1, "success": 0})
+
+    async def test_masters(self) -> None:
+        """It is told when each master was last heard of."""
+        await self.put()
+        told = await self.samples()
+        (master,) = await self.board.store.masters()
+        heard = told[f'buildbot_board_master_heard_timestamp_seconds{{"master": "{master.name}"}}']
+        self.assertEqual(heard, master.heard_at)
+
+    async def test_lag(self) -> None:
+        """Each change that browsers are told is counted with how long that took."""
+        await self.put(1)
+        await self.get("/live/updates?epoch=x&since=0")  # answered once changes are told
+        told = await self.samples()
+        self.assertEqual(told["buildbot_board_lag_seconds_count{}"], 1)
+        self.assertLess(told["buildbot_board_lag_seconds_sum{}"], PATIENCE)
+        self.assertEqual(told["buildbot_board_browsers{}"], 0)
+
+    async def test_prometheus(self) -> None:
+        """A real Prometheus scrapes the board and finds its samples."""
+        program = shutil.which("prometheus")
+        if program is None:
+            raise unittest.SkipTest("apt-get install prometheus")
+        await self.put(1, FAILURE)
+        port = self.start_prometheus(program)
+        query = quote('buildbot_board_builds{result="failure"}')
+        found: list[Any] = []
+        end = time.monotonic() + PATIENCE
+        while not found and time.monotonic() < end:
+            found = await deferToThread(self.found, port, query)
+            await deferLater(reactor, 0.1)
+        self.assertEqual([each["value"][1] for each in found], ["1"])
+        up = await deferToThread(self.found, port, "up")
+        self.assertEqual([each["value"][1] for each in up], ["1"])
+
+    def start_prometheus(self, program: str) -> int:
+        """Start it on a free port, with a folder of its own."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        config = folder / "prometheus.yml"
+        config.write_text(SCRAPE.format(port=self.port))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = int(free.getsockname()[1])
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    program,
+                    f"--config.file={config}",
+                    f"--storage.tsdb.path={folder / 'data'}",
+                    f"--web.listen-address=127.0.0.1:{port}",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        self.addCleanup(process.wait, PATIENCE)
+        self.addCleanup(process.kill)
+        return port
+
+    def found(self, port: int, query: str) -> list[Any]:
+        """Ask Prometheus; nothing while it starts."""
+        try:
+            answer = ask(port, "GET", f"/api/v1/query?query={query}")
+        except OSError:
+            return []
+        if answer.status != 200:
+            return []
+        results: list[Any] = json.loads(answer.body)["data"]["result"]
+        return results
+
+
+class RecentTests(SynchronousTestCase):
+    """Which changes browsers were not told before."""
+
+    def test_accepted_after(self) -> None:
+        """What came after a position is told, and nothing of another order."""
+        recent = Recent(Position("e", 0))
+        recent.add(Update(sequence=n, build=1, builder=1, at=10.0 * n) for n in (1, 2, 3))
+        self.assertEqual(recent.accepted_after(Position("e", 1)), [20.0, 30.0])
+        self.assertEqual(recent.accepted_after(Position("other", 1)), [])
+
+
+class UnmeasuredTests(SynchronousTestCase):
+    """Where the extra is not installed."""
+
+    def test_says_so(self) -> None:
+        """The board works, and /metrics tells what to install."""
+        unmeasured = Unmeasured()
+        unmeasured.answered(200)
+        unmeasured.told(0.1)
+        making: Any = unmeasured.document(None)  # type: ignore[arg-type]  # it asks nothing of it
+        with self.assertRaises(StopIteration) as stopped:
+            making.send(None)
+        self.assertEqual(stopped.exception.value.status, 501)
+        self.assertIn(b"[metrics]", stopped.exception.value.body)
