@@ -86,10 +86,7 @@ class DefaultReports(ReporterTestCase):
         steps = [SetProperty(property="coverage", value=[{"a": float("-inf")}])]
         services = [HttpStatusPush(url, want_logs_content=True)]
         master = await self.start_master(configuration(services, {"success": steps}))
-        deep: Any = 1
-        for _ in range(400):
-            deep = [deep]
-        given = {"rate": float("nan"), "all": {"of": [1e999]}, "half": "\ud800", "deep": deep}
+        given = {"rate": float("nan"), "all": {"of": [1e999]}, "half": "\ud800"}
         with capturedLogs() as lines:
             for _ in range(2):
                 await master.build("success", properties={k: (v, "t") for k, v in given.items()})
@@ -103,14 +100,14 @@ class DefaultReports(ReporterTestCase):
         self.assertEqual(properties["all"][0], {"of": [None]})
         self.assertEqual(properties["half"][0], "\ud800")
         told = [each for each in lines if "JSON can't hold" in (each.get("log_format") or "")]
-        values = {each["key"]: each["value"] for each in told}
-        numbers = {
-            "properties.rate": "nan",
-            "properties.all.of": "inf",
-            "properties.coverage.a": "-inf",
-        }
-        self.assertEqual(values, values | numbers)
-        self.assertEqual(len(told), len(values))
+        self.assertEqual(
+            sorted((each["key"], each["value"]) for each in told),
+            [
+                ("properties.all.of", "inf"),
+                ("properties.coverage.a", "-inf"),
+                ("properties.rate", "nan"),
+            ],
+        )
 
     @async_to_deferred
     async def test_patch(self) -> None:
