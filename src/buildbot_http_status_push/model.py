@@ -136,7 +136,8 @@ class Verdict:
 
     Args:
         state: The state that it moves to.
-        next_attempt: When to try again, in seconds since the epoch; only for ``RETRYING``.
+        next_attempt: When to try again, in seconds since the epoch. Until then a delivery that is
+            ``WAITING`` keeps its lane; None where that is when the receiver accepts again.
         outcome: What came of the attempt, in words.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -45,6 +46,20 @@ def answers_429(scene: Scene) -> None:
 def a_third_fails(scene: Scene) -> None:
     """A third of all requests ends in 500, a reset before or a reset after acceptance."""
     _misbehave_then_accept(scene, "unreliable")
+
+
+def a_third_fails_for_23_seconds(scene: Scene) -> None:
+    """Fifty builds meet such a receiver; soon after its last failure everything is accepted."""
+    scene.receiver.start()
+    scene.receiver.behave("unreliable")
+    scene.start_master(builds=50, pause=0.3)
+    scene.play(23, 23)
+    scene.receiver.behave("accept")
+    mended = time.time()
+    scene.wait_for_builds()
+    scene.wait_until_through()
+    scene.note_longest_wait(mended)
+    scene.note_log_lines()
 
 
 def silent(scene: Scene) -> None:
@@ -227,6 +242,7 @@ CASES: tuple[Case, ...] = (
     answers_503,
     answers_429,
     a_third_fails,
+    a_third_fails_for_23_seconds,
     silent,
     slow_under_a_burst,
     stop_whatever_the_receiver_does,

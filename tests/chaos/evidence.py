@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,10 @@ REQUESTS_LEFT = """
 ROWS = "select build, event, state from http_status_push_deliveries order by sequence"
 TOTALS = "select name, count from http_status_push_totals"
 LONGEST_WAIT = """
-    select coalesce(max(updated_at - created_at), 0) from http_status_push_deliveries
-    where state = 'delivered'
+    select coalesce(max(updated_at - max(created_at, {since})), 0)
+    from http_status_push_deliveries where state = 'delivered'
 """
+NOTICES = ("does not accept statuses", "accepts statuses again")
 OWN_NAME = "http_status_push"
 
 
@@ -101,9 +103,14 @@ def read_accounts(outbox: Path) -> Accounts:
     )
 
 
-def longest_wait(outbox: Path) -> float:
-    """Return how long it took a status from the outbox to the receiver at most, in seconds."""
-    [(seconds,)] = _query(outbox, LONGEST_WAIT)
+def longest_wait(outbox: Path, since: float = 0.0) -> float:
+    """Return how many seconds it took a status from the outbox to the receiver at most.
+
+    Args:
+        outbox: The outbox's file.
+        since: When the receiver began to take statuses, in seconds since the epoch.
+    """
+    [(seconds,)] = _query(outbox, LONGEST_WAIT.format(since=since))
     return float(seconds)
 
 
@@ -130,6 +137,17 @@ def _acceptance(line: dict[str, Any]) -> Acceptance:
     body = line["body"]
     status = Status(body["buildid"], body["complete"])
     return Acceptance(line["at"], line["id"], status, body["results"])
+
+
+def read_notices(log: Path) -> dict[str, list[datetime]]:
+    """Return when the log says that the receiver does not accept, and that it does again."""
+    lines = log.read_text(errors="replace").splitlines()
+    return {
+        words: [
+            datetime.strptime(line[:19], "%Y-%m-%d %H:%M:%S") for line in lines if words in line
+        ]
+        for words in NOTICES
+    }
 
 
 def read_complaints(log: Path) -> list[str]:

@@ -146,7 +146,7 @@ def _remarks(outcome: Outcome) -> list[str]:
             finding.excused,
         "sent twice without a cause": finding.unexplained,
     }  # fmt: skip
-    waited = [] if outcome.wait is None else [f"others waited {outcome.wait:.1f} s at most"]
+    waited = [] if outcome.wait is None else [f"a status waited {outcome.wait:.1f} s at most"]
     twice = [f"sent twice: {count} {cause}" for cause, count in finding.duplicates.items()]
     remarks = [f"{len(found)} {words}" for words, found in counted.items() if found]
     return [*waited, *twice, *remarks]

@@ -6,6 +6,8 @@ import random
 import shutil
 import sqlite3
 import time
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ OUTBOX = "http_status_push.sqlite"
 STOP_MOST = 5.0
 THROUGH_MOST = 60.0
 WAIT_MOST = 15.0
+LINES_APART = 59.0
+"""Seconds between two such lines at least; the log knows whole seconds."""
 BUILDS_PATIENCE = 180.0
 TIMEOUT = 3.0
 
@@ -37,6 +41,8 @@ class Outcome:
         through: How long it took until nothing waited any more, in seconds, each time.
         wait: How long a status waited at most while the receiver refused one builder's, in
             seconds; None where that is not what the case is about.
+        chatter: What the log says more often than once a minute; empty where the case is not
+            about that.
         accounts: What the outbox says of itself.
         complaints: Tracebacks in the master's log.
     """
@@ -47,6 +53,7 @@ class Outcome:
     stops: list[Stop]
     through: list[float]
     wait: float | None
+    chatter: list[str]
     accounts: Accounts
     complaints: list[str]
 
@@ -57,7 +64,8 @@ class Outcome:
         held_up = [f"a status waited {self.wait:.1f} s"] if (self.wait or 0) >= WAIT_MOST else []
         unbalanced = [] if self.accounts.balanced else [f"accounts: {self.accounts}"]
         logged = [f"logged: {each}" for each in self.complaints]
-        return [*self.finding.faults, *slow, *held_up, *unbalanced, *logged]
+        often = [f"logged too often: {each}" for each in self.chatter]
+        return [*self.finding.faults, *slow, *held_up, *unbalanced, *logged, *often]
 
 
 class Scene:
@@ -86,6 +94,7 @@ class Scene:
         self._stops: list[Stop] = []
         self._through: list[float] = []
         self._wait: float | None = None
+        self._chatter: list[str] = []
         self._started_at = 0
         self._load: dict[str, Any] = {}
 
@@ -192,9 +201,19 @@ class Scene:
         """Wait until everything that should be accepted is, and note how long that took."""
         self._through.append(wait_until(self._all_is_through, "everything is accepted", patience))
 
-    def note_longest_wait(self) -> None:
-        """Note how long a status waited at most until now."""
-        self._wait = evidence.longest_wait(self.outbox)
+    def note_longest_wait(self, since: float = 0.0) -> None:
+        """Note how long a status waited at most until now, the time before a moment left out."""
+        self._wait = evidence.longest_wait(self.outbox, since)
+
+    def note_log_lines(self) -> None:
+        """Note which lines about the receiver's trouble came within a minute of the last such."""
+        notices = evidence.read_notices(self.master.log)
+        self._chatter = [
+            f"{words!r} after {later - earlier}"
+            for words, moments in notices.items()
+            for earlier, later in pairwise(moments)
+            if later - earlier < timedelta(seconds=LINES_APART)
+        ]
 
     def _all_is_through(self) -> bool:
         try:
@@ -224,6 +243,7 @@ class Scene:
             stops=self._stops,
             through=self._through,
             wait=self._wait,
+            chatter=self._chatter,
             accounts=evidence.read_accounts(self.outbox),
             complaints=evidence.read_complaints(self.master.log),
         )

@@ -25,16 +25,16 @@ class CircuitBreakerTest(SynchronousTestCase):
         """Begin with a receiver of which nothing is known."""
         self.breaker = CircuitBreaker()
 
-    def begin(self, lane: str, delivery: str = "") -> Attempt:
+    def begin(self, lane: str, delivery: str = "", tried: int = 0) -> Attempt:
         """Begin an attempt."""
         probe = not self.breaker.is_closed
-        return Attempt(delivery or f"of {lane}", lane, self.breaker.accepted, probe)
+        return Attempt(delivery or f"of {lane}", lane, self.breaker.accepted, tried, probe)
 
-    def end(self, attempt: Attempt, outcome: Outcome, now: float = 0.0) -> bool:
+    def end(self, attempt: Attempt, outcome: Outcome, now: float = 0.0) -> int:
         """End an attempt, with the jitter in its middle."""
         return self.breaker.observe(outcome, attempt, now, 0.5)
 
-    def try_lane(self, lane: str, outcome: Outcome, now: float = 0.0) -> bool:
+    def try_lane(self, lane: str, outcome: Outcome, now: float = 0.0) -> int:
         """Make an attempt that ends at once."""
         return self.end(self.begin(lane), outcome, now)
 
@@ -113,12 +113,12 @@ class CircuitBreakerTest(SynchronousTestCase):
         self.assertEqual(self.breaker.probe_at, 3700.0)
 
     def test_doubt(self) -> None:
-        """Every other 500 may be about what was sent; no other failure may."""
+        """From the fifth on every other 500 may be about what was sent; no other failure may."""
         doubts = []
-        for status in (500, 500, 500, 503, 500):
+        for status in (500, 500, 500, 500, 500, 500, 500, 503, 500):
             self.try_lane("a", Refused(status))
             doubts.append(self.breaker.suspects_content)
-        self.assertEqual(doubts, [True, False, True, False, True])
+        self.assertEqual(doubts, [False] * 4 + [True, False, True, False, True])
         self.try_lane("a", OK)
         self.assertFalse(self.breaker.suspects_content)
 
@@ -156,6 +156,30 @@ class CircuitBreakerTest(SynchronousTestCase):
         self.try_lane("b", OK)
         self.assertTrue(self.try_lane("a", BROKEN))
         self.assertTrue(self.breaker.is_closed)
+
+    def test_counting(self) -> None:
+        """It counts the failures in a row that are a delivery's own, not those of the receiver."""
+        self.assertEqual([self.try_lane("a", DOWN) for _ in range(3)], [0, 0, 0])
+        counts = []
+        for outcome in (DOWN, REFUSED, BROKEN):
+            self.try_lane("b", OK)
+            counts.append(self.try_lane("a", outcome))
+        self.assertEqual(counts, [1, 2, 3])
+        self.assertEqual(self.try_lane("a", OK), 0)
+        self.assertEqual(self.try_lane("a", REFUSED), 1)
+
+    def test_alone_afterwards(self) -> None:
+        """Who failed for reasons of its own goes on so when nothing else comes, up to a minute."""
+        self.try_lane("a", BROKEN)
+        self.try_lane("b", OK)
+        self.assertEqual([self.try_lane("a", BROKEN) for _ in range(9)], [*range(1, 8), 7, 7])
+        self.assertTrue(self.breaker.is_closed)
+        self.try_lane("b", OK)
+        self.assertEqual(self.try_lane("a", BROKEN), 8)
+
+    def test_counting_after_a_restart(self) -> None:
+        """Of a delivery that it does not know yet, all attempts count as the delivery's own."""
+        self.assertEqual(self.end(self.begin("a", tried=5), REFUSED), 6)
 
     def test_poison_among_refusals(self) -> None:
         """Refusals of others prove nothing: only an accepted one shows whose fault it is."""

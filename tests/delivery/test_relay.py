@@ -204,12 +204,26 @@ class FlowTest(RelayTestCase):
         self.setting.answer(REFUSED)
         self.assertEqual(self.sends.under_way, [second])
         self.setting.answer(OK)
-        self.clock.pump([5] * 5)
+        self.clock.advance(0.9)
         self.assertEqual(self.sends.under_way, [])
-        self.clock.advance(5)
+        self.clock.advance(0.1)
         self.assertEqual(self.sends.under_way, [first])
         self.setting.answer(OK)
         self.assertEqual(self.outbox.states(), [State.DELIVERED] * 2)
+
+    def test_quick_retries(self) -> None:
+        """What fails among others is tried again soon, and its lane waits behind it for a while."""
+        first, second = a_delivery(1), a_delivery(2)
+        self.setting.put(first, second)
+        waits = []
+        while second not in self.sends.under_way:
+            self.setting.answer(OK, *self.lanes(1))
+            self.setting.answer(BROKEN, first)
+            begun = self.clock.seconds()
+            while not self.sends.under_way:
+                self.clock.advance(0.25)
+            waits.append(self.clock.seconds() - begun)
+        self.assertEqual(waits, [1, 2, 4, 8, 0])
 
     def test_superseded(self) -> None:
         """A refused start is not sent any more once its build's finish was accepted."""
@@ -371,17 +385,23 @@ class PauseTest(RelayTestCase):
         self.assertEqual(self.outbox.states(), [State.SUPERSEDED] * 5 + [State.DELIVERED] * 5)
 
     def test_poison(self) -> None:
-        """A delivery that is always answered with 500 holds up neither its lane nor others."""
+        """What is always answered with 500 holds up no other lane, and its own not for long."""
         poison, behind = a_delivery(1, "sick"), a_delivery(2, "sick")
         self.setting.put(poison, behind)
         others = self.lanes(30)
-        for _ in range(100):
+        self.play(poison, 100, 0)
+        for each in others:
+            self.assertIs(self.outbox.row(each).state, State.DELIVERED)
+        self.play(poison, 66, 0.25)
+        self.assertIs(self.outbox.row(behind).state, State.DELIVERED)
+        self.assertIs(self.outbox.row(poison).state, State.RETRYING)
+
+    def play(self, poison: Delivery, times: int, seconds: float) -> None:
+        """Answer again and again, with time between."""
+        for _ in range(times):
             for each in self.sends.under_way:
                 self.setting.answer(BROKEN if each is poison else OK, each)
-        for each in (behind, *others):
-            self.assertIs(self.outbox.row(each).state, State.DELIVERED)
-        self.assertIs(self.outbox.row(poison).state, State.RETRYING)
-        self.assertLess(self.clock.seconds(), 5)
+            self.clock.advance(seconds)
 
     def test_given_up(self) -> None:
         """What failed for too long is given up by its next attempt."""
@@ -626,9 +646,47 @@ class NoticesTest(SynchronousTestCase):
             [
                 "push: the receiver does not accept statuses: no answer (build 2). "
                 "They are kept, and sent when it does",
-                "push: the receiver accepts statuses again after 480 s, 2 waited",
+                "push: the receiver accepts statuses again after 480 s, 3 waited",
             ],
         )
+
+    def test_numbers(self) -> None:
+        """It counts all that waited, though some are gone before the outbox has counted."""
+        setting = Setting(eager=False)
+        setting.relay.start()
+        setting.put(*(a_delivery(number, f"lane {number}") for number in range(13)))
+        setting.outbox.settle()
+        for _ in range(4):
+            setting.answer(DOWN)
+            setting.outbox.settle()
+            setting.clock.advance(60)
+            setting.outbox.settle()
+        while setting.sends.under_way:
+            setting.answer(OK)
+            setting.outbox.settle()
+        self.assertIn("accepts statuses again after 180 s, 13 waited", setting.book.lines[1])
+
+    def test_a_receiver_that_flips(self) -> None:
+        """However often it stops accepting, a minute has one pair of lines at most."""
+        self.setting.put(*(a_delivery(number, f"lane {number}") for number in range(200)))
+        clock = self.setting.clock
+        while clock.seconds() < 300:
+            for outcome in (DOWN, DOWN, OK, OK):
+                clock.advance(1)
+                self.setting.answer(outcome)
+                clock.advance(1)
+        lines = self.setting.book.lines
+        self.assertIn(len([each for each in lines if "does not accept" in each]), (4, 5))
+        self.assertIn(len([each for each in lines if "accepts statuses again" in each]), (4, 5))
+
+    def test_trouble_that_stays(self) -> None:
+        """Trouble that comes soon after the last is told when it stays, and then with its end."""
+        self.setting.put(*(a_delivery(number, f"lane {number}") for number in range(9)))
+        clock = self.setting.clock
+        for outcome in (DOWN, DOWN, OK, OK, *[DOWN] * 8):
+            self.setting.answer(outcome)
+            clock.advance(72)
+        self.assertEqual(len(self.setting.book.lines), 3, self.setting.book.lines)
 
     def test_a_hiccup(self) -> None:
         """One failure that the next attempt makes good is not worth a line."""
@@ -658,11 +716,11 @@ class NoticesTest(SynchronousTestCase):
         """When what was refused is accepted, that is told, too."""
         self.setting.put(a_delivery(1))
         self.setting.answer(REFUSED)
-        self.setting.clock.pump([5] * 6)
+        self.setting.clock.advance(1)
         self.setting.answer(OK)
         self.assertEqual(
             self.setting.book.lines[1:],
-            ["push: the receiver accepts statuses again after 30 s, 0 waited"],
+            ["push: the receiver accepts statuses again after 1 s, 1 waited"],
         )
 
     def test_given_up(self) -> None:

@@ -35,13 +35,11 @@ outcomes: st.SearchStrategy[Outcome] = (
 )
 
 
-def verdict(
-    outcome: Outcome, *, isolated: bool = False, attempts: int = 1, age: float = 0
-) -> Verdict:
+def verdict(outcome: Outcome, *, failures: int = 0, attempts: int = 1, age: float = 0) -> Verdict:
     """Decide, with the jitter in its middle, at second 1000 plus the delivery's age."""
     return decide(
         outcome,
-        isolated=isolated,
+        failures=failures,
         attempts=attempts,
         created_at=1000.0,
         now=1000.0 + age,
@@ -54,17 +52,17 @@ class DelayTest(SynchronousTestCase):
     """How long to wait."""
 
     def test_values(self) -> None:
-        """A probe waits 1 s doubling to 60, a delivery with troubles of its own 30 to 3600."""
+        """A probe waits 1 s doubling to 60, a delivery with troubles of its own 1 to 3600."""
         probes = [probe_delay(count, 0.5) for count in (1, 2, 3, 6, 7, 8)]
         self.assertEqual(probes, [1, 2, 4, 32, 60, 60])
-        own = [own_delay(count, 0.5) for count in (1, 2, 3, 7, 8, 9)]
-        self.assertEqual(own, [30, 60, 120, 1920, 3600, 3600])
+        own = [own_delay(count, 0.5) for count in (1, 2, 3, 4, 5, 12, 13, 14)]
+        self.assertEqual(own, [1, 2, 4, 8, 16, 2048, 3600, 3600])
 
     @given(counts, draws)
     def test_bounds(self, count: int, draw: float) -> None:
         """Jitter is 20 % at most, and no count of failures breaks the bounds."""
         self.assertTrue(0.799 < probe_delay(count, draw) < 72.001)
-        self.assertTrue(23.999 < own_delay(count, draw) < 4320.001)
+        self.assertTrue(0.799 < own_delay(count, draw) < 4320.001)
         for delay in (probe_delay, own_delay):
             plain = delay(count, 0.5)
             self.assertTrue(0.799 * plain <= delay(count, draw) <= 1.201 * plain)
@@ -110,38 +108,49 @@ class DecisionTest(SynchronousTestCase):
             self.assertEqual(verdict(outcome).state, State.WAITING)
         for status in (301, 304, 308, 400, 401, 403, 404, 409, 413, 422, 451):
             self.assertFalse(concerns_receiver(Refused(status)))
-            self.assertEqual(verdict(Refused(status)).state, State.RETRYING)
+            self.assertEqual(verdict(Refused(status), failures=1).state, State.RETRYING)
         self.assertFalse(concerns_receiver(Accepted(200)))
 
-    def test_lone_trouble(self) -> None:
-        """While others are accepted, trouble is the delivery's own, with its own schedule."""
-        first = verdict(Refused(500, "oops"), isolated=True, age=5)
-        self.assertEqual(first, Verdict(State.RETRYING, "refused with 500: oops", 1000 + 5 + 30))
-        second = verdict(Unreachable("no answer"), isolated=True, attempts=2)
-        self.assertEqual(second, Verdict(State.RETRYING, "no answer", 1000 + 60))
+    def test_quick_retries(self) -> None:
+        """Trouble of its own is tried again soon, in its lane, and beside it from the fifth on."""
+        found = [verdict(Refused(500, "oops"), failures=count) for count in range(1, 7)]
+        words = "refused with 500: oops"
+        self.assertEqual(
+            found,
+            [
+                *(Verdict(State.WAITING, words, 1000 + wait) for wait in (1, 2, 4, 8)),
+                *(Verdict(State.RETRYING, words, 1000 + wait) for wait in (16, 32)),
+            ],
+        )
 
-    def test_lone_trouble_with_a_wish(self) -> None:
-        """A delivery with troubles of its own waits as long as the receiver asked, too."""
-        for asked, waited in ((7.0, 30), (300.0, 300), (10**6, 3600)):
-            found = verdict(Refused(503, retry_after=asked), isolated=True)
+    def test_refused_content(self) -> None:
+        """What the receiver does not like holds up nobody: the next time is like this one."""
+        found = verdict(Refused(422, "no"), failures=1)
+        self.assertEqual(found, Verdict(State.RETRYING, "refused with 422: no", 1001))
+
+    def test_own_trouble_with_a_wish(self) -> None:
+        """A delivery with troubles of its own waits as long as asked, beside its lane if long."""
+        for asked, waited in ((0.5, 1), (7.0, 7), (300.0, 300), (10**6, 3600)):
+            found = verdict(Refused(503, retry_after=asked), failures=1)
             self.assertEqual(found.next_attempt, 1000 + waited)
+            self.assertEqual(found.state is State.WAITING, waited < 10)
 
     def test_given_up(self) -> None:
         """A delivery that always failed is dead when its time is over, and its end says why."""
-        self.assertEqual(verdict(Refused(400), age=WEEK - 1).state, State.RETRYING)
+        self.assertEqual(verdict(Refused(400), failures=1, age=WEEK - 1).state, State.RETRYING)
         found = verdict(Refused(400, "no"), attempts=12, age=WEEK)
         self.assertEqual(
             found, Verdict(State.DEAD, "refused with 400: no; given up after 12 attempts")
         )
 
-    @given(outcomes, st.booleans(), counts, st.floats(0, 2 * WEEK), draws)
+    @given(outcomes, st.just(0) | counts, counts, st.floats(0, 2 * WEEK), draws)
     def test_every_verdict(
-        self, outcome: Outcome, isolated: bool, attempts: int, age: float, draw: float
+        self, outcome: Outcome, failures: int, attempts: int, age: float, draw: float
     ) -> None:
-        """Any verdict is a legal move; only accepted means delivered, only retries have a time."""
+        """Any verdict is a legal move; only accepted means delivered, retries have a time."""
         found = decide(
             outcome,
-            isolated=isolated,
+            failures=failures,
             attempts=attempts,
             created_at=0.0,
             now=age,
@@ -151,7 +160,8 @@ class DecisionTest(SynchronousTestCase):
         for state in PENDING:
             self.assertIn(found.state, MOVES[state])
         self.assertEqual(found.state is State.DELIVERED, isinstance(outcome, Accepted))
-        self.assertEqual(found.next_attempt is None, found.state is not State.RETRYING)
+        self.assertEqual(found.next_attempt is None, found.state not in PENDING or not failures)
         if found.next_attempt is not None:
-            self.assertTrue(age + 23.9 <= found.next_attempt <= age + 4320.1)
+            most = 4320.1 if found.state is State.RETRYING else 10.0
+            self.assertTrue(age + 0.7 <= found.next_attempt <= age + most)
         self.assertTrue(found.outcome.startswith(str(outcome)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 from support.fakes import a_delivery
-from support.outboxes import LEASE, NOW, Box, of_lane
+from support.outboxes import LEASE, NOW, Box, of_lane, result
 from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -165,6 +165,28 @@ class Contract(Case):
         self.box.clock.advance(0.1)
         self.assertEqual(["msg_1"], self.box.send())
         self.assertIsNone(self.box.entry(1).next_attempt)
+
+    def test_keeping_the_lane(self) -> None:
+        """What is to be tried again soon keeps its lane until then, for other masters too."""
+        self.box.put(*of_lane("lane", 1, 2))
+        [claim] = self.box.claim()
+        soon = Verdict(State.WAITING, "oops", NOW + 2)
+        self.assertEqual(State.WAITING, result(self.box.outbox.record(claim, soon)))
+        self.box.clock.advance(1.9)
+        self.assertEqual([], self.box.claim())
+        self.assertEqual([], self.box.beside("other").claim())
+        self.assertEqual([], self.box.claim(probe=Probe(0.5)))
+        self.box.clock.advance(0.1)
+        [claim] = self.box.claim()
+        self.assertEqual(("msg_1", 1), (claim.delivery.id, claim.attempts))
+
+    def test_not_keeping_the_lane_over_a_restart(self) -> None:
+        """A master that starts tries again at once."""
+        self.box.put(1)
+        [claim] = self.box.claim()
+        result(self.box.outbox.record(claim, Verdict(State.WAITING, "oops", NOW + 8)))
+        result(self.box.outbox.release())
+        self.assertEqual(["msg_1"], self.box.claim_ids())
 
     def test_retry_order(self) -> None:
         """Of retries that are due, the one whose time came first goes first, in a lane too."""

@@ -150,9 +150,9 @@ class Model:
         same = [row for row in same if row.sequence < min(others, default=row.sequence + 1)]
         return same[-1:] if len(same) > 1 else []
 
-    def record(self, owner: str, claim: Claim, state: State, now: float) -> State | None:
+    def record(self, owner: str, claim: Claim, verdict: Verdict, now: float) -> State | None:
         """Write down an outcome."""
-        row = self._place(claim)
+        row, state = self._place(claim), verdict.state
         newer = (each for each in self._of_subject(row) if each.sequence > row.sequence)
         if state in PENDING and any(each.state is State.DELIVERED for each in newer):
             state = State.SUPERSEDED
@@ -162,9 +162,11 @@ class Model:
                 row.free()
             return None
         row.move(state, now, kept=row.kept and state in {*PENDING, State.DEAD})
-        row.next_attempt = now + RETRY_AFTER if state is State.RETRYING else None
+        row.next_attempt = verdict.next_attempt if state is State.RETRYING else None
         row.attempts += 1
         row.free()
+        if state is State.WAITING and verdict.next_attempt is not None:
+            row.owner, row.lease_until = owner, verdict.next_attempt
         if state is State.DELIVERED:
             self._supersede(row, now)
         return state
@@ -227,8 +229,14 @@ class Model:
 def verdicts(now: float) -> st.SearchStrategy[Verdict]:
     """Return verdicts of each kind; most attempts end with an acceptance."""
     states = st.just(State.DELIVERED) | st.sampled_from(State)
-    due = {State.RETRYING: now + RETRY_AFTER}
-    return states.map(lambda state: Verdict(state, "words", due.get(state)))
+    due: dict[State, list[float | None]] = {
+        State.RETRYING: [now + RETRY_AFTER],
+        State.WAITING: [None, now + 8],
+    }
+    every = {state: due.get(state, [None]) for state in State}
+    return states.flatmap(
+        lambda state: st.sampled_from(every[state]).map(partial(Verdict, state, "words"))
+    )
 
 
 def may_move(known: State, found: State) -> bool:
@@ -320,7 +328,7 @@ class OutboxMachine(RuleBasedStateMachine):
         found = self.run(lambda one: self.ledgers[owner].recorder.record_all(one, ended, self.now))
         accepted_first = sorted(ended, key=lambda each: each[1].state is not State.DELIVERED)
         for claim, verdict in accepted_first:
-            state = self.model.record(owner, claim, verdict.state, self.now)
+            state = self.model.record(owner, claim, verdict, self.now)
             assert found[ended.index((claim, verdict))] == state
 
     @rule(owner=owners)

@@ -76,6 +76,7 @@ class Row:
     next_attempt: float = 0.0
     leased: bool = False
     lease_until: float = 0.0
+    held_until: float = 0.0
     outcome: str = ""
 
     def claim(self, *, more: bool) -> Claim:
@@ -199,7 +200,8 @@ class MemoryOutbox:
         return row.state is State.RETRYING and row.next_attempt <= self.clock.seconds()
 
     def _is_leased(self, lane: str) -> bool:
-        return any(each.leased for each in self.rows if each.delivery.lane == lane)
+        rows = [each for each in self.rows if each.delivery.lane == lane]
+        return any(each.leased or each.held_until > self.clock.seconds() for each in rows)
 
     def _release(self, sequences: list[int] | None) -> None:
         for each in self.rows:
@@ -213,6 +215,7 @@ class MemoryOutbox:
         row.state, row.outcome, row.leased = verdict.state, verdict.outcome, False
         row.attempts = claim.attempts + 1
         row.next_attempt = verdict.next_attempt or 0.0
+        row.held_until = row.next_attempt if row.state is State.WAITING else 0.0
         if row.state is State.DELIVERED:
             self._supersede_older(row)
         return row.state

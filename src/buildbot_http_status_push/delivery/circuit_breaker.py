@@ -21,6 +21,10 @@ from buildbot_http_status_push.delivery.retry import (
 from buildbot_http_status_push.model import Accepted, Outcome, Refused
 
 REMEMBERED = 1000
+UNPROVEN_MOST = 7
+"""So many failures in a row are counted as a delivery's own without others being accepted."""
+CONTENT_SUSPECTED_FROM = 5
+"""So many failures in a row, and it may be the content that a receiver stumbles over."""
 
 
 class ProbeAllowed(Enum):
@@ -39,13 +43,28 @@ class Attempt:
         id: The delivery's id.
         lane: The delivery's lane.
         accepted_before: The value of ``CircuitBreaker.accepted`` when the attempt began.
+        attempts_before: How many attempts of this delivery were made before this one.
         probe: Whether it was made while the circuit breaker was open.
     """
 
     id: str
     lane: str
     accepted_before: int
+    attempts_before: int
     probe: bool
+
+
+@frozen
+class _Failure:
+    """What is remembered of a delivery that failed.
+
+    Args:
+        accepted: The value of ``CircuitBreaker.accepted`` when it failed last.
+        own: How many times in a row it failed for reasons of its own.
+    """
+
+    accepted: int
+    own: int
 
 
 @define
@@ -60,7 +79,7 @@ class CircuitBreaker:
         failures: How many times in a row it was tried in vain; 0 while it accepts.
         probe_at: When it may be probed next, in seconds since the epoch.
         suspects_content: Whether the last failure may have its cause in what was sent: every other
-            time that the receiver answers with 500.
+            time that the receiver goes on to answer with 500.
     """
 
     accepted: int = 0
@@ -69,7 +88,7 @@ class CircuitBreaker:
     suspects_content: bool = False
     _asked_to_wait: bool = False
     _failed_lanes: set[str] = field(factory=set)
-    _recent_failures: OrderedDict[str, int] = field(factory=OrderedDict)
+    _recent_failures: OrderedDict[str, _Failure] = field(factory=OrderedDict)
 
     @property
     def is_closed(self) -> bool:
@@ -96,7 +115,7 @@ class CircuitBreaker:
             return ProbeAllowed.OTHER_LANE
         return ProbeAllowed.NONE
 
-    def observe(self, outcome: Outcome, attempt: Attempt, now: float, draw: float) -> bool:
+    def observe(self, outcome: Outcome, attempt: Attempt, now: float, draw: float) -> int:
         """Take note of an attempt's outcome.
 
         Args:
@@ -106,29 +125,46 @@ class CircuitBreaker:
             draw: A random number from 0 to 1, for the jitter.
 
         Returns:
-            Whether a failure is that delivery's own: others were accepted while this attempt
-            was under way, or since this delivery failed the last time.
+            How many times in a row that delivery has failed for reasons of its own; 0 where it
+            was accepted, or the failure is the receiver's.
         """
         if not concerns_receiver(outcome):
-            self._answered(outcome, attempt)
-            return True
-        isolated = self.accepted > self._recent_failures.get(attempt.id, attempt.accepted_before)
-        self._remember(attempt.id)
-        if not isolated:
+            self._close()
+        if isinstance(outcome, Accepted):
+            self.accepted += 1
+            self._recent_failures.pop(attempt.id, None)
+            return 0
+        before = self._recent_failures.pop(attempt.id, None)
+        own = self._own_failures(outcome, attempt, before)
+        if own is None:
             self._pause(outcome, attempt, now, draw)
-        return isolated
+        known = own or (before.own if before else attempt.attempts_before)
+        self._remember(attempt.id, _Failure(self.accepted, known))
+        return own or 0
 
-    def _answered(self, outcome: Outcome, attempt: Attempt) -> None:
-        self.accepted += isinstance(outcome, Accepted)
+    def _own_failures(
+        self, outcome: Outcome, attempt: Attempt, before: _Failure | None
+    ) -> int | None:
+        """Count a delivery's own failures with this one; None where this one is the receiver's."""
+        # What is not remembered any more goes on where it was; all its attempts count.
+        own = before.own if before else attempt.attempts_before
+        since = before.accepted if before else attempt.accepted_before
+        if not concerns_receiver(outcome) or self.accepted > since:
+            return own + 1
+        # It was its own last time, and nothing else has been tried since. Perhaps the receiver
+        # has trouble by now: the waits may not become long.
+        if before and before.own and not attempt.probe:
+            return max(own, min(own + 1, UNPROVEN_MOST))
+        return None
+
+    def _close(self) -> None:
         self.failures = 0
         self.probe_at = 0.0
         self.suspects_content = False
         self._failed_lanes.clear()
-        self._recent_failures.pop(attempt.id, None)
 
-    def _remember(self, delivery: str) -> None:
-        self._recent_failures[delivery] = self.accepted
-        self._recent_failures.move_to_end(delivery)
+    def _remember(self, delivery: str, failure: _Failure) -> None:
+        self._recent_failures[delivery] = failure
         if len(self._recent_failures) > REMEMBERED:
             self._recent_failures.popitem(last=False)
 
@@ -140,7 +176,11 @@ class CircuitBreaker:
             self.failures += 1
         asked = asked_delay(outcome)
         self._asked_to_wait = asked > 0 or _has_status(outcome, TOO_MANY_REQUESTS)
-        self.suspects_content = _has_status(outcome, INTERNAL_ERROR) and not self.suspects_content
+        self.suspects_content = (
+            _has_status(outcome, INTERNAL_ERROR)
+            and self.failures >= CONTENT_SUSPECTED_FROM
+            and not self.suspects_content
+        )
         self.probe_at = max(self.probe_at, now + probe_delay(self.failures, draw, asked))
 
 

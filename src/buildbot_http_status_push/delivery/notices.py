@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -12,6 +13,7 @@ from twisted.python.failure import Failure
 from buildbot_http_status_push.model import Outcome, Unreachable
 
 REFUSAL_INTERVAL = 600.0
+TROUBLE_INTERVAL = 60.0
 
 
 class Notices:
@@ -28,13 +30,29 @@ class Notices:
         self._name = name
         self._log = log
         self._trouble_since: float | None = None
+        self._trouble_logged = False
+        self._refusal_logged = False
+        self._last_trouble: float | None = None
         self._last_refusal: float | None = None
         self._suppressed = 0
 
-    def stopped_accepting(self, outcome: Outcome, title: str) -> None:
-        """Say once that the receiver takes nothing."""
+    def _is_recent(self, moment: float | None, interval: float) -> bool:
+        return moment is not None and 0 <= self._reactor.seconds() - moment < interval
+
+    def _begin_trouble(self) -> None:
         if self._trouble_since is None:
             self._trouble_since = self._reactor.seconds()
+
+    def stopped_accepting(self, outcome: Outcome, title: str) -> None:
+        """Say once that the receiver takes nothing, and a minute after the last such line.
+
+        To be called whenever an attempt shows it: trouble that comes and goes is told when it
+        stays.
+        """
+        self._begin_trouble()
+        if self._trouble_logged or self._is_recent(self._last_trouble, TROUBLE_INTERVAL):
+            return
+        self._trouble_logged, self._last_trouble = True, self._reactor.seconds()
         if isinstance(outcome, Unreachable) and outcome.here:
             self._cannot_send(outcome, title)
             return
@@ -57,8 +75,7 @@ class Notices:
 
     def refused(self, outcome: Outcome, title: str) -> None:
         """Say that a status was refused for reasons of its own, every ten minutes at most."""
-        now = self._reactor.seconds()
-        if self._last_refusal is not None and now - self._last_refusal < REFUSAL_INTERVAL:
+        if self._is_recent(self._last_refusal, REFUSAL_INTERVAL):
             self._suppressed += 1
             return
         self._log.warn(
@@ -68,9 +85,9 @@ class Notices:
             outcome=outcome,
             more=f"; {self._suppressed} more since the last such line" if self._suppressed else "",
         )
-        self._last_refusal, self._suppressed = now, 0
-        if self._trouble_since is None:
-            self._trouble_since = now
+        self._last_refusal, self._suppressed = self._reactor.seconds(), 0
+        self._refusal_logged = True
+        self._begin_trouble()
 
     def given_up(self, words: str, title: str) -> None:
         """Say that a status will not be sent any more."""
@@ -82,18 +99,21 @@ class Notices:
             words=words,
         )
 
-    def accepted(self, waiting: Callable[[], Deferred[int]], *, again: bool) -> None:
+    def accepted(self, waiting: Callable[[], Coroutine[Any, Any, int]], *, again: bool) -> None:
         """Say once that the receiver takes statuses again, with how many waited how long.
 
         Args:
             waiting: Counts what is still to be sent.
             again: Whether the accepted status had been tried before.
         """
-        if self._trouble_since is None or not again:
+        since, logged = self._trouble_since, self._trouble_logged or self._refusal_logged
+        if since is None or (logged and not again):
             return
-        lasted = self._reactor.seconds() - self._trouble_since
-        self._trouble_since = self._last_refusal = None
-        waiting().addCallback(self._accepts_again, lasted).addErrback(self.failed, "counting")
+        self._trouble_since, self._trouble_logged, self._refusal_logged = None, False, False
+        if logged:
+            counted = Deferred.fromCoroutine(waiting())
+            counted.addCallback(self._accepts_again, self._reactor.seconds() - since)
+            counted.addErrback(self.failed, "counting")
 
     def _accepts_again(self, waiting: int, lasted: float) -> None:
         self._log.info(

@@ -33,6 +33,7 @@ from buildbot_http_status_push.outbox.ledger import Probe
 
 POLL_INTERVAL = 5.0
 STOP_PATIENCE = 3.0
+SHORTEST_WAIT = 0.01
 
 Send: TypeAlias = Callable[[Delivery], "Deferred[Outcome]"]
 
@@ -68,6 +69,8 @@ class Relay:
         self._prefetch = Prefetch(outbox, notices)
         self._in_flight: dict[str, Deferred[Any]] = {}
         self._last_lane = ""
+        self._delivered = 0
+        self._retries: list[float] = []
         self._timer: IDelayedCall | None = None
         self._stopping = False
 
@@ -121,10 +124,10 @@ class Relay:
     def _sleep(self) -> None:
         if self._stopping:
             return
-        wait = POLL_INTERVAL
-        until_probe = self._breaker.probe_at - self._reactor.seconds()
-        if until_probe > 0:
-            wait = min(wait, max(until_probe, 0.01))
+        now = self._reactor.seconds()
+        self._retries = [moment for moment in self._retries if moment > now]
+        waits = [moment - now for moment in (*self._retries, self._breaker.probe_at)]
+        wait = min([POLL_INTERVAL, *(max(each, SHORTEST_WAIT) for each in waits if each > 0)])
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._reactor.callLater(wait, self._tick)
@@ -174,7 +177,8 @@ class Relay:
     def _begin(self, claim: Claim, *, probe: bool) -> None:
         delivery = claim.delivery
         self._last_lane = delivery.lane
-        attempt = Attempt(delivery.id, delivery.lane, self._breaker.accepted, probe)
+        accepted = self._breaker.accepted
+        attempt = Attempt(delivery.id, delivery.lane, accepted, claim.attempts, probe)
         sent = self._send(delivery)
         self._in_flight[delivery.lane] = sent
         sent.addErrback(self._unforeseen)
@@ -190,22 +194,27 @@ class Relay:
         if self._stopping and not isinstance(outcome, Accepted):
             return  # it may have been cut off: the release at the end gives it back untried
         now = self._reactor.seconds()
-        was_in_trouble = self._breaker.in_trouble
-        isolated = self._breaker.observe(outcome, attempt, now, self._draw())
-        verdict = self._decide(outcome, claim, isolated=isolated, now=now)
+        failures = self._breaker.observe(outcome, attempt, now, self._draw())
+        verdict = self._decide(outcome, claim, failures, now)
+        self._notify(outcome, claim, verdict)
         recorded = self._outbox.record(claim, verdict)
+        recorded.addCallback(self._recorded)
         recorded.addErrback(self._notices.failed, "recording a verdict")
-        self._tell(outcome, claim, verdict, was_in_trouble)
         drained = verdict.state is State.DELIVERED and not attempt.probe
         self._prefetch.attempted(claim, drained=drained)
         self._pump()
-        if attempt.probe or not self._breaker.is_closed:
+        if verdict.next_attempt is not None and verdict.next_attempt < now + POLL_INTERVAL * 2:
+            self._retries.append(verdict.next_attempt)
+        if attempt.probe or not self._breaker.is_closed or self._retries:
             self._sleep()
 
-    def _decide(self, outcome: Outcome, claim: Claim, *, isolated: bool, now: float) -> Verdict:
+    def _recorded(self, state: State | None) -> None:
+        self._delivered += state is State.DELIVERED
+
+    def _decide(self, outcome: Outcome, claim: Claim, failures: int, now: float) -> Verdict:
         return decide(
             outcome,
-            isolated=isolated,
+            failures=failures,
             attempts=claim.attempts + 1,
             created_at=claim.created_at,
             now=now,
@@ -213,16 +222,21 @@ class Relay:
             draw=self._draw(),
         )
 
-    def _tell(self, outcome: Outcome, claim: Claim, verdict: Verdict, was_in_trouble: bool) -> None:
+    def _notify(self, outcome: Outcome, claim: Claim, verdict: Verdict) -> None:
         title = claim.delivery.title
         if verdict.state is State.DELIVERED:
-            self._notices.accepted(self._outbox.waiting, again=claim.attempts > 0)
+            self._notices.accepted(self._count_waiting, again=claim.attempts > 0)
         elif verdict.state is State.DEAD:
             self._notices.given_up(verdict.outcome, title)
         elif verdict.state is State.RETRYING:
             self._notices.refused(outcome, title)
-        elif self._breaker.in_trouble and not was_in_trouble:
+        elif self._breaker.in_trouble and verdict.next_attempt is None:
             self._notices.stopped_accepting(outcome, title)
+
+    async def _count_waiting(self) -> int:
+        """Count what waits now, though some may be gone when the outbox has counted."""
+        before = self._delivered
+        return await self._outbox.waiting() + self._delivered - before
 
     @property
     def paused(self) -> bool:

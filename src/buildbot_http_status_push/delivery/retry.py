@@ -5,7 +5,10 @@ from __future__ import annotations
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, State, Unreachable, Verdict
 
 PROBE_FIRST, PROBE_MOST = 1.0, 60.0
-OWN_FIRST, OWN_MOST = 30.0, 3600.0
+OWN_FIRST, OWN_MOST = 1.0, 3600.0
+QUICK_RETRIES = 4
+QUICK_MOST = 10.0
+"""Seconds that a delivery may hold up its lane before its next attempt."""
 RETRY_AFTER_MOST = 3600.0
 JITTER = 0.2
 GONE = 410
@@ -42,17 +45,17 @@ def probe_delay(failures: int, draw: float, asked: float = 0.0) -> float:
     return max(_doubling(PROBE_FIRST, PROBE_MOST, failures, draw), asked)
 
 
-def own_delay(attempts: int, draw: float) -> float:
+def own_delay(failures: int, draw: float) -> float:
     """Return how long a delivery with troubles of its own waits before its next attempt.
 
     Args:
-        attempts: How many attempts were made, from 1 on.
+        failures: How many times in a row it had such troubles, from 1 on.
         draw: A random number from 0 to 1, for the jitter.
 
     Returns:
-        Seconds: 30 doubling to an hour, 20 % less or more.
+        Seconds: 1 doubling to an hour, 20 % less or more.
     """
-    return _doubling(OWN_FIRST, OWN_MOST, attempts, draw)
+    return _doubling(OWN_FIRST, OWN_MOST, failures, draw)
 
 
 def asked_delay(outcome: Outcome) -> float:
@@ -70,7 +73,7 @@ def _doubling(first: float, most: float, count: int, draw: float) -> float:
 def decide(
     outcome: Outcome,
     *,
-    isolated: bool,
+    failures: int,
     attempts: int,
     created_at: float,
     now: float,
@@ -81,7 +84,8 @@ def decide(
 
     Args:
         outcome: What came of the attempt.
-        isolated: Whether the failure is this delivery's own: others were accepted meanwhile.
+        failures: How many times in a row it failed for reasons of its own; 0 where this failure
+            is the receiver's.
         attempts: How many attempts were made, this one included.
         created_at: When the delivery entered the outbox, in seconds since the epoch.
         now: The time, in seconds since the epoch.
@@ -99,7 +103,8 @@ def decide(
         return Verdict(State.DEAD, words)
     if now - created_at >= give_up_after:
         return Verdict(State.DEAD, f"{words}; given up after {attempts} attempts")
-    if concerns_receiver(outcome) and not isolated:
+    if not failures:
         return Verdict(State.WAITING, words)
-    delay = max(own_delay(attempts, draw), asked_delay(outcome))
-    return Verdict(State.RETRYING, words, now + delay)
+    delay = max(own_delay(failures, draw), asked_delay(outcome))
+    keeps_lane = concerns_receiver(outcome) and failures <= QUICK_RETRIES and delay <= QUICK_MOST
+    return Verdict(State.WAITING if keeps_lane else State.RETRYING, words, now + delay)

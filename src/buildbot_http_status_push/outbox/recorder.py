@@ -102,14 +102,16 @@ class Recorder:
         if is_taken or not may_become(State(place.state), state):
             self._release(connection, place.sequence)
             return None
+        # Until its next attempt the lane stays claimed: what comes later waits behind it.
+        keeps_lane = state is State.WAITING and verdict.next_attempt is not None
         values = {
             "state": state.value,
             "outcome": verdict.outcome,
             "attempts": place.attempts + 1,
             "next_attempt": verdict.next_attempt if state is State.RETRYING else None,
             "updated_at": now,
-            "owner": None,
-            "lease_until": 0.0,
+            "owner": self.owner if keeps_lane else None,
+            "lease_until": verdict.next_attempt if keeps_lane else 0.0,
         }
         write(connection, claim.delivery.id, values)
         if state is State.DELIVERED:
