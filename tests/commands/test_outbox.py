@@ -16,6 +16,7 @@ from typing import Any
 
 from buildbot.process.results import SUCCESS
 from buildbot.util.twisted import async_to_deferred
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support import postgres
 from support.commands import run, temporary_folder
 from support.fakes import a_delivery
@@ -179,6 +180,27 @@ class StatsTests(OutboxTestCase):
             self.document("stats"),
             {"holds": True, "all": {**counts, "reporter": ""}, "reporters": [counts]},
         )
+
+    def test_openmetrics(self) -> None:
+        """--openmetrics has the same counts, as the parser of the format reads them."""
+        filled = self.fill()
+        filled.one_of_each()
+        self.fill("other").end(1, State.DELIVERED)
+        code, output, _ = self.call("stats", "--openmetrics")
+        self.assertEqual(code, 0)
+        name = "http_status_push_"
+        told = {
+            (each.name.removeprefix(name), *each.labels.values()): each.value
+            for family in text_string_to_metric_families(output)
+            for each in family.samples
+        }
+        self.assertEqual(told["produced_total", "push"], 5)
+        for state in State:
+            self.assertEqual(told["deliveries", "push", state.value], 1)
+        self.assertEqual(told["deliveries", "other", "delivered"], 1)
+        self.assertEqual(told["oldest_waiting_timestamp_seconds", "push"], filled.now - 3 * HOUR)
+        self.assertNotIn(("oldest_waiting_timestamp_seconds", "other"), told)
+        self.assertIn("not allowed with", self.refusal("stats", "--json", "--openmetrics"))
 
     def test_unaccounted(self) -> None:
         """A delivery that is gone without a trace is told, and the exit code is 1."""

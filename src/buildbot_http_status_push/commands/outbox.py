@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from buildbot_http_status_push.commands import outbox_output as outbox_words
 from buildbot_http_status_push.commands.console import DONE, FAILED, complain, number, say
+from buildbot_http_status_push.commands.outbox_openmetrics import say_openmetrics
 from buildbot_http_status_push.model import PENDING, State
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ def add_outbox(commands: SubParsers) -> None:
 
 
 def _add_action(
-    actions: SubParsers, name: str, act: Action, words: str, keys: Sequence[str]
+    actions: SubParsers,
+    name: str,
+    act: Action,
+    words: str,
+    keys: Sequence[str],
+    other_output: Sequence[tuple[str, str]] = (),
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(
         name,
@@ -73,7 +79,9 @@ def _add_action(
     where.add_argument(
         "--url", type=_url, help="the outbox's SQLAlchemy URL, as in the reporter's outbox= option"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    output = parser.add_mutually_exclusive_group()
+    for flag, what in (("--json", "print JSON, for programs"), *other_output):
+        output.add_argument(flag, action="store_true", help=what)
     parser.set_defaults(run=partial(run_outbox, act))
     return parser
 
@@ -81,7 +89,8 @@ def _add_action(
 def _add_stats(actions: SubParsers) -> None:
     words = "count the deliveries by their state; exit code 1 if any is not accounted for"
     keys = ("holds", "all", "reporters", *outbox_words.STATS_KEYS)
-    _add_action(actions, "stats", _stats, words, keys)
+    openmetrics = ("--openmetrics", "print the OpenMetrics format, for Prometheus")
+    _add_action(actions, "stats", _stats, words, keys, [openmetrics])
 
 
 def _add_list(actions: SubParsers) -> None:
@@ -258,6 +267,8 @@ def _stats(database: Database, arguments: argparse.Namespace, now: float) -> int
 
     each = _ask(database, inspection.stats)
     total = inspection.in_all(each)
+    if arguments.openmetrics:
+        return say_openmetrics(each)
     document = outbox_words.stats_document(each, total)
     _print(arguments, document, outbox_words.stats_lines(each, total, now))
     return DONE if document["holds"] else FAILED
