@@ -1,7 +1,8 @@
-"""What docs/monitoring holds, checked by Prometheus's own tool."""
+"""What docs/monitoring holds, checked by Prometheus's own tool and against what is measured."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import unittest
 from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from support.boards import BoardCase
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.commands.outbox_metrics import openmetrics
@@ -16,9 +18,9 @@ from buildbot_http_status_push.model import State
 from buildbot_http_status_push.outbox.inspection import Stats
 
 MONITORING = Path(__file__).parents[1] / "docs" / "monitoring"
+RULES = MONITORING / "alerts.yml"
+DASHBOARD = MONITORING / "dashboard.json"
 STATS = Stats("push", 5, dict.fromkeys(State, 1), 1_700_000_000.5)
-
-
 REMARK = 3
 """The exit code of promtool where it could read metrics, and would name one otherwise."""
 
@@ -35,23 +37,50 @@ def promtool(*arguments: str | Path, given: str = "", good: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-class MonitoringTests(SynchronousTestCase):
-    """Alert rules and the textfile collector's input."""
+def queries() -> list[str]:
+    """Return all that the dashboard asks for."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel["targets"]]
+
+
+class PromtoolTests(SynchronousTestCase):
+    """What Prometheus says of rules, queries and the textfile collector's input."""
 
     def test_rules(self) -> None:
-        """Prometheus takes the alert rules."""
-        self.assertIn("2 rules found", promtool("check", "rules", MONITORING / "alerts.yml"))
+        """It takes the alert rules."""
+        self.assertIn("2 rules found", promtool("check", "rules", RULES))
 
-    def test_names(self) -> None:
-        """The rules ask for metrics that there are."""
-        asked = set(re.findall(r"\w+_timestamp_seconds", (MONITORING / "alerts.yml").read_text()))
-        told = {each.name for each in text_string_to_metric_families(openmetrics([STATS]))}
-        told.add("buildbot_board_master_heard_timestamp_seconds")  # whose own test is the board's
-        self.assertEqual(asked - told, set())
-        self.assertEqual(len(asked), 2)
+    def test_dashboard(self) -> None:
+        """It takes the dashboard's queries."""
+        rules = [
+            {"record": "query", "expr": query, "labels": {"number": str(number)}}
+            for number, query in enumerate(queries())
+        ]
+        file = Path(self.mktemp())
+        file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+        self.assertIn(f"{len(rules)} rules found", promtool("check", "rules", file))
 
     def test_textfile_collector(self) -> None:
         """The older parser that the textfile collector has reads the outbox's metrics too."""
         told = promtool("check", "metrics", given=openmetrics([STATS]), good=REMARK)
         # The older format has the counter's help under the counter's whole name.
         self.assertEqual(told, "http_status_push_produced_total no help text\n")
+
+
+class NamesTests(BoardCase):
+    """Which metrics rules and dashboard ask for."""
+
+    async def test_are_there(self) -> None:
+        """All of them are measured."""
+        await self.put()
+        texts = (openmetrics([STATS]), (await self.get("/metrics")).text)
+        measured = {
+            sample.name
+            for text in texts
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+        for asker in (RULES.read_text(), " ".join(queries())):
+            asked = set(re.findall(r"\b(?:http_status_push|buildbot_board)_\w+", asker))
+            self.assertGreaterEqual(len(asked), 2)
+            self.assertEqual(asked - measured, set())
