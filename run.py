@@ -31,6 +31,9 @@ SERVERS = (
     ("nginx-light", ("nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx")),
     ("postgresql", ("pg_ctl", "/usr/lib/postgresql/*/bin/pg_ctl")),
     ("nodejs", ("node",)),
+    ("npm", ("npm",)),
+    ("chromium", ("chromium",)),
+    ("chromium-driver", ("chromedriver",)),
 )
 OTHER_ENVIRONMENTS = "py310-buildbot40,py313-buildbot43"
 

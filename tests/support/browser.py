@@ -12,7 +12,12 @@ from typing import Any
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
+from support.programs import missing, not_there
+
+NODE_MODULES = Path(__file__).parent.parent / "node_modules"
+"""Where npm puts what ``tests/package.json`` names."""
 
 SWITCHES = (
     "--headless",
@@ -50,11 +55,16 @@ class Browser:
         """Run a script's text in the page; it tells what it returns by its last argument."""
         return self.driver.execute_async_script(script, *arguments)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the page follows the board's changes."""
+        return bool(self.run("return document.body.classList.contains('is-live')"))
+
     def text(self, selector: str) -> str:
         """Return what a page shows in the first element that is selected."""
         return str(self.run("return document.querySelector(arguments[0])?.innerText", selector))
 
-    def wait(self, what: Callable[[], Any], seconds: float = 20) -> Any:
+    def wait(self, what: Callable[[], Any], seconds: float = 60) -> Any:
         """Wait until something is true, and return it."""
         return WebDriverWait(self.driver, seconds, poll_frequency=0.02).until(lambda _: what())
 
@@ -76,6 +86,10 @@ class Browser:
         """Let pages that are opened from now on run scripts, or not."""
         self.command("Emulation.setScriptExecutionDisabled", value=not on)
 
+    def press(self, *keys: str) -> None:
+        """Type, wherever the focus is."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+
     def screenshot(self, path: Path) -> None:
         """Keep what the window shows, as a PNG."""
         self.driver.save_screenshot(str(path))
@@ -94,19 +108,28 @@ def browser() -> Iterator[Browser]:
     """Start a browser without a past; it is closed at the end."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = Options()
-        options.binary_location = _program("chromium")
+        options.binary_location = _program("chromium", "chromium")
         options.set_capability("goog:loggingPrefs", {"browser": "WARNING"})
         for switch in (*SWITCHES, f"--user-data-dir={profile}"):
             options.add_argument(switch)
-        driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
+        service = Service(_program("chromedriver", "chromium-driver"))
+        driver = webdriver.Chrome(options=options, service=service)
         try:
             yield Browser(driver)
         finally:
             driver.quit()
 
 
-def _program(name: str) -> str:
+def _program(name: str, package: str) -> str:
     found = shutil.which(name)
     if found is None:
-        raise RuntimeError(f"the tests need {name}: install Debian's chromium and chromium-driver")
+        raise missing(name, package)
     return found
+
+
+def axe() -> str:
+    """Return the text of axe-core's script, which finds what keeps people out of a page."""
+    script = NODE_MODULES / "axe-core" / "axe.min.js"
+    if not script.exists():
+        raise not_there("axe-core", "npm install --prefix tests")
+    return script.read_text()

@@ -13,5 +13,15 @@ def missing(program: str, package: str) -> Exception:
         program: What is missing, in words.
         package: The package of Debian and Ubuntu that has it.
     """
-    words = f"{program} is missing. On Debian and Ubuntu: apt-get install {package}"
+    return not_there(program, f"On Debian and Ubuntu: apt-get install {package}")
+
+
+def not_there(what: str, remedy: str) -> Exception:
+    """Return what to raise where something is not there: a skip, but a fault where CI runs.
+
+    Args:
+        what: What is missing, in words.
+        remedy: How to get it.
+    """
+    words = f"{what} is missing. {remedy}"
     return FileNotFoundError(words) if os.environ.get("CI") else SkipTest(words)

@@ -34,7 +34,7 @@ BUILDS = 50
 """How many builds a page of a builder's history has."""
 REVISIONS = 40
 """How many revisions are shown."""
-KIOSK = {"most_red": 6, "most_running": 3, "most_named": 60, "few": 18}
+KIOSK = {"most_red": 6, "most_running": 3, "most_named": 60, "few": 18, "many": 90}
 """How much fits on a wall screen."""
 
 
