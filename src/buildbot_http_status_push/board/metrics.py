@@ -77,7 +77,8 @@ class Metrics:
         Args:
             code: The HTTP status that it was answered with.
         """
-        self._statuses.labels(OUTCOMES.get(code, "refused"), str(code)).inc()
+        # The text of an HTTPStatus is its name on Python 3.10.
+        self._statuses.labels(OUTCOMES.get(code, "refused"), str(int(code))).inc()
 
     def told(self, lag: float) -> None:
         """Count a change that browsers were told.
