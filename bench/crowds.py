@@ -1,0 +1,295 @@
+"""Boards and browsers in processes of their own, and what is measured of them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+BUILDERS = 200
+IN_A_PROCESS = 1_250
+BETWEEN = 0.5
+SENDERS = 8
+KIBIBYTE = 1024
+BEGAN = int(time.time()) - 1_000_000
+
+
+class Board:
+    """A board in a process of its own.
+
+    Args:
+        folder: Where its database is.
+        port: Its port, 0 for any.
+    """
+
+    def __init__(self, folder: str, port: int = 0) -> None:
+        command = [sys.executable, "-m", "buildbot_http_status_push", "board", "--port", str(port)]
+        self.process = subprocess.Popen(  # noqa: S603 - this project's own command
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self.process.stdout is not None  # noqa: S101 - it is a pipe
+        self.port = int(re.findall(r":(\d+)/", self.process.stdout.readline())[0])
+
+    def post(self, number: int) -> float:
+        """Send a status, and return when it was accepted."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("POST", "/", json.dumps(body(number)))
+        status = connection.getresponse().status
+        at = time.monotonic()
+        connection.close()
+        if status != http.client.OK:
+            raise RuntimeError(f"a status was answered with {status}")
+        return at
+
+    def position(self) -> tuple[str, int]:
+        """Return epoch and sequence, as the overview tells them."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", "/")
+        page = connection.getresponse().read().decode()
+        connection.close()
+        [(epoch, sequence)] = re.findall(r'data-epoch="(\w+)" data-sequence="(\d+)"', page)
+        return epoch, int(sequence)
+
+    def end(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.communicate()
+
+
+def body(number: int) -> dict[str, Any]:
+    """Return a status of one of the builders; each is of a build of its own."""
+    place, began = number % BUILDERS, BEGAN + number
+    return {
+        "buildid": number + 1,
+        "number": number // BUILDERS + 1,
+        "builderid": place,
+        "builder": {"name": f"builder {place}", "tags": ["stable"]},
+        "started_at": began,
+        "complete_at": began + 60,
+        "complete": True,
+        "results": 0 if number % 7 else 2,
+        "state_string": "finished",
+        "properties": {"workername": ["worker", "Worker"]},
+        "url": f"https://ci.example.org/#/builders/{place}/builds/1",
+        "buildset": {"sourcestamps": [{"branch": "main", "revision": f"r{number // BUILDERS}"}]},
+    }
+
+
+class Crowd:
+    """Browsers, in as many processes as they need.
+
+    Args:
+        port: Where they connect.
+        count: How many there are.
+        epoch: The order of updates.
+        since: Where they begin.
+    """
+
+    def __init__(self, port: int, count: int, epoch: str, since: int) -> None:
+        sizes = [min(IN_A_PROCESS, count - begun) for begun in range(0, count, IN_A_PROCESS)]
+        self._processes = [
+            subprocess.Popen(  # noqa: S603 - the bench's own module
+                [sys.executable, "-m", "bench.watchers", *map(str, (port, size, epoch, since))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for size in sizes
+        ]
+        self.count = count
+        self._read()
+
+    def report(self) -> list[dict[str, Any]]:
+        """Return what each process tells."""
+        for process in self._processes:
+            print(file=process.stdin, flush=True)
+        return self._read()
+
+    def _read(self) -> list[dict[str, Any]]:
+        return [json.loads(process.stdout.readline()) for process in self._processes]  # type: ignore[union-attr]  # pipes
+
+    def live(self) -> int:
+        """Return how many are live."""
+        return sum(each["live"] for each in self.report())
+
+    def end(self) -> None:
+        """End all."""
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+
+
+@frozen(kw_only=True)
+class Told:
+    """What a number of browsers was told.
+
+    Args:
+        median: Milliseconds from acceptance to a frame received, of the median frame.
+        late: The same of the 99th percentile.
+        processor: Microseconds of the server's processor time a frame and browser.
+        memory: KiB that a browser costs the server.
+    """
+
+    median: float
+    late: float
+    processor: float
+    memory: float
+
+
+def told(crowd: Crowd, accepted: dict[int, float], used: float, memory: float) -> Told:
+    """Return what browsers were told of what was accepted."""
+    reports = crowd.report()
+    lags: list[tuple[float, int]] = []
+    for sequence, at, count in (each for report in reports for each in report["seen"]):
+        if sequence in accepted:
+            lags.append((max(at - accepted[sequence] * 1000, 0), count))
+    lags.sort()
+    frames = sum(count for _, count in lags)
+    check(reports)
+    return Told(
+        median=_at(lags, frames * 0.5),
+        late=_at(lags, frames * 0.99),
+        processor=used * 1e6 / frames,
+        memory=memory / crowd.count,
+    )
+
+
+def check(reports: list[dict[str, Any]]) -> None:
+    """See that nobody missed anything.
+
+    Raises:
+        RuntimeError: Somebody did.
+    """
+    faults = sum(report["faults"] for report in reports)
+    if faults:
+        raise RuntimeError(f"browsers found {faults} holes and repeats")
+
+
+def _at(lags: list[tuple[float, int]], place: float) -> float:
+    passed = 0
+    for lag, count in lags:
+        passed += count
+        if passed >= place:
+            return lag
+    return lags[-1][0]
+
+
+def processor_of(process: subprocess.Popen[str]) -> float:
+    """Return the seconds of a processor that a process has used."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_of(process: subprocess.Popen[str]) -> float:
+    """Return the KiB that a process has in memory."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return float(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
+
+
+@contextlib.contextmanager
+def crowded(process: subprocess.Popen[str], *asked: Any) -> Iterator[tuple[Crowd, float]]:
+    """Let browsers watch; yields them and the KiB that they cost."""
+    before = memory_of(process)
+    crowd = Crowd(*asked)
+    try:
+        yield crowd, memory_of(process) - before
+    finally:
+        crowd.end()
+
+
+def watch_board(board: Board, count: int, changes: int) -> Told:
+    """Measure a board that tells some changes."""
+    epoch, since = board.position()
+    with crowded(board.process, board.port, count, epoch, since) as (crowd, memory):
+        used, accepted = processor_of(board.process), {}
+        for nth in range(1, changes + 1):
+            accepted[since + nth] = board.post(since + nth)
+            time.sleep(BETWEEN)
+        time.sleep(2)
+        return told(crowd, accepted, processor_of(board.process) - used, memory)
+
+
+def watch_floor(count: int, changes: int, size: int) -> Told:
+    """Measure autobahn alone, with frames of the same size."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.broadcast"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    port = int(process.stdout.readline())  # type: ignore[union-attr]  # a pipe
+    try:
+        with crowded(process, port, count, "floor", 0) as (crowd, memory):
+            used, accepted = processor_of(process), {}
+            for nth in range(1, changes + 1):
+                print(size, file=process.stdin, flush=True)
+                accepted[nth] = float(process.stdout.readline())  # type: ignore[union-attr]  # a pipe
+                time.sleep(BETWEEN)
+            time.sleep(2)
+            return told(crowd, accepted, processor_of(process) - used, memory)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def frame_size(board: Board) -> int:
+    """Return how many bytes the frame of one change has."""
+    epoch, sequence = board.position()
+    board.post(sequence + 1)
+    connection = http.client.HTTPConnection("127.0.0.1", board.port, timeout=60)
+    connection.request("GET", f"/live/updates?epoch={epoch}&since={sequence}")
+    return len(connection.getresponse().read())
+
+
+def intake(board: Board, count: int, statuses: int) -> float:
+    """Return how many statuses a second are committed while browsers watch."""
+    epoch, since = board.position()
+    with (
+        crowded(board.process, board.port, count, epoch, since),
+        ThreadPoolExecutor(SENDERS) as pool,
+    ):
+        began = time.monotonic()
+        list(pool.map(board.post, range(since + 1, since + 1 + statuses)))
+        return statuses / (time.monotonic() - began)
+
+
+def restart(folder: str, board: Board, count: int) -> tuple[Board, float]:
+    """Kill a board and start it again.
+
+    Returns:
+        The new one, and after how many seconds all browsers were live again.
+    """
+    epoch, since = board.position()
+    crowd = Crowd(board.port, count, epoch, since)
+    try:
+        board.end()
+        while crowd.live():
+            time.sleep(0.1)
+        began = time.monotonic()
+        again = Board(folder, board.port)
+        while crowd.live() < count:
+            time.sleep(0.2)
+        took = time.monotonic() - began
+        check(crowd.report())
+        return again, took
+    finally:
+        crowd.end()
+
+
+def page_view(board: Board, views: int) -> float:
+    """Return the milliseconds of the board's processor time that a view of the overview takes."""
+    used = processor_of(board.process)
+    for _ in range(views):
+        board.position()
+    return (processor_of(board.process) - used) * 1000 / views
