@@ -31,6 +31,10 @@ return parts.filter((each) => {
     return bottom > innerHeight || right > innerWidth || each.scrollHeight > each.clientHeight + 1;
 }).map((each) => [each.className, each.scrollHeight, each.clientHeight])
 """
+HIDDEN = """
+return [...document.querySelectorAll(".red, .runs")].filter((each) => !each.checkVisibility())
+    .map((each) => each.className)
+"""
 WIDE = """
 const isWide = document.documentElement.scrollWidth > arguments[0];
 return [...document.querySelectorAll("*")]
@@ -160,6 +164,7 @@ class ScreenTest(PagesTest):
             self.window.resize(width, height)
             for path in ("?kiosk=1", "?kiosk=1&builder=fedora", "?kiosk=1&builder=wasi"):
                 self.open(path)
+                self.assertEqual(self.window.run(HIDDEN), [], (path, width))
                 self.assertEqual(self.window.run(CUT), [], (path, width))
                 self.assertGreaterEqual(self.window.run(SMALLEST), height * 0.02)
 
