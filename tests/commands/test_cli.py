@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import io
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from support.commands import Command, run, temporary_folder
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push import __version__
-from buildbot_http_status_push.commands.main import main
+from buildbot_http_status_push.commands.main import main, make_parser
 from buildbot_http_status_push.commands.receive import file_name
 from buildbot_http_status_push.receiver.receiver import Received
 from buildbot_http_status_push.signing import sign
@@ -70,9 +71,9 @@ class ArgumentTests(SynchronousTestCase):
         ):
             self.assertIn(words, self.refusal(*arguments))
 
-    def test_port_needed(self) -> None:
-        """Receive wants to be told the port."""
-        self.assertIn("required: --port", self.refusal("receive"))
+    def test_default_port(self) -> None:
+        """Receive listens on a port of its own unless it is told another one."""
+        self.assertEqual(make_parser().parse_args(["receive"]).port, 8099)
 
     def test_malformed_secret(self) -> None:
         """A malformed key is refused without being shown."""
@@ -80,6 +81,17 @@ class ArgumentTests(SynchronousTestCase):
             refusal = self.refusal("receive", "--port", "0", "--secret", key)
             self.assertIn("argument --secret: a", refusal)
             self.assertNotIn("notforyou", refusal)
+
+    def test_help_closed(self) -> None:
+        """Help that nobody reads to its end is no failure."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        asked = [sys.executable, "-m", "buildbot_http_status_push", "demo", "--help"]
+        ended = subprocess.run(
+            asked, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+        os.close(writing)
+        self.assertEqual((ended.returncode, ended.stderr), (0, b""))
 
     def test_imports(self) -> None:
         """Neither Buildbot nor a reactor is imported for receive's sake."""
@@ -188,6 +200,15 @@ class ReceiveTests(SynchronousTestCase):
         self.assertEqual((code, output), (2, ""))
         self.assertIn(f"--port {port}: can't listen there", errors)
         self.assertEqual(len(errors.splitlines()), 1)
+
+    def test_output_closed(self) -> None:
+        """A receiver whose output nobody reads any more ends quietly with the next line."""
+        command = self.start()
+        command.close_output()
+        with contextlib.suppress(ConnectionError):  # it ends before it has answered
+            self.post(b"hello")
+        code, _, errors = command.end()
+        self.assertEqual((code, errors), (141, ""))
 
     def test_fail(self) -> None:
         """With --fail every request is answered so."""

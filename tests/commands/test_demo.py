@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import signal
+from types import SimpleNamespace
+from typing import Any
 
 from support.commands import Command, processes_in, run, temporary_folder
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.commands.demo import Build, disagreements, undelivered
+from buildbot_http_status_push.commands.demo_arrivals import Arrivals
 from buildbot_http_status_push.commands.demo_master import shielded
+from buildbot_http_status_push.commands.demo_verdict import Build, disagreements, undelivered
+from buildbot_http_status_push.model import State
 
 ENDINGS = {
     "passes": "success",
@@ -60,45 +64,73 @@ class DemoTests(SynchronousTestCase):
         self.assertEqual(
             arrived, {name: ["new", f"finished: {result}"] for name, result in ENDINGS.items()}
         )
-        self.assertIn("8 builds, 16 statuses, 16 delivered, 16 received. All is well.", output)
+        *_, last = output.splitlines()
+        self.assertEqual(last, "8 builds, 16 statuses, 16 delivered, 16 received. All is well.")
         self.assertEqual(list(self.temporary.iterdir()), [])
 
-    def test_shows_a_status(self) -> None:
-        """One finished build is shown whole, as it arrived."""
-        _, output, _ = self.run_demo("--builds", "1")
+    def test_shows_a_body(self) -> None:
+        """With --show-body one finished build is shown whole, as it arrived signed."""
+        _, output, _ = self.run_demo("--builds", "1", "--show-body", "--secret", "a key")
         shown = output[output.index("\n{\n") : output.index("\n}\n") + 2]
         build = json.loads(shown)
         self.assertEqual((build["builder"]["name"], build["complete"]), ("passes", True))
+        self.assertTrue(output.endswith("2 received. All is well.\n"), output)
 
     def test_keep(self) -> None:
         """With --keep the master's folder stays, and is told."""
         code, output, _ = self.run_demo("--builds", "1", "--keep")
         (folder,) = self.temporary.iterdir()
         self.assertEqual(code, 0)
-        self.assertEqual(output.splitlines()[-1], f"The master's folder is {folder}")
+        told = f"Starting a Buildbot master in {folder}, which stays"
+        self.assertEqual(output.splitlines()[0], told)
         configuration = (folder / "master.cfg").read_text()
         self.assertIn("reporters.HttpStatusPush(serverUrl='http://127.0.0.1:", configuration)
         self.assertIn("BuildMaster is stopped", (folder / "twistd.log").read_text())
 
-    def test_server_url(self) -> None:
-        """With --server-url the statuses go there, and the demo tells what it has sent."""
-        receiver = Command("receive", "--port", "0")
+    def receive(self, *arguments: str) -> tuple[Command, str]:
+        """Start a receiver; return it and its URL."""
+        receiver = Command("receive", "--port", "0", *arguments)
         self.addCleanup(receiver.kill)
-        url = receiver.line().split()[2].rstrip(",")
-        code, output, errors = self.run_demo("--builds", "2", "--server-url", url)
+        return receiver, receiver.line().split()[2].rstrip(",")
+
+    def test_server_url(self) -> None:
+        """With --server-url the statuses go there, signed, and are shown when accepted."""
+        receiver, url = self.receive("--secret", "a key")
+        sent = ("--builds", "2", "--server-url", url, "--secret", "a key")
+        code, output, errors = self.run_demo(*sent)
         receiver.interrupt()
         _, received, _ = receiver.end()
         self.assertEqual((code, errors), (0, ""), output)
         self.assertEqual(sorted(LINE.findall(output)), sorted(LINE.findall(received)))
         self.assertEqual(len(LINE.findall(received)), 4)
-        self.assertIn("2 builds, 4 statuses, 4 delivered. All is well.", output)
+        self.assertEqual(output.count("accepted with 200"), 4)
+        self.assertEqual(output.splitlines()[-1], "2 builds, 4 statuses, 4 delivered. All is well.")
+
+    def test_refused(self) -> None:
+        """Where nothing is accepted nothing is shown as if, and what to do next is said."""
+        _, url = self.receive("--secret", "a key")
+        code, output, errors = self.run_demo("--builds", "1", "--server-url", url)
+        self.assertEqual((code, errors, LINE.findall(output)), (1, "", []), output)
+        self.assertEqual(output.count("not accepted: refused with 401"), 1)
+        *_, fault, advice, verdict = output.splitlines()
+        self.assertIn("2 of 2 statuses are not delivered: refused with 401", fault)
+        self.assertIn("'buildbot-http-status-push ping'", advice)
+        self.assertTrue(verdict.endswith("That is wrong."), verdict)
 
     def test_wrong_server_url(self) -> None:
-        """A master that does not start is told with the end of its log."""
+        """A URL that can't be sent to is refused before a master is started."""
         code, output, errors = self.run_demo("--server-url", "nonsense")
-        self.assertEqual((code, errors), (1, ""))
-        self.assertIn("The master did not start:", output)
-        self.assertIn("serverUrl is 'nonsense'", output)
+        self.assertEqual((code, output), (2, ""))
+        self.assertIn("argument --server-url: serverUrl is 'nonsense'", errors)
+        self.assertEqual(list(self.temporary.iterdir()), [])
+
+    def test_output_closed(self) -> None:
+        """A demo whose output nobody reads any more ends at once and quietly."""
+        command = self.start("--builds", "200")
+        command.line()
+        command.close_output()
+        code, _, errors = command.end()
+        self.assertEqual((code, errors), (141, ""))
         self.assertEqual(list(self.temporary.iterdir()), [])
 
     def assert_ends(self, command: Command) -> None:
@@ -162,6 +194,41 @@ class ShieldTests(SynchronousTestCase):
         """A result is passed on, a failure too."""
         self.assertEqual(self.successResultOf(shielded(succeed("done"))), "done")
         self.failureResultOf(shielded(fail(OSError("gone"))), OSError)
+
+
+def entry(message_id: str, event: str, state: State, outcome: str) -> Any:
+    """A delivery about the build with id 1."""
+    return SimpleNamespace(
+        id=message_id, build=1, event=event, state=state, outcome=outcome, updated_at=0.0
+    )
+
+
+class ArrivalsTests(SynchronousTestCase):
+    """What is told of statuses that go to a receiver elsewhere."""
+
+    def setUp(self) -> None:
+        """Know of a build's begin."""
+        self.told: list[str] = []
+        self.arrivals = Arrivals(lambda text, tone="": self.told.append(text[10:]))
+        build = {**NEW_1, "number": 1, "builder": {"name": "docs"}}
+        self.arrivals.note(("builds", "1", "new"), build)
+
+    def test_accepted(self) -> None:
+        """A status is told when it is accepted, once."""
+        waits = entry("a", "builds.new", State.WAITING, "")
+        accepted = entry("a", "builds.new", State.DELIVERED, "accepted with 200")
+        for entries in ([waits], [accepted], [accepted]):
+            self.arrivals.look(entries)
+        self.assertEqual(
+            [line.split() for line in self.told], [["docs", "#1", "new", "accepted", "with", "200"]]
+        )
+
+    def test_trouble(self) -> None:
+        """A kind of trouble is told once, however many statuses have it."""
+        refused = [entry(each, "builds.new", State.RETRYING, "401 no") for each in "ab"]
+        self.arrivals.look(refused)
+        self.arrivals.look(refused)
+        self.assertEqual(self.told, ["not accepted: 401 no"])
 
 
 class ComparisonTests(SynchronousTestCase):

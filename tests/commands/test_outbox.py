@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from attrs import evolve
 from buildbot.process.results import SUCCESS
 from buildbot.util.twisted import async_to_deferred
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -25,11 +26,13 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.commands.main import main
-from buildbot_http_status_push.commands.outbox import OUTBOX_FILE, parse_time, seconds_of
-from buildbot_http_status_push.commands.outbox_output import WIDTH, age, table
+from buildbot_http_status_push.commands.outbox import parse_time, seconds_of
+from buildbot_http_status_push.commands.outbox_access import OUTBOX_FILE
+from buildbot_http_status_push.commands.outbox_output import age, list_lines, table
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.delivery import service
 from buildbot_http_status_push.model import Delivery, State, Verdict
+from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.schema import open_database
 from buildbot_http_status_push.reporter import HttpStatusPush
@@ -279,14 +282,17 @@ class ListTests(OutboxTestCase):
         self.assertNotIn("reporter", self.lines("list", "--reporter", "other")[0])
 
     def test_width(self) -> None:
-        """No line is longer than 100 characters, whatever the texts."""
+        """On a terminal no line is longer than that, whatever the texts; elsewhere all is there."""
         self.fill("a reporter with a name of its own").put(
             1, id="msg_" + "0" * 32, title="build " + "long " * 20
         )
         self.fill("other").end(2, State.DEAD, title="büild\n" + "lang " * 20, id="msg_" + "1" * 32)
-        lines = self.lines("list")
-        self.assertEqual(len(lines), 3)
-        self.assertTrue(all(len(line) <= WIDTH for line in lines))
+        [found] = self.fill().database.transact([inspection.entries])
+        found = [evolve(each, outcome="no " * 50 + "no", created_at=0.0) for each in found]
+        lines = list_lines(found, [], more=False, now=60.0, width=80)
+        self.assertEqual([len(line) for line in lines], [80, 80, 80])
+        whole = list_lines(found, [], more=False, now=60.0)
+        self.assertTrue(whole[1].endswith(" no no"))
         self.assertTrue(lines[2].startswith("msg_11111111  1 min  dead"))
 
     def test_document(self) -> None:
@@ -636,7 +642,7 @@ class WordsTests(SynchronousTestCase):
     def test_table(self) -> None:
         """Columns are aligned, numbers to the right, and what is too long is cut."""
         rows = [["a", "bb", "c"], ["aaa", "b", "c" * 200]]
-        lines = table(rows, right=[1])
+        lines = table(rows, right=[1], width=100)
         self.assertEqual(lines[0], "a    bb  c")
         self.assertEqual(lines[1], "aaa   b  " + "c" * 88 + "...")
 

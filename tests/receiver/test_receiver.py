@@ -17,13 +17,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseNeverReceived
 
-from buildbot_http_status_push.receiver.receiver import (
-    Answer,
-    Behaviour,
-    Received,
-    Receiver,
-    describe,
-)
+from buildbot_http_status_push.receiver.description import describe
+from buildbot_http_status_push.receiver.receiver import Answer, Behaviour, Received, Receiver
 from buildbot_http_status_push.results import result_word
 from buildbot_http_status_push.signing import sign
 
@@ -342,6 +337,11 @@ class DescribeTests(SynchronousTestCase):
         """A complete build is finished, its result in words."""
         build = BUILD | {"complete": True, "results": 4}
         self.assertEqual(self.words(received(build)), "docs #7 finished: exception")
+
+    def test_test_status(self) -> None:
+        """A test status, which ping sends, is told as what it is."""
+        content = {"number": 0, "complete": False, "builder": {"name": "ping"}, "test": True}
+        self.assertEqual(self.words(received(content)), "a test status, no build")
 
     def test_without_builder_name(self) -> None:
         """A build without its builder's name is told by the builder's number."""

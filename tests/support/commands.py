@@ -47,6 +47,11 @@ class Command:
         """Do what Ctrl-C does, or another signal."""
         self._process.send_signal(number)
 
+    def close_output(self) -> None:
+        """Read no more of what it prints, as ``head`` does when it has had enough."""
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
     def end(self) -> tuple[int, str, str]:
         """Wait for its end; return the exit code and what it has still written."""
         output, errors = self._process.communicate(timeout=PATIENCE)

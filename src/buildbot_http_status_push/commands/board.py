@@ -20,12 +20,12 @@ from buildbot_http_status_push.commands.console import (
     complain,
     number,
     run_reactor,
-    say,
 )
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.board.server import Settings
     from buildbot_http_status_push.commands.console import SubParsers
+    from buildbot_http_status_push.commands.terminal import Output
 
 
 def add_board(commands: SubParsers) -> None:
@@ -146,7 +146,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_board(arguments: argparse.Namespace) -> int:
+def run_board(arguments: argparse.Namespace, output: Output) -> int:
     """Show the board until Ctrl-C or SIGTERM."""
     try:
         settings = values.settings(arguments, os.environ)
@@ -156,14 +156,14 @@ def run_board(arguments: argparse.Namespace) -> int:
     from twisted.logger import globalLogBeginner, textFileLogObserver
 
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
-    serving = _Serving(reactor, settings)
-    return run_reactor(reactor, serving.work, serving.board.stop)
+    serving = _Serving(reactor, settings, output)
+    return run_reactor(reactor, output, serving.work, serving.board.stop)
 
 
 class _Serving:
     """A board that runs until it is interrupted."""
 
-    def __init__(self, reactor: Any, settings: Settings) -> None:
+    def __init__(self, reactor: Any, settings: Settings, output: Output) -> None:
         from twisted.internet.threads import deferToThreadPool
 
         from buildbot_http_status_push.board.server import Board
@@ -172,6 +172,7 @@ class _Serving:
             return deferToThreadPool(reactor, reactor.getThreadPool(), function, *arguments)
 
         self._settings = settings
+        self._say = output.say
         self.board = Board(reactor, settings, in_thread)
 
     async def work(self) -> int:
@@ -186,9 +187,11 @@ class _Serving:
         except StorageError as trouble:
             return complain(f"--database: {trouble}")
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        say(f"The board is at http://{host}:{port}/, and takes statuses there. Ctrl-C ends it.")
+        self._say(
+            f"The board is at http://{host}:{port}/, and takes statuses there. Ctrl-C ends it."
+        )
         if settings.access.is_open:
-            say("Whoever can reach it may send: it listens on this machine only.")
+            self._say("Whoever can reach it may send: it listens on this machine only.")
         with contextlib.suppress(CancelledError):
             await Deferred[None]()
         return DONE

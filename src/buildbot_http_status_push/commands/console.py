@@ -1,4 +1,4 @@
-"""What the sub-commands share: exit codes, lines, types of arguments, and running the reactor."""
+"""What the sub-commands share: exit codes, types of arguments, and running the reactor."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.python.failure import Failure
 
+from buildbot_http_status_push.commands.terminal import Output
+
 if TYPE_CHECKING:
     SubParsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DONE = 0
 FAILED = 1
 UNUSABLE = 2
-"""The exit codes: done, tried without success, and can't be tried like this."""
+UNREAD = 141
+"""The exit codes: done, tried without success, can't be tried like this, and nobody reads it.
 
-
-def say(text: str) -> None:
-    """Print a line at once, into a pipe too."""
-    print(text, flush=True)
+The last one is what a shell shows of any program that SIGPIPE has ended.
+"""
 
 
 def complain(text: str) -> int:
@@ -34,13 +35,15 @@ def complain(text: str) -> int:
 
 def run_reactor(
     reactor: Any,
+    output: Output,
     work: Callable[[], Coroutine[Any, Any, int]],
     clean_up: Callable[[], Awaitable[object]],
 ) -> int:
-    """Run the reactor until the work is done, or Ctrl-C or SIGTERM has cancelled it.
+    """Run the reactor until the work is done, or Ctrl-C, SIGTERM or a closed output cancels it.
 
     Args:
         reactor: The reactor, not yet running.
+        output: What the work writes to.
         work: Does the work and returns the exit code.
         clean_up: Called once when the work has ended in whatever way; never cancelled itself.
 
@@ -65,12 +68,16 @@ def run_reactor(
         finally:
             await clean_up()
 
+    def stop() -> None:
+        with contextlib.suppress(ReactorNotRunning):  # where the end has begun already
+            reactor.stop()
+
     def end(outcome: int | Failure) -> None:
         outcomes.append(outcome)
         ended.callback(None)
-        with contextlib.suppress(ReactorNotRunning):  # where a signal has begun the end
-            reactor.stop()
+        stop()
 
+    output.on_closed = stop
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(play()).addBoth(end))
     reactor.run()
     (outcome,) = outcomes

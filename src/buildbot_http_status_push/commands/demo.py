@@ -11,85 +11,28 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, frozen
 from twisted.internet import defer
 from twisted.internet.task import deferLater
 
+from buildbot_http_status_push.commands.console import DONE, FAILED
+from buildbot_http_status_push.commands.demo_arrivals import Arrivals
 from buildbot_http_status_push.commands.demo_master import SCHEDULER, WAIT_STEP, DemoError, Master
-from buildbot_http_status_push.model import State
-from buildbot_http_status_push.receiver.receiver import (
-    Received,
-    Receiver,
-    build_words,
-    describe,
-    local_time,
-    parse,
+from buildbot_http_status_push.commands.demo_verdict import (
+    Build,
+    advice,
+    disagreements,
+    tone_of,
+    undelivered,
 )
-from buildbot_http_status_push.results import result_word
+from buildbot_http_status_push.commands.terminal import Output, Tone
+from buildbot_http_status_push.receiver.description import describe, parse
+from buildbot_http_status_push.receiver.receiver import Behaviour, Received, Receiver
+from buildbot_http_status_push.results import RETRY
 
-SETTLED = (State.DELIVERED.value, State.SUPERSEDED.value)
 POLL_INTERVAL = 0.1
 BUILDING_LIMIT = 40.0  # and a second more for each build
 ARRIVAL_LIMIT = 15.0
-
-
-@frozen
-class Build:
-    """A finished build as the master's database knows it.
-
-    Args:
-        id: Its number among all builds.
-        title: Its builder's name and its number there.
-        results: Its result code.
-    """
-
-    id: int
-    title: str
-    results: int
-
-
-def disagreements(builds: Sequence[Build], statuses: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Compare what has arrived with what the database says.
-
-    Args:
-        builds: All builds of the master, each one finished.
-        statuses: The content of the statuses that arrived, in their order.
-
-    Returns:
-        A sentence for each build that does not have just two statuses, the first new and the
-        last finished with the database's result.
-    """
-    return [
-        sentence
-        for build in builds
-        if (sentence := _fault(build, [each for each in statuses if each["buildid"] == build.id]))
-    ]
-
-
-def _fault(build: Build, statuses: Sequence[Mapping[str, Any]]) -> str | None:
-    expected = ["new", f"finished: {result_word(build.results)}"]
-    arrived = [
-        f"finished: {result_word(each['results'])}" if each["complete"] else "new"
-        for each in statuses
-    ]
-    if arrived == expected:
-        return None
-    return f"{build.title}: expected {', '.join(expected)}; arrived {', '.join(arrived) or 'none'}"
-
-
-def undelivered(outbox: Sequence[tuple[str, str | None]], expected: int) -> list[str]:
-    """Return a sentence if deliveries are missing, else nothing.
-
-    Args:
-        outbox: State and outcome of each delivery.
-        expected: How many there must be.
-    """
-    trouble = [outcome for state, outcome in outbox if state not in SETTLED]
-    missing = expected - len(outbox) + len(trouble)
-    if not missing:
-        return []
-    reason = next(filter(None, trouble), "not tried yet")
-    return [f"{missing} of {expected} statuses are not delivered: {reason}"]
 
 
 @frozen
@@ -99,12 +42,30 @@ class Settings:
     Args:
         builds: How many builds to start.
         server_url: Where to send the statuses; ``None`` for a receiver of the demo's own.
+        auth: User and password, where the receiver wants some.
+        headers: Headers to add.
+        keys: The keys to sign with, which the demo's own receiver checks.
+        show_body: Whether the last finished build is shown as it arrived.
         keep: Whether the master's folder stays.
     """
 
     builds: int
     server_url: str | None = None
+    auth: tuple[str, str] | None = None
+    headers: Mapping[str, str] = Factory(dict)
+    keys: tuple[str, ...] = ()
+    show_body: bool = False
     keep: bool = False
+
+    def reporter(self, url: str) -> dict[str, object]:
+        """Return the reporter's arguments for sending to a URL."""
+        given = {
+            "serverUrl": url,
+            "auth": self.auth,
+            "headers": dict(self.headers),
+            "signing_secret": list(self.keys),
+        }
+        return {name: value for name, value in given.items() if value}
 
 
 class Demo:
@@ -113,16 +74,18 @@ class Demo:
     Args:
         reactor: The running reactor.
         settings: What is asked for.
-        say: Prints a line.
+        output: Where it is shown.
     """
 
-    def __init__(self, reactor: Any, settings: Settings, say: Callable[[str], object]) -> None:
+    def __init__(self, reactor: Any, settings: Settings, output: Output) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._say = say
-        self._receiver = Receiver(reactor, on_status=self._show)
+        self._output = output
+        self._receiver = Receiver(reactor, Behaviour(keys=settings.keys), on_status=self._show)
+        self._arrivals = Arrivals(self._say)
         self._master: Master | None = None
         self._names: dict[int, str] = {}
+        self._ended = 0
         self._interrupted = False
 
     async def work(self) -> int:
@@ -134,17 +97,18 @@ class Demo:
         try:
             url = self._settings.server_url
             url = url or f"http://127.0.0.1:{await self._receiver.listen()}"
-            self._master = Master(self._reactor, url)
+            self._master = Master(self._reactor, self._settings.reporter(url))
             return await self._play(self._master)
         except defer.CancelledError:
             self._interrupted = True
-            self._say("Interrupted; stopping the master.")
+            self._output.say("Interrupted; stopping the master.")
         except DemoError as trouble:
-            self._say(str(trouble))
-        return 1
+            self._say(str(trouble), "bad")
+            self._say(advice(None))
+        return FAILED
 
     async def clean_up(self) -> None:
-        """Stop the master and the receiver, and remove the folder."""
+        """Stop the master and the receiver, and remove the folder unless it is to stay."""
         master = self._master
         if master is None:
             return
@@ -152,22 +116,23 @@ class Demo:
             await master.stop()
             await self._receiver.stop()
         finally:
-            if self._settings.keep:
-                self._say(f"The master's folder is {master.folder}")
-            else:
+            if not self._settings.keep:
                 shutil.rmtree(master.folder)
 
     async def _play(self, master: Master) -> int:
-        self._say(f"Starting a Buildbot master in {master.folder}")
+        stays = ", which stays" if self._settings.keep else ""
+        self._say(f"Starting a Buildbot master in {master.folder}{stays}")
         await master.start()
         self._names = {each["builderid"]: each["name"] for each in await master.get("builders")}
-        await self._watch(master)
-        await self._force(master)
-        limit = BUILDING_LIMIT + self._settings.builds
-        if not await self._until(lambda: _is_idle(master), limit):
-            raise DemoError(f"The builds did not end in {limit:g} s:\n{master.log_end()}")
-        builds = await self._finished(master)
-        await self._until(lambda: _is_through(master, 2 * len(builds)), ARRIVAL_LIMIT)
+        with self._output.progress("builds") as self._advance:
+            await self._watch(master)
+            await self._force(master)
+            limit = BUILDING_LIMIT + self._settings.builds
+            if not await self._until(master, lambda: _is_idle(master), limit):
+                raise DemoError(f"The builds did not end in {limit:g} s:\n{master.log_end()}")
+            builds = await self._finished(master)
+            count = 2 * len(builds)
+            await self._until(master, lambda: _is_through(master, count), ARRIVAL_LIMIT)
         return self._report(master, builds)
 
     async def _watch(self, master: Master) -> None:
@@ -177,9 +142,8 @@ class Demo:
                 master.control("stop", reason, "builds", step["buildid"])
 
         await master.consume(stop, "steps", None, "started")
-        if self._settings.server_url:
-            await master.consume(self._show_event, "builds", None, "new")
-            await master.consume(self._show_event, "builds", None, "finished")
+        await master.consume(self._note, "builds", None, "new")
+        await master.consume(self._note, "builds", None, "finished")
 
     async def _force(self, master: Master) -> None:
         names = (await master.get("forceschedulers", SCHEDULER))["builder_names"]
@@ -191,14 +155,20 @@ class Demo:
             }
             await master.control("force", wanted, "forceschedulers", SCHEDULER)
 
-    async def _until(self, ready: Callable[[], Awaitable[bool]], limit: float) -> bool:
+    async def _until(
+        self, master: Master, ready: Callable[[], Awaitable[bool]], limit: float
+    ) -> bool:
         """Wait until something is ready; False if it is not within the limit, in seconds."""
         end = self._reactor.seconds() + limit
-        while not await ready():
-            if self._reactor.seconds() > end:
-                return False
+        while not (is_ready := await ready()) and self._reactor.seconds() <= end:
+            self._look(master)
             await deferLater(self._reactor, POLL_INTERVAL)
-        return True
+        self._look(master)
+        return is_ready
+
+    def _look(self, master: Master) -> None:
+        if self._settings.server_url:
+            self._arrivals.look(master.outbox())
 
     async def _finished(self, master: Master) -> list[Build]:
         return [
@@ -210,20 +180,22 @@ class Demo:
             for each in await master.get("builds")
         ]
 
-    def _show(self, received: Received) -> None:
-        self._show_line(describe(received))
-
-    def _show_event(self, key: Sequence[str], build: Mapping[str, Any]) -> None:
+    def _note(self, key: Sequence[str], build: Mapping[str, Any]) -> None:
         builder = {"name": self._names[build["builderid"]]}
-        at = local_time(self._reactor.seconds())
-        self._show_line(f"{at}  {build_words({**build, 'builder': builder})}")
+        self._arrivals.note(key, {**build, "builder": builder})
+        # A build that is to be tried once more is not the end of what was asked for.
+        self._ended += build["complete"] and build["results"] != RETRY
+        self._advance(self._ended, self._settings.builds)
 
-    def _show_line(self, line: str) -> None:
+    def _show(self, received: Received) -> None:
+        self._say(describe(received), tone_of(parse(received)))
+
+    def _say(self, text: str, tone: Tone = "") -> None:
         if not self._interrupted:
-            self._say(line)
+            self._output.say(text, tone)
 
     def _report(self, master: Master, builds: Sequence[Build]) -> int:
-        outbox = master.outbox()
+        outbox = [(entry.state.value, entry.outcome) for entry in master.outbox()]
         faults = undelivered(outbox, 2 * len(builds))
         states = Counter(state for state, _ in outbox)
         counts = [f"{len(builds)} builds", f"{len(outbox)} statuses"]
@@ -232,14 +204,17 @@ class Demo:
             faults += self._compare(builds)
             counts.append(f"{len(self._receiver.received)} received")
         for fault in faults:
-            self._say(fault)
-        self._say(f"{', '.join(counts)}. {'That is wrong' if faults else 'All is well'}.")
-        return 1 if faults else 0
+            self._say(fault, "bad")
+        if faults:
+            self._say(advice(self._settings.server_url))
+        verdict = "That is wrong" if faults else "All is well"
+        self._say(f"{', '.join(counts)}. {verdict}.", "bad" if faults else "good")
+        return FAILED if faults else DONE
 
     def _compare(self, builds: Sequence[Build]) -> list[str]:
         statuses = [parse(received) for received in self._receiver.received]
         finished = [status for status in statuses if status["complete"]]
-        if finished:
+        if finished and self._settings.show_body:
             self._say("The last finished build, as it arrived:")
             self._say(json.dumps(finished[-1], indent=2))
         return disagreements(builds, statuses)
@@ -250,4 +225,5 @@ async def _is_idle(master: Master) -> bool:
 
 
 async def _is_through(master: Master, count: int) -> bool:
-    return not undelivered(master.outbox(), count)
+    outbox = [(entry.state.value, entry.outcome) for entry in master.outbox()]
+    return not undelivered(outbox, count)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
 from buildbot.master import BuildMaster
 from buildbot.scripts.create_master import createDB
 from twisted.internet import defer
@@ -22,7 +21,9 @@ from twisted.logger import globalLogBeginner, globalLogPublisher, textFileLogObs
 
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.delivery.service import OUTBOX_FILE
-from buildbot_http_status_push.outbox.schema import deliveries, open_database
+from buildbot_http_status_push.outbox import inspection
+from buildbot_http_status_push.outbox.inspection import Entry
+from buildbot_http_status_push.outbox.schema import open_database
 
 CONFIGURATION = "demo_master.cfg"
 DATABASE = "sqlite:///state.sqlite"
@@ -43,11 +44,10 @@ class DemoError(Exception):
     """The master did not do what it was to do; the text says what."""
 
 
-def _configuration(server_url: str) -> str:
+def _configuration(reporter: Mapping[str, object]) -> str:
     template = Template(files(__package__).joinpath(CONFIGURATION).read_text(encoding="utf-8"))
-    return template.substitute(
-        server_url=repr(server_url), scheduler=SCHEDULER, wait_step=WAIT_STEP
-    )
+    arguments = ", ".join(f"{name}={value!r}" for name, value in reporter.items())
+    return template.substitute(reporter=arguments, scheduler=SCHEDULER, wait_step=WAIT_STEP)
 
 
 class Master:
@@ -55,13 +55,13 @@ class Master:
 
     Args:
         reactor: The running reactor.
-        server_url: Where its reporter sends to.
+        reporter: The reporter's arguments.
     """
 
-    def __init__(self, reactor: Any, server_url: str) -> None:
+    def __init__(self, reactor: Any, reporter: Mapping[str, object]) -> None:
         self._reactor = reactor
         self.folder = Path(tempfile.mkdtemp(prefix="buildbot-demo-"))
-        (self.folder / "master.cfg").write_text(_configuration(server_url), encoding="utf-8")
+        (self.folder / "master.cfg").write_text(_configuration(reporter), encoding="utf-8")
         self._log = (self.folder / LOG_FILE).open("w", encoding="utf-8")
         self._observer = textFileLogObserver(self._log)
         globalLogBeginner.beginLoggingTo([self._observer], redirectStandardIO=False)
@@ -98,15 +98,14 @@ class Master:
         """Do what a person does with a button."""
         return shielded(self._service.data.control(action, arguments, path))
 
-    def outbox(self) -> list[tuple[str, str | None]]:
-        """Return state and outcome of each delivery in the reporter's outbox."""
+    def outbox(self) -> list[Entry]:
+        """Return the deliveries in the reporter's outbox."""
         database = open_database(file_url(self.folder / OUTBOX_FILE))
-        query = sa.select(deliveries.c.state, deliveries.c.outcome)
         try:
-            (rows,) = database.transact([lambda connection: list(connection.execute(query))])
+            (found,) = database.transact([inspection.entries])
         finally:
             database.close()
-        return [(row.state, row.outcome) for row in rows]
+        return list(found)
 
     def log_end(self) -> str:
         """Return the last lines of the log."""

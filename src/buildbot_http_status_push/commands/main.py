@@ -6,16 +6,18 @@ Buildbot is imported, and the global reactor installed, only by sub-commands tha
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from buildbot_http_status_push import __version__
 from buildbot_http_status_push.commands.board import add_board
-from buildbot_http_status_push.commands.console import FAILED, complain, number, run_reactor, say
+from buildbot_http_status_push.commands.console import FAILED, UNREAD
+from buildbot_http_status_push.commands.demo_arguments import add_demo
 from buildbot_http_status_push.commands.outbox import add_outbox
 from buildbot_http_status_push.commands.ping import add_ping
 from buildbot_http_status_push.commands.receive import add_receive
+from buildbot_http_status_push.commands.terminal import Output, forget_stdout
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.commands.console import SubParsers
@@ -28,14 +30,32 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         argv: The arguments after the program's name; those of the process when ``None``.
 
     Returns:
-        The exit code: 0, 1 or 2.
+        The exit code: 0, 1, 2, or 141 where who read the output has gone away.
     """
+    output = Output()
+    try:
+        return _run(argv, output)
+    finally:
+        _flush()
+
+
+def _run(argv: Sequence[str] | None, output: Output) -> int:
     arguments = make_parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments, output))
     except KeyboardInterrupt:
         # Before the reactor runs, which takes Ctrl-C for itself; nothing has begun yet.
         return FAILED
+    except BrokenPipeError:
+        return UNREAD
+    return UNREAD if output.closed else code
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # of what --help has printed
+        forget_stdout()
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -51,43 +71,6 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_demo(commands: SubParsers) -> None:
-    """Add ``demo``: a real master whose statuses are shown as they arrive."""
-    parser = commands.add_parser(
-        "demo",
-        help="run a real Buildbot master and show its statuses arriving",
-        description="Run a real Buildbot master in a temporary folder, with builds that end in "
-        "every way, and show their statuses as they arrive. Exit code 0 if all have arrived.",
-    )
-    parser.add_argument(
-        "--builds",
-        metavar="N",
-        type=number(int, 1, 1000, "a number of builds"),
-        default=12,
-        help="how many builds to start (%(default)s)",
-    )
-    parser.add_argument(
-        "--server-url",
-        metavar="URL",
-        help="send the statuses there, instead of to a receiver of the demo's own",
-    )
-    parser.add_argument("--keep", action="store_true", help="leave the master's folder")
-    parser.set_defaults(run=run_demo)
-
-
-def run_demo(arguments: argparse.Namespace) -> int:
-    """Run the demo."""
-    if importlib.util.find_spec("buildbot_worker") is None:
-        return complain("the demo runs workers: pip install 'buildbot-http-status-push[demo]'")
-    from twisted.internet import reactor
-
-    from buildbot_http_status_push.commands.demo import Demo, Settings
-
-    settings = Settings(arguments.builds, arguments.server_url, arguments.keep)
-    demo = Demo(reactor, settings, say)
-    return run_reactor(reactor, demo.work, demo.clean_up)
-
-
 COMMANDS: tuple[Callable[[SubParsers], None], ...] = (
     add_demo,
     add_board,
@@ -95,7 +78,7 @@ COMMANDS: tuple[Callable[[SubParsers], None], ...] = (
     add_ping,
     add_outbox,
 )
-"""Each adds one sub-command, whose ``run`` takes the arguments and returns the exit code.
+"""Each adds one sub-command, whose ``run`` takes arguments and output, and returns the exit code.
 
 A new sub-command has its place here; what is slow to import, it imports when it runs.
 """

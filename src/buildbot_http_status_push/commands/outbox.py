@@ -8,33 +8,25 @@ from __future__ import annotations
 
 import argparse
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from buildbot_http_status_push.commands import outbox_output as outbox_words
-from buildbot_http_status_push.commands.console import DONE, FAILED, complain, number, say
+from buildbot_http_status_push.commands.console import DONE, FAILED, complain, number
+from buildbot_http_status_push.commands.outbox_access import Action, Asked, run_outbox
 from buildbot_http_status_push.commands.outbox_openmetrics import say_openmetrics
 from buildbot_http_status_push.model import PENDING, State
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
-
     from buildbot_http_status_push.commands.console import SubParsers
-    from buildbot_http_status_push.database import Database
     from buildbot_http_status_push.outbox.inspection import Entry
-
-OUTBOX_FILE = "http_status_push.sqlite"
-"""The outbox's name in the master's folder, as the reporter has it."""
 
 OPEN_STATES = PENDING | {State.DEAD}
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 TAKEN_UP = "a running master takes this up within seconds"
-
-Action: TypeAlias = "Callable[[Database, argparse.Namespace, float], int]"
 
 
 def add_outbox(commands: SubParsers) -> None:
@@ -176,154 +168,70 @@ def parse_time(text: str) -> datetime | timedelta:
         ) from None
 
 
-def run_outbox(act: Action, arguments: argparse.Namespace) -> int:
-    """Open the outbox, do what is asked for, and close it."""
-    from buildbot_http_status_push.database import StorageError
-    from buildbot_http_status_push.outbox.inspection import NotPossibleError
-
-    try:
-        database = open_outbox(arguments.basedir, arguments.url)
-    except StorageError as trouble:
-        return complain(str(trouble))
-    try:
-        return act(database, arguments, time.time())
-    except (StorageError, NotPossibleError) as trouble:
-        return complain(str(trouble))
-    finally:
-        database.close()
-
-
-def open_outbox(folder: Path, url: str | None) -> Database:
-    """Open an outbox that exists.
-
-    Args:
-        folder: The master's folder, where there is no URL.
-        url: A SQLAlchemy URL.
-
-    Raises:
-        StorageError: There is none, or it can't be opened.
-    """
-    from buildbot_http_status_push.database import StorageError, file_of, file_url, masked
-    from buildbot_http_status_push.outbox.schema import open_database
-
-    if url is None and not folder.is_dir():
-        raise StorageError(f"--basedir: there is no folder {str(folder)!r}")
-    url = url or file_url(folder / OUTBOX_FILE)
-    file = file_of(url)
-    where = str(file) if file else masked(url)
-    if file and not file.is_file():
-        raise StorageError(
-            f"there is no outbox {where!r}: name the master's folder with --basedir, or the "
-            "outbox= option's URL with --url"
-        )
-    try:
-        if _holds_outbox(url):
-            return open_database(url)
-    except StorageError as trouble:
-        raise StorageError(f"the outbox {where!r} can't be opened: {trouble}") from trouble
-    raise StorageError(f"{where!r} is no outbox: it has none of an outbox's tables")
-
-
-def _holds_outbox(url: str) -> bool:
-    """Tell whether there are an outbox's tables, which opening it would make."""
-    import sqlalchemy as sa
-
-    from buildbot_http_status_push.database import FOREIGN, StorageError, explain
-    from buildbot_http_status_push.outbox.schema import versions
-
-    try:
-        engine = _engine(url)
-        try:
-            return bool(sa.inspect(engine).has_table(versions.name))
-        finally:
-            engine.dispose()
-    except (sa.exc.ArgumentError, ValueError):
-        # Their texts may show a password.
-        raise StorageError("SQLAlchemy can't read this URL") from None
-    except (*FOREIGN, ImportError) as trouble:
-        raise explain(trouble) from trouble
-
-
-def _engine(url: str) -> Engine:
-    import sqlalchemy as sa
-
-    from buildbot_http_status_push.database import CONNECT_PATIENCE
-
-    patience = {} if url.startswith("sqlite") else {"connect_timeout": CONNECT_PATIENCE}
-    return sa.create_engine(url, connect_args=patience)
-
-
-def _ask(database: Database, operation: Callable[..., Any], *arguments: Any) -> Any:
-    [answer] = database.transact([lambda connection: operation(connection, *arguments)])
-    return answer
-
-
-def _print(arguments: argparse.Namespace, document: object, lines: Sequence[str]) -> None:
-    say(outbox_words.to_json(document) if arguments.json else "\n".join(lines))
-
-
-def _stats(database: Database, arguments: argparse.Namespace, now: float) -> int:
+def _stats(asked: Asked) -> int:
     from buildbot_http_status_push.outbox import inspection
 
-    each = _ask(database, inspection.stats)
+    each = asked.ask(inspection.stats)
     total = inspection.in_all(each)
-    if arguments.openmetrics:
-        return say_openmetrics(each)
+    if asked.arguments.openmetrics:
+        return say_openmetrics(each, asked.output)
     document = outbox_words.stats_document(each, total)
-    _print(arguments, document, outbox_words.stats_lines(each, total, now))
+    asked.answer(document, outbox_words.stats_lines(each, total, asked.now))
     return DONE if document["holds"] else FAILED
 
 
-def _list(database: Database, arguments: argparse.Namespace, now: float) -> int:
-    states = frozenset(arguments.states or OPEN_STATES)
-    found, more = _entries(database, states, arguments.reporter, int(arguments.limit))
+def _list(asked: Asked) -> int:
+    states = frozenset(asked.arguments.states or OPEN_STATES)
+    found, more = _entries(asked, states, asked.arguments.reporter, int(asked.arguments.limit))
     document = {"more": more, "deliveries": [outbox_words.entry_document(each) for each in found]}
-    _print(arguments, document, outbox_words.list_lines(found, states, more, now))
+    asked.answer(
+        document, outbox_words.list_lines(found, states, more, asked.now, asked.output.width)
+    )
     return DONE
 
 
 def _entries(
-    database: Database, states: frozenset[State], reporter: str | None, limit: int
+    asked: Asked, states: frozenset[State], reporter: str | None, limit: int
 ) -> tuple[list[Entry], bool]:
     from buildbot_http_status_push.outbox import inspection
 
     enough = None if reporter else limit + 1
-    found = _ask(database, inspection.entries, states, enough)
+    found = asked.ask(inspection.entries, states, enough)
     mine = [each for each in found if reporter in (None, each.reporter)]
     return mine[-limit:], len(mine) > limit
 
 
-def _show(database: Database, arguments: argparse.Namespace, now: float) -> int:
+def _show(asked: Asked) -> int:
     from buildbot_http_status_push.outbox import inspection
 
-    entry = _ask(database, inspection.show, arguments.id)
-    body = _ask(database, inspection.body, entry.id)
+    entry = asked.ask(inspection.show, asked.arguments.id)
+    body = asked.ask(inspection.body, entry.id)
     content = outbox_words.readable(body, entry.content_type)
     document = {**outbox_words.entry_document(entry), "body": content}
-    _print(arguments, document, outbox_words.show_lines(entry, body, now))
+    asked.answer(document, outbox_words.show_lines(entry, body, asked.now))
     return DONE
 
 
-def _redeliver(database: Database, arguments: argparse.Namespace, now: float) -> int:
+def _redeliver(asked: Asked) -> int:
     from buildbot_http_status_push.outbox import inspection
 
-    if arguments.id is not None:
-        entry = _ask(database, inspection.redeliver, arguments.id, now)
+    if asked.arguments.id is not None:
+        entry = asked.ask(inspection.redeliver, asked.arguments.id, asked.now)
         words = [f"{entry.id} ({entry.title}) is to be sent again: {TAKEN_UP}."]
-        _print(arguments, {"redelivered": 1}, words)
+        asked.answer({"redelivered": 1}, words)
         return DONE
-    states = {State.DEAD} if arguments.dead else {State.DEAD, State.RETRYING}
-    since = 0.0 if arguments.dead else seconds_of(arguments.since, now)
-    count = _ask(database, inspection.redeliver_many, states, now, since)
+    states = {State.DEAD} if asked.arguments.dead else {State.DEAD, State.RETRYING}
+    since = 0.0 if asked.arguments.dead else seconds_of(asked.arguments.since, asked.now)
+    count = asked.ask(inspection.redeliver_many, states, asked.now, since)
     if not count:
-        kind = "dead" if arguments.dead else "dead or retrying since then"
+        kind = "dead" if asked.arguments.dead else "dead or retrying since then"
         complain(
             f"there is nothing to redeliver: none is {kind} whose body is kept and for which "
             "no newer status was accepted"
         )
         return FAILED
     many = "1 delivery is" if count == 1 else f"{count} deliveries are"
-    _print(arguments, {"redelivered": count}, [f"{many} to be sent again: {TAKEN_UP}."])
+    asked.answer({"redelivered": count}, [f"{many} to be sent again: {TAKEN_UP}."])
     return DONE
 
 
@@ -334,10 +242,10 @@ def seconds_of(moment: datetime | timedelta, now: float) -> float:
     return moment.timestamp()
 
 
-def _drop(database: Database, arguments: argparse.Namespace, now: float) -> int:
+def _drop(asked: Asked) -> int:
     from buildbot_http_status_push.outbox import inspection
 
-    entry = _ask(database, inspection.drop, arguments.id, now)
+    entry = asked.ask(inspection.drop, asked.arguments.id, asked.now)
     words = [f"{entry.id} ({entry.title}) will never be sent, and its body is forgotten."]
-    _print(arguments, {"dropped": entry.id}, words)
+    asked.answer({"dropped": entry.id}, words)
     return DONE

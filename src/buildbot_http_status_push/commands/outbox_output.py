@@ -17,7 +17,6 @@ from buildbot_http_status_push.report.encoding import JSON
 if TYPE_CHECKING:
     from buildbot_http_status_push.outbox.inspection import Entry, Stats
 
-WIDTH = 100
 NAME_MOST = 24
 WHAT_MOST = 34
 ID_SHOWN = 12
@@ -115,7 +114,11 @@ def _account(each: Sequence[Stats], total: Stats) -> list[str]:
 
 
 def list_lines(
-    entries: Sequence[Entry], states: Collection[State], more: bool, now: float
+    entries: Sequence[Entry],
+    states: Collection[State],
+    more: bool,
+    now: float,
+    width: int | None = None,
 ) -> list[str]:
     """Return a table of deliveries.
 
@@ -124,6 +127,7 @@ def list_lines(
         states: Which states were asked for.
         more: Whether there are more.
         now: The time, in seconds since the epoch.
+        width: How many characters a line may have, None for as many as it takes.
     """
     if not entries:
         names = [state.value for state in State if state in states]
@@ -131,7 +135,7 @@ def list_lines(
     rows = [LIST_HEAD, *(_list_row(entry, now) for entry in entries)]
     if len({entry.reporter for entry in entries}) == 1:
         rows = [[*row[:4], *row[5:]] for row in rows]
-    lines = table(rows, right=(1, 3))
+    lines = table(rows, right=(1, 3), width=width)
     if more:
         lines += ["", f"These are the latest {len(entries)}; --limit shows more."]
     return lines
@@ -209,12 +213,15 @@ def age(seconds: float) -> str:
     return f"{int(seconds // 86400)} d"
 
 
-def table(rows: Sequence[Sequence[str]], right: Collection[int]) -> list[str]:
-    """Align rows in columns, and cut what goes beyond 100 characters.
+def table(
+    rows: Sequence[Sequence[str]], right: Collection[int], width: int | None = None
+) -> list[str]:
+    """Align rows in columns.
 
     Args:
         rows: The rows, the head first, all of one length.
         right: The numbers of the columns that are aligned to the right.
+        width: How many characters a line may have: what goes beyond is cut.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
@@ -224,7 +231,7 @@ def table(rows: Sequence[Sequence[str]], right: Collection[int]) -> list[str]:
         )
         for row in rows
     )
-    return [_cut(line.rstrip(), WIDTH) for line in lines]
+    return [line.rstrip() if width is None else _cut(line.rstrip(), width) for line in lines]
 
 
 def _cut(text: str, most: int, sign: str = "...") -> str:

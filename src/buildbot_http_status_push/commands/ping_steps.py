@@ -128,18 +128,23 @@ class Ping:
     async def _attempt(self) -> Outcome:
         timeout = self._settings.timeout
         try:
-            await Deferred.fromCoroutine(self._look()).addTimeout(timeout, self._reactor)
+            looking = Deferred.fromCoroutine(self._look())
+            connected = await looking.addTimeout(timeout, self._reactor)
         except defer.TimeoutError:
             self._say(_row(self._step, f"nothing within {timeout:g} s"))
             return Unreachable(f"{WAITED_FOR[self._step]} within {timeout:g} s")
         outcome = await self._client.send(self._delivery)
-        self._tell_answer(outcome)
+        if connected or not isinstance(outcome, Unreachable):
+            self._tell_answer(outcome)
         return outcome
 
-    async def _look(self) -> None:
-        """Tell of the name, the connection and TLS; trouble is explained by the attempt."""
-        if await self._look_up():
-            await self._connect()
+    async def _look(self) -> bool:
+        """Tell of the name, the connection and TLS; trouble is explained by the attempt.
+
+        Returns:
+            Whether there was a connection.
+        """
+        return await self._look_up() and await self._connect()
 
     async def _look_up(self) -> bool:
         host = self._peer.host
@@ -152,19 +157,20 @@ class Ping:
         self._tell(f"{host} has {known}", began)
         return bool(addresses)
 
-    async def _connect(self) -> None:
+    async def _connect(self) -> bool:
         began = self._begin("connection")
         try:
             look = await self._open(self._settings.verify)
         except (ConnectError, OSError):
-            self._tell("none", began)
-            return
+            self._say(_row(self._step, "none"))
+            return False
         self._tell(f"to {look.where}", began)
         if self._url.scheme == "http":
             self._say(_row("TLS", "none: others on the way can read what is sent"))
             await look.close()
         else:
             await self._secure(look)
+        return True
 
     async def _open(self, verify: bool | Path) -> Look:
         secure = self._url.scheme == "https"

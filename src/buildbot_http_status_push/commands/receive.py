@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 
-from buildbot_http_status_push.commands.console import DONE, complain, number, run_reactor, say
-from buildbot_http_status_push.receiver.receiver import (
-    Answer,
-    Behaviour,
-    Received,
-    Receiver,
-    describe,
-    local_time,
-    parse,
-)
+from buildbot_http_status_push.commands.console import DONE, complain, number, run_reactor
+from buildbot_http_status_push.receiver.description import describe, local_time, parse
+from buildbot_http_status_push.receiver.receiver import Answer, Behaviour, Received, Receiver
 from buildbot_http_status_push.signing import KeyFormatError, parse_key
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.commands.console import SubParsers
+    from buildbot_http_status_push.commands.terminal import Output, Say
 
 
 def add_receive(commands: SubParsers) -> None:
@@ -41,8 +35,8 @@ def add_receive(commands: SubParsers) -> None:
         "--port",
         metavar="P",
         type=number(int, 0, 65535, "a port"),
-        required=True,
-        help="the port to listen on; 0 for any free one",
+        default=8099,
+        help="the port to listen on (%(default)s); 0 for any free one",
     )
     parser.add_argument(
         "--host",
@@ -101,7 +95,7 @@ def _key(text: str) -> str:
     return text
 
 
-def run_receive(arguments: argparse.Namespace) -> int:
+def run_receive(arguments: argparse.Namespace, output: Output) -> int:
     """Receive until Ctrl-C or SIGTERM."""
     if arguments.save:
         try:
@@ -110,16 +104,17 @@ def run_receive(arguments: argparse.Namespace) -> int:
             return complain(f"--save: no folder can be made there: {trouble}")
     from twisted.internet import reactor
 
-    command = _Receive(reactor, arguments)
-    return run_reactor(reactor, command.work, command.receiver.stop)
+    command = _Receive(reactor, arguments, output.say)
+    return run_reactor(reactor, output, command.work, command.receiver.stop)
 
 
 class _Receive:
     """A receiver that prints and saves."""
 
-    def __init__(self, reactor: Any, arguments: argparse.Namespace) -> None:
+    def __init__(self, reactor: Any, arguments: argparse.Namespace, say: Say) -> None:
         self._reactor = reactor
         self._arguments = arguments
+        self._say = say
         self.receiver = Receiver(
             reactor,
             Behaviour(
@@ -142,21 +137,25 @@ class _Receive:
             return complain(
                 f"--host {host} --port {port}: can't listen there: {trouble.socketError}"
             )
-        say(f"Listening on http://{f'[{host}]' if ':' in host else host}:{port}, Ctrl-C ends it.")
+        self._say(
+            f"Listening on http://{f'[{host}]' if ':' in host else host}:{port}, Ctrl-C ends it."
+        )
         with contextlib.suppress(CancelledError):
             await Deferred[None]()
-        say(f"{self.receiver.tally}.")
+        self._say(f"{self.receiver.tally}.")
         return DONE
 
     def _take(self, received: Received) -> None:
         if self._arguments.save:
             save(received, self._arguments.save)
-        say(describe(received))
+        self._say(describe(received))
         # It may run for weeks: what has been shown is not kept.
         self.receiver.received.clear()
 
     def _tell(self, answer: Answer) -> None:
-        say(f"{local_time(self._reactor.seconds())}  refused with {answer.status}: {answer.text}")
+        self._say(
+            f"{local_time(self._reactor.seconds())}  refused with {answer.status}: {answer.text}"
+        )
 
 
 def save(received: Received, folder: Path) -> None:

@@ -6,10 +6,8 @@ half a second. It also lives with the built-in reporter, which sends no webhook 
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -19,12 +17,9 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from buildbot_http_status_push.results import result_word
 from buildbot_http_status_push.signing import ID_HEADER, SignatureError, verify
 
 EVENT_HEADER = "buildbot-event"
-
-EXCERPT = 60
 
 
 class Reactor(Protocol):
@@ -38,6 +33,10 @@ class Reactor(Protocol):
 
     def listenTCP(self, port: int, factory: Any, **options: Any) -> Any:  # noqa: N802 - Twisted's
         """Listen on a port."""
+
+
+def _tuple(keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(keys)
 
 
 @frozen
@@ -54,7 +53,7 @@ class Behaviour:
         body_limit: The most bytes that a body may have; a longer one is answered 413.
     """
 
-    keys: tuple[str, ...] = field(default=(), converter=tuple)
+    keys: tuple[str, ...] = field(default=(), converter=_tuple)
     fail: int | None = None
     fail_rate: float = 0.0
     delay: float = 0.0
@@ -288,53 +287,3 @@ class _Connections(WrappingFactory):
         if self._all_gone is not None and not self.protocols:
             all_gone, self._all_gone = self._all_gone, None
             all_gone.callback(None)
-
-
-def describe(received: Received) -> str:
-    """Say in one line what came: local time, builder, number, new or finished, result.
-
-    Args:
-        received: Any delivery; of one that is no build, its event or type, its size and its
-            beginning are told.
-    """
-    content = parse(received)
-    words = build_words(content) if _is_build(content) else _other_words(received)
-    return f"{local_time(received.at)}  {_printable(words)}"
-
-
-def local_time(at: float) -> str:
-    """Return the local time of day of a time in seconds since the epoch."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
-
-
-def parse(received: Received) -> Any:
-    """Return the body's JSON content, None where it is no JSON."""
-    try:
-        return json.loads(received.body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _is_build(content: object) -> bool:
-    return isinstance(content, dict) and "number" in content and "complete" in content
-
-
-def build_words(build: Mapping[str, Any]) -> str:
-    """Say what a build's status tells: builder, number, new or finished, result."""
-    builder = build.get("builder")
-    name = builder.get("name") if isinstance(builder, dict) else None
-    title = f"{name or 'builder ' + str(build.get('builderid'))} #{build['number']}"
-    if not build["complete"]:
-        return f"{title:<20}  new"
-    return f"{title:<20}  finished: {result_word(build.get('results'))}"
-
-
-def _other_words(received: Received) -> str:
-    kind = received.event or received.headers.get("content-type", "no content type")
-    text = received.body[: 4 * EXCERPT].decode("utf-8", "replace")
-    return f"{kind}, {len(received.body)} bytes: {text[:EXCERPT]}"
-
-
-def _printable(text: str) -> str:
-    # What a sender writes must not steer the reader's terminal.
-    return "".join(character if character.isprintable() else "?" for character in text)

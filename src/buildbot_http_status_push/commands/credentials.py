@@ -1,0 +1,123 @@
+"""The arguments that say where to send and as whom, for the sub-commands that send.
+
+What is wrong with them is told without showing what may be secret.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from buildbot_http_status_push.signing import parse_key
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.wire.target import Target
+
+T = TypeVar("T")
+
+SECRET_LEAST = 4
+"""Any header may hold a secret; a shorter value is none, and hiding it would garble the lines."""
+
+
+def add_credentials(parser: argparse.ArgumentParser) -> None:
+    """Add ``--auth``, ``--auth-env``, ``--header`` and ``--secret``."""
+    auth = parser.add_mutually_exclusive_group()
+    auth.add_argument(
+        "--auth", metavar="USER:PASSWORD", type=_pair, help="credentials for Basic authentication"
+    )
+    auth.add_argument(
+        "--auth-env",
+        metavar="NAME",
+        dest="auth",
+        type=_pair_from_environment,
+        help="the environment variable that holds USER:PASSWORD",
+    )
+    parser.add_argument(
+        "--header",
+        metavar="'NAME: VALUE'",
+        type=_header,
+        action="append",
+        default=[],
+        help="a header to add; may be given several times",
+    )
+    parser.add_argument(
+        "--secret",
+        metavar="KEY",
+        type=_key,
+        action="append",
+        default=[],
+        help="the signing key: whsec_ and base64, or any text; may be given several times",
+    )
+
+
+def _told(check: Callable[[str], T], text: str) -> T:
+    try:
+        return check(text)
+    except ValueError as fault:
+        # Any other exception would make argparse print the text, which may hold a secret.
+        raise argparse.ArgumentTypeError(str(fault)) from None
+
+
+def server_url(text: str) -> str:
+    """Read a URL that statuses can be posted to."""
+    from buildbot_http_status_push.configuration.options import check_url
+
+    return _told(check_url, text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from buildbot_http_status_push.wire.auth import fault
+
+    user, colon, password = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError("write USER:PASSWORD")
+    if words := fault((user, password), lambda _: False):
+        raise argparse.ArgumentTypeError(words)
+    return user, password
+
+
+def _pair_from_environment(name: str) -> tuple[str, str]:
+    if name not in os.environ:
+        raise argparse.ArgumentTypeError(f"the environment has no variable {name!r}")
+    return _pair(os.environ[name])
+
+
+def _header(text: str) -> dict[str, str]:
+    from buildbot_http_status_push.configuration.options import check_headers
+
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError("write 'Name: value'")
+    header = {name.strip(): value.strip()}
+    return _told(lambda _: check_headers(header), text)
+
+
+def _key(text: str) -> str:
+    _told(parse_key, text)
+    return text
+
+
+def headers_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the headers that were asked for; of those with one name the last."""
+    return {name: value for each in arguments.header for name, value in each.items()}
+
+
+def make_target(arguments: argparse.Namespace) -> Target:
+    """Make of the parsed arguments what a client sends to, with all that must stay secret."""
+    from buildbot_http_status_push.wire.target import Target
+
+    headers = headers_of(arguments)
+    # A scheme such as Bearer is no secret, what follows it may come back by itself.
+    parts = {part for value in headers.values() for part in (value, *value.split()[1:])}
+    secrets = {*arguments.secret, *(part for part in parts if len(part) >= SECRET_LEAST)}
+    if arguments.auth:
+        secrets.add(arguments.auth[1])
+    return Target(
+        arguments.server_url,
+        arguments.auth,
+        headers,
+        frozenset(secrets),
+        tuple(arguments.secret),
+    )

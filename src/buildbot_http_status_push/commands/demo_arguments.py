@@ -1,0 +1,72 @@
+"""The sub-command ``demo``: a real master whose statuses are shown as they arrive."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from typing import TYPE_CHECKING
+
+from buildbot_http_status_push.commands.console import complain, number, run_reactor
+from buildbot_http_status_push.commands.credentials import (
+    add_credentials,
+    headers_of,
+    server_url,
+)
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.commands.console import SubParsers
+    from buildbot_http_status_push.commands.terminal import Output
+
+
+def add_demo(commands: SubParsers) -> None:
+    """Add ``demo``."""
+    parser = commands.add_parser(
+        "demo",
+        help="run a real Buildbot master and show its statuses arriving",
+        description="Run a real Buildbot master in a temporary folder, with builds that end in "
+        "every way, and show their statuses as they arrive. Exit code 0 if all have arrived.",
+    )
+    parser.add_argument(
+        "--builds",
+        metavar="N",
+        type=number(int, 1, 1000, "a number of builds"),
+        default=12,
+        help="how many builds to start (%(default)s)",
+    )
+    parser.add_argument(
+        "--server-url",
+        metavar="URL",
+        type=server_url,
+        help="send the statuses there, instead of to a receiver of the demo's own",
+    )
+    add_credentials(parser)
+    parser.add_argument(
+        "--show-body", action="store_true", help="show the last finished build's JSON"
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="leave the master's folder, whose master.cfg holds the credentials given here",
+    )
+    parser.set_defaults(run=run_demo)
+
+
+def run_demo(arguments: argparse.Namespace, output: Output) -> int:
+    """Run the demo."""
+    if importlib.util.find_spec("buildbot_worker") is None:
+        return complain("the demo runs workers: pip install 'buildbot-http-status-push[demo]'")
+    from twisted.internet import reactor
+
+    from buildbot_http_status_push.commands.demo import Demo, Settings
+
+    settings = Settings(
+        builds=arguments.builds,
+        server_url=arguments.server_url,
+        auth=arguments.auth,
+        headers=headers_of(arguments),
+        keys=tuple(arguments.secret),
+        show_body=arguments.show_body,
+        keep=arguments.keep,
+    )
+    demo = Demo(reactor, settings, output)
+    return run_reactor(reactor, output, demo.work, demo.clean_up)
