@@ -381,12 +381,11 @@ class Subclasses(ReporterTestCase):
         config = configuration(services, {"success": [EndWith(SUCCESS)]})
         secrets = self.folder / "secrets"
         secrets.mkdir(mode=0o700)
+        (secrets / "password").touch(mode=0o600)
         (secrets / "password").write_text("pw")
         config["secretsProviders"] = [SecretInAFile(dirname=str(secrets))]
-        master = await self.start_master(config)
-        ours, theirs = (
-            master.master.namedServices[name] for name in ("HttpStatusPush", "built-in")
-        )
+        await self.start_master(config)
+        ours, theirs = services
         self.assertEqual(_public(theirs) - _public(ours), set())
         self.assertEqual(_public(theirs._http) & METHODS - _public(ours._http), set())
         for name in ("auth", "debug", "verify", "cert"):

@@ -122,6 +122,7 @@ class StartTest(SynchronousTestCase):
         notices = Notices(self.clock, "Push", self.log)
         trouble = Unreachable("verify: '/no/such.pem' is not there", here=True)
         notices.stopped_accepting(trouble, "build docs#1")
+        notices = Notices(self.clock, "Push", self.log)
         notices.stopped_accepting(Unreachable("connection refused"), "build docs#1")
         self.assertIn("nothing can be sent from here: verify: '/no/such.pem'", self.lines[0])
         self.assertIn("the receiver does not accept statuses: connection", self.lines[1])
