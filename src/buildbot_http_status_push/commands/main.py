@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from buildbot_http_status_push import __version__
 from buildbot_http_status_push.commands.board import add_board
-from buildbot_http_status_push.commands.console import FAILED, UNREAD
+from buildbot_http_status_push.commands.console import DONE, FAILED, UNREAD
 from buildbot_http_status_push.commands.demo_arguments import add_demo
 from buildbot_http_status_push.commands.outbox import add_outbox
 from buildbot_http_status_push.commands.ping import add_ping
@@ -40,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int | None:
 
 
 def _run(argv: Sequence[str] | None, output: Output) -> int:
-    arguments = make_parser().parse_args(argv)
+    try:
+        arguments = make_parser().parse_args(argv)
+    except BrokenPipeError:  # of what --help prints; newer Pythons than 3.10 pass over it
+        return DONE
     try:
         code = int(arguments.run(arguments, output))
     except KeyboardInterrupt:
