@@ -62,7 +62,6 @@ RENAME_MASTER = _the_master.values(name=_given("to_name"))
 HEARD = _the_master.where(masters.c.heard_at < _given("at")).values(heard_at=_given("at"))
 
 BUILDERS_AFTER = sa.select(builders).where(builders.c.sequence > _given("after"))
-BUILDER_NAME = sa.select(builders.c.name).where(builders.c.id == _given("of_builder"))
 BUILDER_BY_NAME = sa.select(builders.c.id).where(
     builders.c.master == _given("of_master"), builders.c.name == _given("of_name")
 )
@@ -101,10 +100,19 @@ def to(row: Mapping[str, Any]) -> dict[str, Any]:
 
 _builds = sa.select(*BUILD_COLUMNS)
 _newest = _builds.where(_of_builder).order_by(*_newest_first)
-RECENT_BUILDS = _newest.limit(RECENT)
-RUNNING_BUILDS = _newest.where(sa.text(RUNNING)).limit(MOST_RUNNING)
-CONCLUSIVE_BUILDS = _newest.where(sa.text(among(CONCLUSIVE))).limit(LOOKED_AT)
-GOOD_BUILDS = _newest.where(sa.text(among(GOOD))).limit(LOOKED_AT)
+# All that say something of a builder, but for the first bad one of a long row; a build may come
+# more than once.
+TELLING_BUILDS = sa.union_all(
+    *(
+        sa.select(some.subquery())
+        for some in (
+            _newest.limit(RECENT),
+            _newest.where(sa.text(RUNNING)).limit(MOST_RUNNING),
+            _newest.where(sa.text(among(CONCLUSIVE))).limit(LOOKED_AT),
+            _newest.where(sa.text(among(GOOD))).limit(LOOKED_AT),
+        )
+    )
+)
 FIRST_BAD_BUILD = (
     _builds.where(_of_builder, sa.text(among(BAD)), _place > _given_place)
     .order_by(*_order)

@@ -37,6 +37,7 @@ from buildbot_http_status_push.board.tables import (
     revisions,
     updates,
 )
+from buildbot_http_status_push.results import BAD, GOOD
 
 
 class Stored(Enum):
@@ -77,6 +78,8 @@ class Writing:
     _builders: dict[tuple[int, str], int] = field(factory=dict, init=False)
     _touched: dict[int, int] = field(factory=dict, init=False)
     _revisions: set[int] = field(factory=set, init=False)
+    _bodies: dict[int, bytes] = field(factory=dict, init=False)
+    _updates: list[dict[str, Any]] = field(factory=list, init=False)
 
     def write(self, arrivals: Sequence[Arrival]) -> tuple[list[Stored], Position]:
         """Write statuses.
@@ -109,6 +112,7 @@ class Writing:
         return Position(found.epoch, found.sequence)
 
     def _end(self, began: Position) -> Position:
+        self._insert_gathered()
         for builder, sequence in self._touched.items():
             self._settle_builder(builder, sequence)
         for revision in self._revisions:
@@ -120,6 +124,13 @@ class Writing:
             if self._connection.dialect.name == "postgresql":
                 self._connection.execute(sql.NOTIFY)
         return evolve(began, sequence=self._sequence)
+
+    def _insert_gathered(self) -> None:
+        """Insert what nothing else of the transaction reads, all of it at once."""
+        kept = [{"build": build, "body": body} for build, body in self._bodies.items()]
+        for table, rows in ((bodies, kept), (updates, self._updates)):
+            if rows:
+                self._connection.execute(table.insert(), rows)
 
     def _next(self) -> int:
         self._sequence += 1
@@ -155,7 +166,7 @@ class Writing:
         }
         if known is None:
             build = self._insert(builds, row)
-            self._connection.execute(bodies.insert(), {"build": build, "body": packed(status.body)})
+            self._bodies[build] = packed(status.body)
         else:
             build = known.id
             self._replace(known, row, arrival)
@@ -163,19 +174,19 @@ class Writing:
 
     def _touch(self, builder: int, build: int, sequence: int, at: float) -> None:
         self._touched[builder] = sequence
-        values = {"sequence": sequence, "build": build, "builder": builder, "at": at}
-        self._connection.execute(updates.insert(), values)
+        self._updates.append({"sequence": sequence, "build": build, "builder": builder, "at": at})
 
     def _replace(self, known: Any, row: Mapping[str, Any], arrival: Arrival) -> None:
         if known.builder != row["builder"]:  # it was moved to another name
             self._touch(known.builder, known.id, self._next(), arrival.at)
         if known.revision_id is not None:
             self._revisions.add(known.revision_id)
-        of_build = {"of_build": known.id}
+        of_build, body = {"of_build": known.id}, packed(arrival.status.body)
         self._connection.execute(sql.REPLACE, {**of_build, **sql.to(row)})
-        self._connection.execute(
-            sql.REPLACE_BODY, {**of_build, "to_body": packed(arrival.status.body)}
-        )
+        if known.id in self._bodies:
+            self._bodies[known.id] = body
+        else:
+            self._connection.execute(sql.REPLACE_BODY, {**of_build, "to_body": body})
 
     def _insert(self, table: sa.Table, row: Mapping[str, Any]) -> int:
         key: Any = self._connection.execute(table.insert(), row).inserted_primary_key
@@ -231,9 +242,8 @@ class Writing:
             self._connection.execute(sql.BLAME, told)
 
     def _settle_builder(self, builder: int, sequence: int) -> None:
-        name = self._connection.execute(sql.BUILDER_NAME, {"of_builder": builder}).scalar_one()
-        rows = self._rows(builder)
-        state = state_of(build_of(row, name) for row in rows.values())
+        # A state names no builder: it is a builder's own.
+        state = state_of(build_of(row, "") for row in self._rows(builder).values())
         said = json.loads(self._extra(state.recent[0].id).about_builder) if state.recent else {}
         if state.first_bad is not None:
             changes = self._extra(state.first_bad.id).changes
@@ -245,13 +255,13 @@ class Writing:
     def _rows(self, builder: int) -> dict[int, Any]:
         """Return the builds that say all that there is to say of a builder."""
         of_builder = {"of_builder": builder}
-        good = self._connection.execute(sql.GOOD_BUILDS, of_builder).all()
-        since = (good[0].started_at, good[0].number, good[0].id) if good else sql.FIRST_PLACE
-        after = {**of_builder, **sql.at(since)}
-        found = [*good, *self._connection.execute(sql.FIRST_BAD_BUILD, after)]
-        for statement in (sql.RECENT_BUILDS, sql.RUNNING_BUILDS, sql.CONCLUSIVE_BUILDS):
-            found += self._connection.execute(statement, of_builder)
-        return {row.id: row for row in found}
+        rows = {row.id: row for row in self._connection.execute(sql.TELLING_BUILDS, of_builder)}
+        good = (_place(row) for row in rows.values() if row.results in GOOD)
+        after = max(good, default=sql.FIRST_PLACE)
+        if any(row.results in BAD and _place(row) > after for row in rows.values()):
+            found = self._connection.execute(sql.FIRST_BAD_BUILD, {**of_builder, **sql.at(after)})
+            rows.update((row.id, row) for row in found)
+        return rows
 
     def _extra(self, build: int) -> Any:
         return self._connection.execute(sql.EXTRA, {"of_build": build}).one()
@@ -263,6 +273,10 @@ class Writing:
             self._connection.execute(sql.DROP_REVISION, of_id)
         else:
             self._connection.execute(sql.SETTLE_REVISION, {**of_id, "to_first_at": first_at})
+
+
+def _place(row: Any) -> tuple[int, int, int]:
+    return (row.started_at, row.number, row.id)
 
 
 def write(
