@@ -51,7 +51,8 @@ Each checks that what it is told has no hole and no repeat: else there are no fi
 changes, two a second.
 - Autobahn alone is a server that sends frames of the same size ({size:,} bytes) to as \
 many browsers.
-- Statuses are posted by {senders} threads of one process, each status on a connection of its own.
+- Statuses are posted by {senders} threads of one process, each on a connection that it keeps, \
+as the reporter does.
 - In the restart the board is killed and started again on the same port; browsers come back where \
 they were, within a second of each loss.
 """

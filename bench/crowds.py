@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,17 +41,24 @@ class Board:
         )
         assert self.process.stdout is not None  # noqa: S101 - it is a pipe
         self.port = int(re.findall(r":(\d+)/", self.process.stdout.readline())[0])
+        self._kept = threading.local()
 
     def post(self, number: int) -> float:
-        """Send a status, and return when it was accepted."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        """Send a status on this thread's connection, and return when it was accepted."""
+        connection = self._connection()
         connection.request("POST", "/", json.dumps(body(number)))
-        status = connection.getresponse().status
+        answer = connection.getresponse()
         at = time.monotonic()
-        connection.close()
-        if status != http.client.OK:
-            raise RuntimeError(f"a status was answered with {status}")
+        answer.read()
+        if answer.status != http.client.OK:
+            raise RuntimeError(f"a status was answered with {answer.status}")
         return at
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._kept, "connection"):
+            self._kept.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        kept: http.client.HTTPConnection = self._kept.connection
+        return kept
 
     def position(self) -> tuple[str, int]:
         """Return epoch and sequence, as the overview tells them."""
