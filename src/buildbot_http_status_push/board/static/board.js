@@ -27,7 +27,7 @@ const LAST_RETRY = 30_000;
 const TRIES_BEFORE_ASKING = 3;
 const ASK_EVERY = 5_000;
 const WEBSOCKET_AGAIN_AFTER = 60_000;
-const OWN_PAGE_WITHIN = 500; // a page that shows what has changed
+const OWN_PAGE_WITHIN = 500; // a page that shows what has changed, or of a board that was empty
 const ANY_PAGE_WITHIN = 3_000; // a page that many look at, each of which costs the board a page
 
 const SECOND = 1_000;
@@ -158,13 +158,18 @@ class Page {
     return document.body.dataset.live === "parts" && document.querySelector("[data-region]") !== null;
   }
 
+  /** Whether few look at this page, or it is a board's first. */
+  get isCheap() {
+    const { builder, build, live } = document.body.dataset;
+    return builder || build || live === "parts";
+  }
+
   /** @param {Updates} frame */
   take(frame) {
     if (this.takesParts) {
       if (frame.sequence > this.shown) this.put(frame);
     } else if (frame.changes.some((change) => this.isAbout(change))) {
-      const isOwn = document.body.dataset.builder || document.body.dataset.build;
-      this.fetchWithin(isOwn ? OWN_PAGE_WITHIN : ANY_PAGE_WITHIN);
+      this.fetchWithin(this.isCheap ? OWN_PAGE_WITHIN : ANY_PAGE_WITHIN);
     }
     this.hear(frame.masters);
   }
