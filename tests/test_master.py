@@ -8,7 +8,11 @@ from typing import Any
 
 from buildbot.plugins import reporters, util
 from buildbot.process.results import RETRY, SUCCESS
-from buildbot.reporters.generators.build import BuildStatusGenerator
+from buildbot.reporters.generators.build import (
+    BuildStartEndStatusGenerator,
+    BuildStatusGenerator,
+)
+from buildbot.reporters.generators.buildrequest import BuildRequestGenerator
 from buildbot.reporters.generators.buildset import BuildSetStatusGenerator
 from buildbot.reporters.http import HttpStatusPush as BuiltIn
 from buildbot.reporters.message import MessageFormatterFunction
@@ -174,6 +178,24 @@ class Generators(ReporterTestCase):
         self.assertEqual(
             sorted((each.event, json.loads(each.body)["kind"]) for each in inbox.statuses),
             [("builds.finished", "build"), ("buildsets.complete", "buildset")],
+        )
+
+    @async_to_deferred
+    async def test_requests_and_builds(self) -> None:
+        """A build request's status comes before those of its build, each about its own thing."""
+        inbox, url = await self.open_inbox()
+        formatter = _json("status")
+        generators = [
+            BuildRequestGenerator(formatter=formatter),
+            BuildStartEndStatusGenerator(start_formatter=formatter, end_formatter=formatter),
+        ]
+        services = [HttpStatusPush(url, generators=generators)]
+        master = await self.start_master(configuration(services, {"success": [EndWith(SUCCESS)]}))
+        await master.build("success")
+        await inbox.until(3)
+        self.assertEqual(
+            [each.event for each in inbox.statuses],
+            ["buildrequests.new", "builds.new", "builds.finished"],
         )
 
     @async_to_deferred

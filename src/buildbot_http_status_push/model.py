@@ -18,7 +18,7 @@ class Delivery:
         id: Derived from the event, so that the same event has the same id after a restart.
         lane: Deliveries of one lane are sent in order; a lane is a build request.
         subject: What the status is about (a build). A newer accepted status of the same
-            subject makes an older one superfluous.
+            subject, of an event that follows, makes an older one superfluous.
         event: The event's name as receivers see it, such as ``builds.finished``.
         title: The subject in words, for log lines.
         build: The build's id in Buildbot's database, where it is about one.
@@ -125,6 +125,38 @@ MOVES: dict[State, frozenset[State]] = {
     State.DEAD: frozenset({State.WAITING, State.DELIVERED, State.SUPERSEDED}),
 }
 """The legal moves. Storage checks every update against this table."""
+
+SUPERFLUOUS_AFTER: dict[str, frozenset[str]] = {
+    "buildrequests.cancel": frozenset({"buildrequests.new"}),
+    "buildrequests.complete": frozenset({"buildrequests.new"}),
+    "builds.new": frozenset({"buildrequests.new"}),
+    # Of two masters one may end a build for the other, which it believes dead.
+    "builds.finished": frozenset({"buildrequests.new", "builds.new", "builds.finished"}),
+    "buildsets.complete": frozenset({"buildsets.new"}),
+    "steps.started": frozenset({"steps.new"}),
+    "steps.finished": frozenset({"steps.new", "steps.started"}),
+    "logs.finished": frozenset({"logs.new"}),
+}
+"""Which older events of the same thing need not be sent once one was accepted. Only these are
+known to follow each other; of a build request it is its builds' events too that do."""
+
+SUCCESSIVE = frozenset(SUPERFLUOUS_AFTER).union(*SUPERFLUOUS_AFTER.values())
+"""All events that one of the others follows, or that follow one."""
+
+
+def makes_superfluous(event: str) -> frozenset[str]:
+    """Return the events of the same thing that need not be sent after this one.
+
+    Args:
+        event: The event's name, such as ``builds.finished``.
+    """
+    return SUPERFLUOUS_AFTER.get(event, frozenset())
+
+
+def superfluous_after(event: str) -> frozenset[str]:
+    """Return the events of the same thing after which this one need not be sent."""
+    return frozenset(each for each, older in SUPERFLUOUS_AFTER.items() if event in older)
+
 
 PENDING = frozenset({State.WAITING, State.RETRYING})
 """The states of a delivery that is still to be sent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -50,10 +50,14 @@ owners = st.sampled_from(OWNERS)
 numbers = st.integers(0, IDS - 1)
 
 
+EVENTS = ("buildrequests.new", "builds.new", "builds.finished", "steps.update")
+
+
 def delivery(number: int) -> Delivery:
-    """Return one of a few deliveries; a subject lies within one lane."""
-    lane, subject = f"lane-{number % LANES}", f"subject-{number % SUBJECTS}"
-    return a_delivery(number, lane, subject=subject)
+    """Return one of a few deliveries; a subject lies within one lane, a request's is that lane."""
+    lane, event = f"lane-{number % LANES}", EVENTS[number // SUBJECTS]
+    subject = lane if event == "buildrequests.new" else f"subject-{number % SUBJECTS}"
+    return a_delivery(number, lane, subject=subject, event=event)
 
 
 @define
@@ -63,6 +67,7 @@ class Row:
     id: str
     lane: str
     subject: str
+    event: str
     sequence: int
     created_at: float
     updated_at: float
@@ -76,6 +81,15 @@ class Row:
     def move(self, state: State, now: float, *, kept: bool) -> None:
         """Bring it to a state in which it has no next attempt."""
         self.state, self.updated_at, self.kept, self.next_attempt = state, now, kept, None
+
+    def follows(self, older: Row) -> bool:
+        """Tell whether another one need not be sent once this one was accepted."""
+        if self.sequence <= older.sequence or not self.event.startswith("builds."):
+            return False
+        if older.event == "buildrequests.new":
+            return self.lane == older.lane
+        ends = self.event == "builds.finished" and older.event.startswith("builds.")
+        return ends and self.subject == older.subject
 
     def free(self) -> None:
         """Let nobody have it."""
@@ -101,7 +115,8 @@ class Model:
 
     def _insert(self, what: Delivery, sequence: int, now: float) -> None:
         self.produced += 1
-        self.rows[what.id] = Row(what.id, what.lane, what.subject, sequence, now, now)
+        about = (what.id, what.lane, what.subject, what.event)
+        self.rows[what.id] = Row(*about, sequence, now, now)
 
     def claim(self, owner: str, now: float, limit: int, probe: Probe | None) -> list[str]:
         """Hand out deliveries."""
@@ -153,8 +168,7 @@ class Model:
     def record(self, owner: str, claim: Claim, verdict: Verdict, now: float) -> State | None:
         """Write down an outcome."""
         row, state = self._place(claim), verdict.state
-        newer = (each for each in self._of_subject(row) if each.sequence > row.sequence)
-        if state in PENDING and any(each.state is State.DELIVERED for each in newer):
+        if state in PENDING and self._is_late(row):
             state = State.SUPERSEDED
         is_taken = row.owner not in (None, owner) and state is not State.DELIVERED
         if is_taken or not may_move(row.state, state):
@@ -178,12 +192,13 @@ class Model:
             self.rows[claim.delivery.id].attempts = claim.attempts
         return self.rows[claim.delivery.id]
 
-    def _of_subject(self, row: Row) -> Iterable[Row]:
-        return [each for each in self.rows.values() if each.subject == row.subject]
+    def _is_late(self, row: Row) -> bool:
+        accepted = (each for each in self.rows.values() if each.state is State.DELIVERED)
+        return any(each.follows(row) for each in accepted)
 
     def _supersede(self, row: Row, now: float) -> None:
-        for each in self._of_subject(row):
-            if each.sequence < row.sequence and each.state in PENDING:
+        for each in self.rows.values():
+            if row.follows(each) and each.state in PENDING:
                 each.move(State.SUPERSEDED, now, kept=False)
 
     def release(self, owner: str, sequences: list[int] | None) -> None:
@@ -210,8 +225,7 @@ class Model:
         row = self.rows.get(key)
         if row is None or row.state not in (State.DEAD, State.RETRYING) or not row.kept:
             return False
-        newer = (each for each in self._of_subject(row) if each.sequence > row.sequence)
-        if any(each.state is State.DELIVERED for each in newer):
+        if self._is_late(row):
             return False
         row.move(State.WAITING, now, kept=True)
         row.created_at = now

@@ -144,12 +144,41 @@ class WhereaboutsTest(SynchronousTestCase):
         self.assertEqual(found.title, "buildset 9")
         self.assertIsNone(found.build)
 
+    def test_build_request(self) -> None:
+        """A build request goes in the lane of its builds, whatever its report mentions."""
+        report = {"buildset": {"bsid": 9}, "builds": [{"buildset": {"bsid": 9}}]}
+        for key in ("buildrequests.5.new", "buildsets.9.builders.2.buildrequests.5.new"):
+            found = delivery_of(key, {"buildrequestid": 5}, report)
+            self.assertEqual(found.event, "buildrequests.new")
+            self.assertEqual((found.lane, found.subject), ("buildrequest-5", "buildrequest-5"))
+            self.assertEqual((found.title, found.build), ("buildrequest 5", None))
+        self.assertEqual(found.lane, delivery_of("builds.7.new", a_build()).lane)
+
     def test_worker(self) -> None:
-        """What is about nothing else goes in its kind's lane, and replaces no other."""
+        """What is about nothing of a build goes in its thing's lane, and replaces no other."""
         found = delivery_of("workers.1.missing", {}, {"builds": []})
         self.assertEqual(found.event, "workers.missing")
-        self.assertEqual({found.lane, found.title}, {"workers.missing"})
+        self.assertEqual((found.lane, found.title), ("workers-1", "workers 1"))
         self.assertEqual(found.subject, found.id)
+
+    def test_part_of_a_build(self) -> None:
+        """What is about a part of a build is not taken for the build."""
+        step = {"stepid": 4, "buildid": 7, "number": 3}
+        found = delivery_of("builds.7.steps.3.finished", step, {"builds": [a_build()]})
+        self.assertEqual((found.event, found.build), ("steps.finished", None))
+        self.assertEqual((found.lane, found.subject), ("builds-7-steps-3", "builds-7-steps-3"))
+        found = delivery_of("builds.7.properties.update", {}, {})
+        self.assertEqual((found.event, found.lane), ("properties.update", "builds-7-properties"))
+
+    def test_build_by_its_builder(self) -> None:
+        """A build is known whichever of its routing keys its event comes with."""
+        found = delivery_of("builders.2.builds.3.finished", a_build())
+        self.assertEqual(found.id, delivery_of("builds.7.finished", a_build()).id)
+
+    def test_one_word(self) -> None:
+        """An event that names no thing goes in a lane of its name."""
+        found = delivery_of("tick", {}, {})
+        self.assertEqual((found.event, found.lane, found.title), ("tick.tick",) * 3)
 
     def test_no_event(self) -> None:
         """Where no event is known, the report itself says what it is about."""

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from attrs import field, frozen
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.model import PENDING, State
+from buildbot_http_status_push.model import PENDING, SUPERFLUOUS_AFTER, State
 from buildbot_http_status_push.outbox.insertion import PRODUCED
 from buildbot_http_status_push.outbox.schema import deliveries, totals
 
@@ -23,9 +23,17 @@ _d = deliveries.c
 _newer = deliveries.alias()
 _is_late = sa.exists().where(
     _newer.c.reporter == _d.reporter,
-    _newer.c.subject == _d.subject,
+    _newer.c.lane == _d.lane,
+    # The subject of a build request is called as the lane of its builds.
+    sa.or_(_newer.c.subject == _d.subject, _newer.c.lane == _d.subject),
     _newer.c.state == State.DELIVERED.value,
     _newer.c.sequence > _d.sequence,
+    sa.or_(
+        *(
+            sa.and_(_newer.c.event == event, _d.event.in_(sorted(older)))
+            for event, older in SUPERFLUOUS_AFTER.items()
+        )
+    ),
 )
 
 _COLUMNS = (

@@ -12,7 +12,16 @@ from typing import Any, TypeAlias
 from attrs import frozen
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.model import MOVES, PENDING, Claim, State, Verdict
+from buildbot_http_status_push.model import (
+    MOVES,
+    PENDING,
+    Claim,
+    Delivery,
+    State,
+    Verdict,
+    makes_superfluous,
+    superfluous_after,
+)
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.insertion import insert
 from buildbot_http_status_push.outbox.rows import new_row, storable
@@ -63,19 +72,24 @@ class Recorder:
             The state of those for which no more is to be done, by id.
         """
         outcomes = {claim.delivery.id: verdict.outcome for claim, verdict in accepted}
-        rows = self._pending_of(connection, [claim.delivery.subject for claim, _ in accepted])
+        rows = self._pending_of(connection, [claim.delivery for claim, _ in accepted])
         pending = Counter(row.subject for row in rows)
-        plain = [row for row in rows if row.id in outcomes and pending[row.subject] == 1]
+        plain = [
+            row
+            for row in rows
+            if row.id in outcomes and sum(pending[each] for each in {row.subject, row.lane}) == 1
+        ]
         for outcome in {outcomes[row.id] for row in plain}:
             places = [row.sequence for row in plain if outcomes[row.id] == outcome]
             values = {"sequences": places, "to_outcome": storable(outcome), "at": now}
             connection.execute(statements.ACCEPT, values)
         return {row.id: State.DELIVERED for row in plain}
 
-    def _pending_of(self, connection: Connection, subjects: Sequence[str]) -> list[Any]:
-        if not subjects:
+    def _pending_of(self, connection: Connection, accepted: Sequence[Delivery]) -> list[Any]:
+        if not accepted:
             return []
-        asked = {"of_reporter": self.reporter, "subjects": subjects}
+        subjects = {each for delivery in accepted for each in (delivery.subject, delivery.lane)}
+        asked = {"of_reporter": self.reporter, "subjects": list(subjects)}
         rows = connection.execute(statements.OF_SUBJECTS, asked)
         return [row for row in rows if State(row.state) in PENDING]
 
@@ -97,7 +111,7 @@ class Recorder:
             it over: somebody else was first.
         """
         place = self._place(connection, claim)
-        state = self._unless_late(connection, claim, verdict.state, place.sequence)
+        state = self._unless_late(connection, place, verdict.state)
         is_taken = place.owner not in (None, self.owner) and state is not State.DELIVERED
         if is_taken or not may_become(State(place.state), state):
             self._release(connection, place.sequence)
@@ -115,10 +129,7 @@ class Recorder:
         }
         write(connection, claim.delivery.id, values)
         if state is State.DELIVERED:
-            delivery = claim.delivery
-            supersede_older(
-                connection, self.reporter, delivery.subject, delivery.event, place.sequence, now
-            )
+            supersede_older(connection, self.reporter, place, now)
         return state
 
     def _place(self, connection: Connection, claim: Claim) -> Any:
@@ -132,18 +143,19 @@ class Recorder:
         insert(connection, self.reporter, values)
         return find(connection, claim.delivery.id)
 
-    def _unless_late(
-        self, connection: Connection, claim: Claim, state: State, sequence: int
-    ) -> State:
+    def _unless_late(self, connection: Connection, place: Any, state: State) -> State:
         """Return the state, or ``SUPERSEDED`` if sending it again would be too late."""
-        if state not in PENDING:
+        events = superfluous_after(place.event)
+        if state not in PENDING or not events:
             return state
         newer = connection.execute(
             statements.NEWER_DELIVERED,
             {
                 "of_reporter": self.reporter,
-                "of_subject": claim.delivery.subject,
-                "place": sequence,
+                "of_lane": place.lane,
+                "of_subject": place.subject,
+                "events": sorted(events),
+                "place": place.sequence,
             },
         )
         return State.SUPERSEDED if newer.first() else state
@@ -154,7 +166,7 @@ class Recorder:
 
 
 def find(connection: Connection, delivery_id: str) -> Any:
-    """Return a delivery's state, sequence, owner and attempts, None where it has no row."""
+    """Return where a delivery stands and what it is about, None where it has no row."""
     return connection.execute(statements.PLACE, {"of_id": delivery_id}).first()
 
 
@@ -163,26 +175,27 @@ def may_become(known: State, found: State) -> bool:
     return found in MOVES[known] and (known in PENDING or found not in PENDING)
 
 
-def supersede_older(
-    connection: Connection, reporter: str, subject: str, event: str, sequence: int, now: float
-) -> None:
-    """Send no older status of a subject any more: a newer one was accepted.
+def supersede_older(connection: Connection, reporter: str, accepted: Any, now: float) -> None:
+    """Send no older status any more that an accepted one makes superfluous.
 
     Args:
         connection: The running transaction.
         reporter: The reporter's name.
-        subject: What the accepted status is about.
-        event: The accepted status's event, for people to read.
-        sequence: Its place in the order of all deliveries.
+        accepted: What was accepted, as ``find`` returns it.
         now: The time, in seconds since the epoch.
     """
+    events = makes_superfluous(accepted.event)
+    if not events:
+        return
     connection.execute(
         statements.SUPERSEDE,
         {
             "of_reporter": reporter,
-            "of_subject": subject,
-            "place": sequence,
-            "to_outcome": f"a newer status ({event}) was accepted",
+            # The subject of a build request is called as the lane of its builds.
+            "subjects": sorted({accepted.subject, accepted.lane}),
+            "events": sorted(events),
+            "place": accepted.sequence,
+            "to_outcome": f"a newer status ({accepted.event}) was accepted",
             "at": now,
         },
     )

@@ -35,19 +35,23 @@ RELEASE = RELEASE_ALL.where(_these)
 
 KNOWN = sa.select(_d.id).where(_d.id.in_(_given("ids", expanding=True)))
 
-PLACE = sa.select(_d.state, _d.sequence, _d.owner, _d.attempts).where(_d.id == _given("of_id"))
+PLACE = sa.select(
+    *(_d.state, _d.sequence, _d.owner, _d.attempts), *(_d.lane, _d.subject, _d.event)
+).where(_d.id == _given("of_id"))
 
 BEFORE_ALL = sa.select(sa.func.coalesce(sa.func.min(_d.sequence), 1) - 1)
 
+# In the lane of a build request are its builds, whose events make the request's superfluous.
 NEWER_DELIVERED = (
     sa.select(_d.sequence)
-    .where(_mine, _d.subject == _given("of_subject"), _d.state == State.DELIVERED.value)
-    .where(_d.sequence > _given("place"))
+    .where(_mine, _d.lane == _given("of_lane"), _d.state == State.DELIVERED.value)
+    .where(_d.sequence > _given("place"), _d.event.in_(_given("events", expanding=True)))
+    .where(sa.or_(_d.subject == _given("of_subject"), _d.lane == _given("of_subject")))
     .limit(1)
 )
 
 # Whether they are pending is left to the caller: asked for both, a planner may read the backlog.
-OF_SUBJECTS = sa.select(_d.id, _d.subject, _d.sequence, _d.state).where(
+OF_SUBJECTS = sa.select(_d.id, _d.lane, _d.subject, _d.sequence, _d.state).where(
     _mine, _d.subject.in_(_given("subjects", expanding=True))
 )
 
@@ -85,7 +89,8 @@ RECORD_END = RECORD.values(body=None)
 
 SUPERSEDE = (
     deliveries.update()
-    .where(_mine_pending, _d.subject == _given("of_subject"), _d.sequence < _given("place"))
+    .where(_mine_pending, _d.subject.in_(_given("subjects", expanding=True)))
+    .where(_d.event.in_(_given("events", expanding=True)), _d.sequence < _given("place"))
     .values(
         state=State.SUPERSEDED.value,
         body=None,

@@ -34,10 +34,7 @@ def take_over(connection: Connection, reporter: str, rows: Iterable[Mapping[str,
         if not insert(connection, reporter, fresh):
             _merge(connection, row)
         if row["state"] == State.DELIVERED.value:
-            sequence = find(connection, row["id"]).sequence
-            supersede_older(
-                connection, reporter, row["subject"], row["event"], sequence, row["updated_at"]
-            )
+            supersede_older(connection, reporter, find(connection, row["id"]), row["updated_at"])
 
 
 def _merge(connection: Connection, row: Mapping[str, Any]) -> None:

@@ -32,6 +32,17 @@ class Event:
     failed: bool = False
     sent: int = 0
 
+    @property
+    def path(self) -> tuple[str, ...]:
+        """What the event is about: kinds and ids in turn, such as ``("builds", "7")``."""
+        return self.key[:-1]
+
+    @property
+    def kind(self) -> str:
+        """What kind of thing it is about, such as ``builds``; the last one that is named."""
+        named = self.path[::2] or self.key
+        return named[-1]
+
 
 _CURRENT: ContextVar[Event | None] = ContextVar("buildbot_http_status_push_event", default=None)
 

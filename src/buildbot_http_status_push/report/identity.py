@@ -12,11 +12,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from buildbot_http_status_push.model import Delivery
+from buildbot_http_status_push.model import SUCCESSIVE, Delivery
 from buildbot_http_status_push.report.encoding import Encoded, epoch_seconds
 from buildbot_http_status_push.report.events import Event
 
 NEW, FINISHED = "builds.new", "builds.finished"
+
+NUMBERED = {"buildrequests": "buildrequest", "buildsets": "buildset"}
+"""Kinds of things whose number is enough to know them by, and what one of them is called.
+
+In a build request's lane go its builds too.
+"""
 
 
 def make_delivery(
@@ -40,7 +46,7 @@ def make_delivery(
         # arrives in the same second is taken for the same.
         digest = hashlib.sha256(encoded.body).hexdigest()
         key = _id(reporter, name, list(event.key) if event else None, digest, int(now))
-    lane, subject, title = _whereabouts(name, key, build, report)
+    lane, subject, title = _whereabouts(event, key, build, report)
     return Delivery(
         id=key,
         lane=lane,
@@ -80,7 +86,7 @@ def event_name(event: Event | None, report: Mapping[str, Any]) -> str:
         report: The report.
     """
     if event is not None:
-        return f"{event.key[0]}.{event.key[-1]}"
+        return f"{event.kind}.{event.key[-1]}"
     build = _build(None, report)
     if build is not None:
         return FINISHED if build.get("complete") else NEW
@@ -89,25 +95,36 @@ def event_name(event: Event | None, report: Mapping[str, Any]) -> str:
 
 def _build(event: Event | None, report: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if event is not None:
-        return event.message if event.key[0] == "builds" else None
+        return event.message if event.kind == "builds" else None
     builds: Sequence[Mapping[str, Any]] = report.get("builds") or []
     return builds[0] if len(builds) == 1 and "buildid" in builds[0] else None
 
 
 def _whereabouts(
-    name: str, key: str, build: Mapping[str, Any] | None, report: Mapping[str, Any]
+    event: Event | None, key: str, build: Mapping[str, Any] | None, report: Mapping[str, Any]
 ) -> tuple[str, str, str]:
-    """Return the lane, the subject and the title."""
+    """Return the lane, the subject and the title of what the event is about.
+
+    What its report mentions beside that does not count: many events have the same buildset.
+    """
+    name = event_name(event, report)
     if build is not None:
         subject = f"build-{build['buildid']}-{_epoch(build.get('started_at'))}"
         lane = f"buildrequest-{build.get('buildrequestid')}"
         return lane, subject, _build_title(build, report)
-    buildset = report.get("buildset")
-    if buildset:
-        subject = f"buildset-{buildset.get('bsid')}"
-        return subject, subject, f"buildset {buildset.get('bsid')}"
-    # Such events are each about something of its own: no newer one makes an older superfluous.
-    return name, key, name
+    path = _path(event, report) or (name,)
+    lane = "-".join(path)
+    # Where no event is known to make another one superfluous, each is a subject of its own.
+    return lane, lane if name in SUCCESSIVE else key, " ".join(path)
+
+
+def _path(event: Event | None, report: Mapping[str, Any]) -> tuple[str, ...]:
+    if event is None:
+        buildset = report.get("buildset")
+        return ("buildset", str(buildset.get("bsid"))) if buildset else ()
+    if event.kind in NUMBERED and event.path[-2:-1] == (event.kind,):
+        return (NUMBERED[event.kind], event.path[-1])
+    return event.path
 
 
 def _build_title(build: Mapping[str, Any], report: Mapping[str, Any]) -> str:
