@@ -43,6 +43,30 @@ def answers_429(scene: Scene) -> None:
     _misbehave_then_accept(scene, "status", status=429, retry_after=5)
 
 
+def _refuse_all_then_accept(scene: Scene, *statuses: int) -> None:
+    """Ten seconds in which all is refused, whatever it is."""
+    scene.expect_all_begins()
+    scene.receiver.start()
+    scene.start_master(builds=50, pause=0.3)
+    scene.play(2, 3)
+    for status in statuses:
+        scene.receiver.behave("status", status=status)
+        scene.play(10 / len(statuses), 10 / len(statuses))
+    scene.receiver.behave("accept")
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def redirected_for_ten_seconds(scene: Scene) -> None:
+    """Everything is answered with 307; no begin is lost by that."""
+    _refuse_all_then_accept(scene, 307)
+
+
+def password_changes(scene: Scene) -> None:
+    """Everything is answered with 401, then 403, while a password changes; no begin is lost."""
+    _refuse_all_then_accept(scene, 401, 403)
+
+
 def a_third_fails(scene: Scene) -> None:
     """A third of all requests ends in 500, a reset before or a reset after acceptance."""
     _misbehave_then_accept(scene, "unreliable")
@@ -241,6 +265,8 @@ CASES: tuple[Case, ...] = (
     receiver_down_then_up,
     answers_503,
     answers_429,
+    redirected_for_ten_seconds,
+    password_changes,
     a_third_fails,
     a_third_fails_for_23_seconds,
     silent,

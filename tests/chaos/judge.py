@@ -109,12 +109,14 @@ class Circumstances:
         ends: When the receiver was ended.
         losses: When the outbox was lost.
         refused_builder: The builder whose statuses the receiver never takes.
+        keeps_begins: Whether nothing was done that makes a begin superfluous.
     """
 
     kills: Sequence[float] = ()
     ends: Sequence[float] = ()
     losses: Sequence[float] = ()
     refused_builder: str | None = None
+    keeps_begins: bool = False
 
 
 Rows: TypeAlias = Mapping[Status, str]
@@ -224,7 +226,8 @@ def _permitted(
     for status, build in absent.items():
         reason = rows.get(status, NO_ROW)
         unknowable = reason == NO_ROW and _is_unknowable(build, circumstances)
-        if not status.finish and (unknowable or reason == "superseded"):
+        superfluous = reason == "superseded" and not circumstances.keeps_begins
+        if not status.finish and (unknowable or superfluous):
             reasons[status] = reason
     return reasons
 

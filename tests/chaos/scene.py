@@ -177,6 +177,10 @@ class Scene:
         self.receiver.behave(mode, only=name, **more)
         self.circumstances = evolve(self.circumstances, refused_builder=name)
 
+    def expect_all_begins(self) -> None:
+        """Take no begin for superfluous: the receiver refuses all statuses alike."""
+        self.circumstances = evolve(self.circumstances, keeps_begins=True)
+
     def play(self, shortest: float, longest: float) -> None:
         """Let things happen for a while."""
         time.sleep(self.chance.uniform(shortest, longest))

@@ -69,6 +69,12 @@ class LostTests(SynchronousTestCase):
         found = find(accept(FINISH, 102.5), rows={START: "superseded"})
         self.assertEqual((found.faults, found.superseded), ([], [START]))
 
+    def test_superseded_for_nothing(self) -> None:
+        """Where nothing makes a begin superfluous it is lost."""
+        calm = Circumstances(keeps_begins=True)
+        found = find(accept(FINISH, 102.5), rows={START: "superseded"}, circumstances=calm)
+        self.assertEqual(len(found.missing), 1)
+
     def test_superseded_finish(self) -> None:
         """A finish is lost whatever its row says."""
         found = find(accept(START, 100.5), rows={FINISH: "superseded"})

@@ -328,6 +328,25 @@ class PauseTest(RelayTestCase):
         self.assertEqual(self.outbox.states(), [State.DELIVERED] * 5)
         self.assertIn(probe, made)
 
+    def test_wrong_address(self) -> None:
+        """What all are refused with pauses it: nothing leaves its place, a begin least of all."""
+        for status in (307, 401, 403, 404, 405, 407, 421, 451):
+            with self.subTest(status):
+                self.begin()
+                start, finish = (a_delivery(each, subject="build-1") for each in (1, 2))
+                self.setting.put(start, finish)
+                [other] = self.lanes(1)
+                for _ in range(4):
+                    self.setting.answer(Refused(status))
+                    self.clock.advance(8)
+                self.assertTrue(self.relay.paused)
+                self.assertEqual(set(self.outbox.states()), {State.WAITING})
+                while self.sends.under_way:
+                    self.setting.answer(OK)
+                self.assertEqual(set(self.outbox.states()), {State.DELIVERED})
+                taken = [each for each in self.sends.log if each is not other]
+                self.assertEqual(taken[-2:], [start, finish])
+
     def test_asked_to_wait(self) -> None:
         """A receiver that asks for time gets it, an hour at most."""
         self.lanes(2)
@@ -649,6 +668,19 @@ class NoticesTest(SynchronousTestCase):
                 "push: the receiver accepts statuses again after 480 s, 3 waited",
             ],
         )
+
+    def test_advice(self) -> None:
+        """An answer that tells where to look is told with that."""
+        for status, words in ((401, "auth, headers"), (302, "serverUrl"), (407, "a proxy")):
+            setting = Setting(concurrency=1)
+            setting.relay.start()
+            setting.put(a_delivery())
+            for _ in range(2):
+                setting.answer(Refused(status))
+                setting.clock.advance(2)
+            [line] = setting.book.lines
+            self.assertIn(f"refused with {status} (build 1), ", line)
+            self.assertIn(words, line)
 
     def test_numbers(self) -> None:
         """It counts all that waited, though some are gone before the outbox has counted."""

@@ -100,13 +100,14 @@ class DecisionTest(SynchronousTestCase):
         self.assertEqual(verdict(Refused(410)), Verdict(State.DEAD, "refused with 410"))
 
     def test_whose_trouble(self) -> None:
-        """No answer, 408, 425, 429 and 5xx concern the receiver, other refusals the delivery."""
-        refusals = [Refused(status) for status in (408, 425, 429, 500, 502, 503, 504, 599)]
-        troubles: list[Outcome] = [Unreachable("?"), *refusals]
+        """What has nothing to do with a delivery's content concerns the receiver."""
+        redirects, addresses = (301, 304, 308), (401, 403, 404, 405, 407, 421, 451)
+        statuses = (408, 425, 429, 500, 502, 503, 504, 599, *redirects, *addresses)
+        troubles: list[Outcome] = [Unreachable("?"), *map(Refused, statuses)]
         for outcome in troubles:
             self.assertTrue(concerns_receiver(outcome))
             self.assertEqual(verdict(outcome).state, State.WAITING)
-        for status in (301, 304, 308, 400, 401, 403, 404, 409, 413, 422, 451):
+        for status in (400, 406, 409, 413, 415, 422, 431):
             self.assertFalse(concerns_receiver(Refused(status)))
             self.assertEqual(verdict(Refused(status), failures=1).state, State.RETRYING)
         self.assertFalse(concerns_receiver(Accepted(200)))

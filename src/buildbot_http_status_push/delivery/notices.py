@@ -10,10 +10,22 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.model import Outcome, Unreachable
+from buildbot_http_status_push.model import Outcome, Refused, Unreachable
 
 REFUSAL_INTERVAL = 600.0
 TROUBLE_INTERVAL = 60.0
+
+CREDENTIALS = ", see whether its credentials are right: auth, headers, signing_secret"
+ADDRESS = ", see whether serverUrl is the receiver's address, and what stands in between"
+ADVICE = {
+    401: CREDENTIALS,
+    403: f"{CREDENTIALS}; a firewall or proxy in between may answer so too",
+    404: ADDRESS,
+    405: ADDRESS,
+    407: ", a proxy in between wants credentials",
+    421: ADDRESS,
+    451: ADDRESS,
+}
 
 
 class Notices:
@@ -57,11 +69,12 @@ class Notices:
             self._cannot_send(outcome, title)
             return
         self._log.warn(
-            "{name}: the receiver does not accept statuses: {outcome} ({title}). "
+            "{name}: the receiver does not accept statuses: {outcome} ({title}){advice}. "
             "They are kept, and sent when it does",
             name=self._name,
             outcome=outcome,
             title=title,
+            advice=advice(outcome),
         )
 
     def _cannot_send(self, outcome: Outcome, title: str) -> None:
@@ -126,3 +139,14 @@ class Notices:
     def failed(self, failure: Failure, doing: str) -> None:
         """Log what nobody foresaw, with its traceback."""
         self._log.failure("{name}: {doing} failed", failure, name=self._name, doing=doing)
+
+
+def advice(outcome: Outcome) -> str:
+    """Say what a person may look at, nothing where the outcome says it all.
+
+    Args:
+        outcome: What came of an attempt.
+    """
+    if not isinstance(outcome, Refused):
+        return ""
+    return ADDRESS if 300 <= outcome.status < 400 else ADVICE.get(outcome.status, "")

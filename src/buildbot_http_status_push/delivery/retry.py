@@ -15,6 +15,8 @@ GONE = 410
 TOO_MANY_REQUESTS = 429
 INTERNAL_ERROR = 500
 RECEIVER_STATUSES = frozenset({408, 425, TOO_MANY_REQUESTS})
+ADDRESS_STATUSES = frozenset({401, 403, 404, 405, 407, 421, 451})
+"""Who may say what to whom: as long as nothing else is accepted it is no status's content."""
 
 
 def concerns_receiver(outcome: Outcome) -> bool:
@@ -24,11 +26,15 @@ def concerns_receiver(outcome: Outcome) -> bool:
         outcome: What came of an attempt.
 
     Returns:
-        True for no answer at all, for 408 (RFC 9110), 425 (RFC 8470), 429 (RFC 6585) and 5xx.
+        True for no answer at all, for 408 (RFC 9110), 425 (RFC 8470), 429 (RFC 6585) and 5xx, and
+        for what an address answers whatever it is sent: redirects, and 401, 403, 404, 405, 407,
+        421 (RFC 9110) and 451 (RFC 7725).
     """
-    if isinstance(outcome, Refused):
-        return outcome.status >= 500 or outcome.status in RECEIVER_STATUSES
-    return isinstance(outcome, Unreachable)
+    if not isinstance(outcome, Refused):
+        return isinstance(outcome, Unreachable)
+    status = outcome.status
+    is_redirect = 300 <= status < 400
+    return status >= 500 or is_redirect or status in RECEIVER_STATUSES | ADDRESS_STATUSES
 
 
 def probe_delay(failures: int, draw: float, asked: float = 0.0) -> float:
