@@ -84,11 +84,13 @@ class Unreachable:
         reason: What happened, in words fit for a log line, without secrets.
         duration: Seconds from the attempt's begin to its end.
         here: Whether nothing was sent because of a file or a secret on this side.
+        unsent: Whether it is known that nothing was sent.
     """
 
     reason: str
     duration: float = 0.0
     here: bool = field(default=False, eq=False)
+    unsent: bool = field(default=False, eq=False)
 
     def __str__(self) -> str:
         """Say it in words."""
@@ -111,7 +113,7 @@ class State(Enum):
     """Accepted by the receiver."""
 
     SUPERSEDED = "superseded"
-    """Not sent any more: a newer status of the same subject was accepted."""
+    """Not sent any more: a newer status of the same subject was accepted, or may have been."""
 
     DEAD = "dead"
     """Given up: kept for a while, listed, and sent again on request."""
@@ -171,11 +173,13 @@ class Verdict:
         next_attempt: When to try again, in seconds since the epoch. Until then a delivery that is
             ``WAITING`` keeps its lane; None where that is when the receiver accepts again.
         outcome: What came of the attempt, in words.
+        in_doubt: Whether the receiver may have taken it, though it did not say so.
     """
 
     state: State
     outcome: str
     next_attempt: float | None = None
+    in_doubt: bool = False
 
 
 @frozen

@@ -76,7 +76,7 @@ class Filled:
             for claim in self.ledger.claim(connection, self.now, 60.0, 100):
                 if claim.delivery == delivery:
                     self.ledger.recorder.record(connection, claim, verdict, self.now)
-            self.ledger.release(connection)
+            self.ledger.release_all(connection, self.now)
 
         self.database.transact([send])
 

@@ -120,10 +120,22 @@ class Model:
 
     def claim(self, owner: str, now: float, limit: int, probe: Probe | None) -> list[str]:
         """Hand out deliveries."""
-        taken = self._probe(now, probe) if probe else self._in_order(now, limit)
+        taken = self._first(now, limit, probe)
+        if any(row.attempts or row.owner not in (None, owner) for row in taken):
+            foreign = (row for row in self.rows.values() if row.owner not in (None, owner))
+            self._doubt([row for row in foreign if row.lease_until <= now], now)
+            taken = self._first(now, limit, probe)
         for row in taken:
             row.owner, row.lease_until = owner, now + LEASE
         return [row.id for row in taken]
+
+    def _first(self, now: float, limit: int, probe: Probe | None) -> list[Row]:
+        return self._probe(now, probe) if probe else self._in_order(now, limit)
+
+    def _doubt(self, claimed: list[Row], now: float) -> None:
+        for row in claimed:
+            self._supersede(row, now)
+            row.free()
 
     def _free(self, now: float, avoid: str) -> list[Row]:
         leased = {row.lane for row in self.rows.values() if row.owner and row.lease_until > now}
@@ -168,6 +180,8 @@ class Model:
     def record(self, owner: str, claim: Claim, verdict: Verdict, now: float) -> State | None:
         """Write down an outcome."""
         row, state = self._place(claim), verdict.state
+        if verdict.in_doubt:
+            self._supersede(row, now)
         if state in PENDING and self._is_late(row):
             state = State.SUPERSEDED
         is_taken = row.owner not in (None, owner) and state is not State.DELIVERED
@@ -201,11 +215,15 @@ class Model:
             if row.follows(each) and each.state in PENDING:
                 each.move(State.SUPERSEDED, now, kept=False)
 
-    def release(self, owner: str, sequences: list[int] | None) -> None:
-        """Take back what was handed out."""
+    def release(self, owner: str, sequences: list[int]) -> None:
+        """Take back what was handed out and not sent."""
         for row in self.rows.values():
-            if row.owner == owner and (sequences is None or row.sequence in sequences):
+            if row.owner == owner and row.sequence in sequences:
                 row.free()
+
+    def release_all(self, owner: str, now: float) -> None:
+        """Take back what a master has, which may have been sent."""
+        self._doubt([row for row in self.rows.values() if row.owner == owner], now)
 
     def give_up(self, before: float, now: float) -> None:
         """Make dead what is old."""
@@ -248,9 +266,14 @@ def verdicts(now: float) -> st.SearchStrategy[Verdict]:
         State.WAITING: [None, now + 8],
     }
     every = {state: due.get(state, [None]) for state in State}
-    return states.flatmap(
-        lambda state: st.sampled_from(every[state]).map(partial(Verdict, state, "words"))
-    )
+
+    def of_state(state: State) -> st.SearchStrategy[Verdict]:
+        in_doubt = st.just(False) if state is State.DELIVERED else st.booleans()
+        return st.builds(
+            Verdict, st.just(state), st.just("words"), st.sampled_from(every[state]), in_doubt
+        )
+
+    return states.flatmap(of_state)
 
 
 def may_move(known: State, found: State) -> bool:
@@ -348,8 +371,8 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(owner=owners)
     def release_all(self, owner: str) -> None:
         """A master starts or stops."""
-        self.run(self.ledgers[owner].release)
-        self.model.release(owner, None)
+        self.run(lambda one: self.ledgers[owner].release_all(one, self.now))
+        self.model.release_all(owner, self.now)
 
     @rule(held=claims, owner=owners)
     def release(self, held: Held, owner: str) -> None:

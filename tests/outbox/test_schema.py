@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -222,7 +223,8 @@ class WorkTests(SynchronousTestCase):
 
     def test_release_and_tidy(self) -> None:
         """What is taken is given back, and what ended long ago is found, without reading all."""
-        self.assert_few(self.steps(claim(40), LEDGER.release, lambda one: LEDGER.tidy(one, NOW)))
+        release, tidy = (partial(each, now=NOW) for each in (LEDGER.release_all, LEDGER.tidy))
+        self.assert_few(self.steps(claim(40), release, tidy))
 
     def test_measure(self) -> None:
         """Reading all would be noticed."""

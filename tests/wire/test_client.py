@@ -351,6 +351,18 @@ class StaleConnectionTest(ClientTestCase):
         self.assertEqual(self.successResultOf(sent), Unreachable(words))
         self.assertEqual(len(self.receiver.sent), 2)
 
+    def test_no_connection(self) -> None:
+        """Nothing was sent where no connection came about, but for what was sent before it."""
+        for repeated in (False, True):
+            self.receiver.sent.clear()
+            sent = self.send()
+            if repeated:
+                self.receiver.sent[0].answer.errback(ResponseNeverReceived([LOST]))
+            self.receiver.sent[-1].answer.errback(error.ConnectionRefusedError())
+            found = self.successResultOf(sent)
+            self.assertEqual(found, Unreachable("connection refused"))
+            self.assertEqual(getattr(found, "unsent", None), not repeated)
+
     def test_other_troubles(self) -> None:
         """Where a part of an answer came, or anything else happened, it is not sent again."""
         for trouble in (

@@ -99,10 +99,7 @@ class Prefetch:
         return lane in in_flight or any(each.delivery.lane == lane for each in self._queue)
 
     def next(self, in_flight: Collection[str]) -> Claim | None:
-        """Take the first delivery whose lane is free.
-
-        An outbox that went over to memory knows nothing of what is under way from the database.
-        """
+        """Take the first delivery whose lane is free."""
         for claim in self._queue:
             if claim.delivery.lane not in in_flight:
                 self._queue.remove(claim)
@@ -148,8 +145,15 @@ class Prefetch:
         return claims
 
     def hold(self, claims: list[Claim], in_flight: Collection[str]) -> None:
-        """Keep deliveries until it is their turn."""
-        self._queue.extend(claims)
+        """Keep deliveries until it is their turn, and give back those whose lane is taken.
+
+        An outbox that went over to memory, or came back, does not know what is claimed from the
+        other one: what is first in a lane there may be older than what is sent from here.
+        """
+        late = [claim for claim in claims if self._is_busy(claim.delivery.lane, in_flight)]
+        self._queue.extend(claim for claim in claims if claim not in late)
+        self._give_back(late)
+        self._lanes_with_more.update(claim.delivery.lane for claim in late)
         lanes = self._lanes_with_more
         self._lanes_with_more = {lane for lane in lanes if self._is_busy(lane, in_flight)}
 
@@ -179,7 +183,10 @@ class Prefetch:
 
     def release(self) -> None:
         """Give all back untried."""
-        if self._queue:
-            released = self._outbox.release([claim.sequence for claim in self._queue])
+        self._give_back(self._queue)
+        self._queue.clear()
+
+    def _give_back(self, claims: Collection[Claim]) -> None:
+        if claims:
+            released = self._outbox.release([claim.sequence for claim in claims])
             released.addErrback(self._notices.failed, "releasing deliveries")
-            self._queue.clear()

@@ -14,6 +14,8 @@ JITTER = 0.2
 GONE = 410
 TOO_MANY_REQUESTS = 429
 INTERNAL_ERROR = 500
+GATEWAY_STATUSES = frozenset({502, 504})
+"""What a gateway says that has had no answer of its own (RFC 9110, 15.6.3 and 15.6.5)."""
 RECEIVER_STATUSES = frozenset({408, 425, TOO_MANY_REQUESTS})
 ADDRESS_STATUSES = frozenset({401, 403, 404, 405, 407, 421, 451})
 """Who may say what to whom: as long as nothing else is accepted it is no status's content."""
@@ -35,6 +37,20 @@ def concerns_receiver(outcome: Outcome) -> bool:
     status = outcome.status
     is_redirect = 300 <= status < 400
     return status >= 500 or is_redirect or status in RECEIVER_STATUSES | ADDRESS_STATUSES
+
+
+def is_in_doubt(outcome: Outcome) -> bool:
+    """Tell whether the receiver may have taken what was sent, though it did not say so.
+
+    Args:
+        outcome: What came of an attempt.
+
+    Returns:
+        True where the request may have gone out, and no answer of the receiver came back.
+    """
+    if isinstance(outcome, Refused):
+        return outcome.status in GATEWAY_STATUSES
+    return isinstance(outcome, Unreachable) and not (outcome.unsent or outcome.here)
 
 
 def probe_delay(failures: int, draw: float, asked: float = 0.0) -> float:
@@ -102,15 +118,17 @@ def decide(
         The verdict. While the receiver has trouble its deliveries stay ``WAITING``: when to
         try again is then the circuit breaker's question.
     """
-    words = str(outcome)
+    words, in_doubt = str(outcome), is_in_doubt(outcome)
     if isinstance(outcome, Accepted):
         return Verdict(State.DELIVERED, words)
     if isinstance(outcome, Refused) and outcome.status == GONE:
         return Verdict(State.DEAD, words)
     if now - created_at >= give_up_after:
-        return Verdict(State.DEAD, f"{words}; given up after {attempts} attempts")
+        words = f"{words}; given up after {attempts} attempts"
+        return Verdict(State.DEAD, words, in_doubt=in_doubt)
     if not failures:
-        return Verdict(State.WAITING, words)
+        return Verdict(State.WAITING, words, in_doubt=in_doubt)
     delay = max(own_delay(failures, draw), asked_delay(outcome))
     keeps_lane = concerns_receiver(outcome) and failures <= QUICK_RETRIES and delay <= QUICK_MOST
-    return Verdict(State.WAITING if keeps_lane else State.RETRYING, words, now + delay)
+    state = State.WAITING if keeps_lane else State.RETRYING
+    return Verdict(state, words, now + delay, in_doubt)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import frozen
 from sqlalchemy.engine import Connection
@@ -17,8 +17,11 @@ from buildbot_http_status_push.model import Claim, Delivery
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.backlog import Backlog
 from buildbot_http_status_push.outbox.insertion import count, insert
-from buildbot_http_status_push.outbox.recorder import Recorder
+from buildbot_http_status_push.outbox.recorder import Recorder, supersede_older
 from buildbot_http_status_push.outbox.rows import claimed, new_row
+
+Found: TypeAlias = tuple[Any, bool]
+"""A delivery's row, and whether others may wait in its lane."""
 
 KEPT_FOR = 30 * 86400.0
 TIDIED_AT_ONCE = 500
@@ -92,29 +95,65 @@ class Ledger:
         Returns:
             What was taken: waiting ones in order, then those whose retry is due.
         """
+        found = self._find(connection, now, limit, probe)
+        if any(map(self._may_be_late, found)) and self._release_lapsed(connection, now):
+            found = self._find(connection, now, limit, probe)
+        if not found:
+            return []
+        until = now + lease
+        sequences = [row.sequence for row, _ in found]
+        leased = {"sequences": sequences, "to_owner": self.owner, "until": until}
+        connection.execute(statements.LEASE, leased)
+        return [claimed(row, until, more=more) for row, more in found]
+
+    def _find(
+        self, connection: Connection, now: float, limit: int, probe: Probe | None
+    ) -> list[Found]:
         backlog = Backlog(connection, self.reporter, now)
         if probe is None:
-            taken = backlog.in_order(limit)
+            places = backlog.in_order(limit)
         else:
-            taken = backlog.for_probe(
+            places = backlog.for_probe(
                 probe.draw, probe.avoid, strict=probe.strict, newer=probe.newer
             )
-        if not taken:
+        if not places:
             return []
-        sequences = [place.sequence for place in taken]
-        found = connection.execute(statements.ROWS, {"sequences": sequences})
-        rows = {row.sequence: row for row in found}
-        leased = {"sequences": sequences, "to_owner": self.owner, "until": now + lease}
-        connection.execute(statements.LEASE, leased)
-        return [claimed(rows[each.sequence], now + lease, more=each.more) for each in taken]
+        sequences = {"sequences": [place.sequence for place in places]}
+        rows = {row.sequence: row for row in connection.execute(statements.ROWS, sequences)}
+        return [(rows[place.sequence], place.more) for place in places]
 
-    def release(self, connection: Connection, sequences: Sequence[int] | None = None) -> None:
-        """Give claimed deliveries back untried: those named, or all of this master's."""
+    def _may_be_late(self, found: Found) -> bool:
+        """Tell whether a newer status may have been sent: of others nothing is before its turn."""
+        row, _ = found
+        return row.attempts > 0 or row.owner not in (None, self.owner)
+
+    def release(self, connection: Connection, sequences: Sequence[int]) -> None:
+        """Give claimed deliveries back untried."""
         mine: dict[str, Any] = {"of_reporter": self.reporter, "of_owner": self.owner}
-        if sequences is None:
-            connection.execute(statements.RELEASE_ALL, mine)
-        else:
-            connection.execute(statements.RELEASE, {**mine, "sequences": list(sequences)})
+        connection.execute(statements.RELEASE, {**mine, "sequences": list(sequences)})
+
+    def release_all(self, connection: Connection, now: float) -> None:
+        """Give back all that this master has claimed: some of it may have been sent."""
+        claims = self._claims(connection)
+        self._give_back(connection, [row for row in claims if row.owner == self.owner], now)
+
+    def _release_lapsed(self, connection: Connection, now: float) -> bool:
+        """Give back what masters that are gone have claimed: some of it may have been sent."""
+        foreign = [row for row in self._claims(connection) if row.owner != self.owner]
+        lapsed = [row for row in foreign if row.lease_until <= now]
+        self._give_back(connection, lapsed, now)
+        return bool(lapsed)
+
+    def _claims(self, connection: Connection) -> Any:
+        return connection.execute(statements.CLAIMED, {"of_reporter": self.reporter}).all()
+
+    def _give_back(self, connection: Connection, claims: Sequence[Any], now: float) -> None:
+        for row in claims:
+            supersede_older(connection, self.reporter, row, now, in_doubt=True)
+        for owner in {row.owner for row in claims}:
+            sequences = [row.sequence for row in claims if row.owner == owner]
+            mine = {"of_reporter": self.reporter, "of_owner": owner, "sequences": sequences}
+            connection.execute(statements.RELEASE, mine)
 
     def waiting(self, connection: Connection) -> int:
         """Return how many deliveries are still to be sent."""

@@ -101,8 +101,11 @@ class Outbox:
         )
 
     def release(self, sequences: Sequence[int] | None = None) -> Deferred[None]:
-        """Give claimed deliveries back untried: those named, or all of this master's."""
-        return self._run(lambda connection: self._ledger.release(connection, sequences))
+        """Give claimed deliveries back: those named untried, or all of this master's."""
+        if sequences is not None:
+            return self._run(lambda connection: self._ledger.release(connection, sequences))
+        now = self._reactor.seconds()
+        return self._run(lambda connection: self._ledger.release_all(connection, now))
 
     def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
         """Write down what becomes of a delivery, at once with all others of the transaction.

@@ -111,6 +111,8 @@ class Recorder:
             it over: somebody else was first.
         """
         place = self._place(connection, claim)
+        if verdict.in_doubt:
+            supersede_older(connection, self.reporter, place, now, in_doubt=True)
         state = self._unless_late(connection, place, verdict.state)
         is_taken = place.owner not in (None, self.owner) and state is not State.DELIVERED
         if is_taken or not may_become(State(place.state), state):
@@ -175,16 +177,23 @@ def may_become(known: State, found: State) -> bool:
     return found in MOVES[known] and (known in PENDING or found not in PENDING)
 
 
-def supersede_older(connection: Connection, reporter: str, accepted: Any, now: float) -> None:
-    """Send no older status any more that an accepted one makes superfluous.
+def supersede_older(
+    connection: Connection, reporter: str, newer: Any, now: float, *, in_doubt: bool = False
+) -> None:
+    """Send no older status any more that one which was accepted, or may be, makes superfluous.
+
+    A receiver that has taken a build's end, and drops repeats as it should, would take the begin
+    for the last word.
 
     Args:
         connection: The running transaction.
         reporter: The reporter's name.
-        accepted: What was accepted, as ``find`` returns it.
+        newer: What was accepted or may be, as ``find`` returns it.
         now: The time, in seconds since the epoch.
+        in_doubt: Whether it was sent, and nobody knows what came of it.
     """
-    events = makes_superfluous(accepted.event)
+    fate = "was sent, and may have been taken" if in_doubt else "was accepted"
+    events = makes_superfluous(newer.event)
     if not events:
         return
     connection.execute(
@@ -192,10 +201,10 @@ def supersede_older(connection: Connection, reporter: str, accepted: Any, now: f
         {
             "of_reporter": reporter,
             # The subject of a build request is called as the lane of its builds.
-            "subjects": sorted({accepted.subject, accepted.lane}),
+            "subjects": sorted({newer.subject, newer.lane}),
             "events": sorted(events),
-            "place": accepted.sequence,
-            "to_outcome": f"a newer status ({accepted.event}) was accepted",
+            "place": newer.sequence,
+            "to_outcome": f"a newer status ({newer.event}) {fate}",
             "at": now,
         },
     )

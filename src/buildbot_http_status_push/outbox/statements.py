@@ -29,9 +29,15 @@ LEASE = (
     deliveries.update().where(_these).values(owner=_given("to_owner"), lease_until=_given("until"))
 )
 
-_release = deliveries.update().where(_mine, _d.owner == _given("of_owner"))
-RELEASE_ALL = _release.values(owner=None, lease_until=0.0)
-RELEASE = RELEASE_ALL.where(_these)
+RELEASE = (
+    deliveries.update()
+    .where(_mine, _d.owner == _given("of_owner"), _these)
+    .values(owner=None, lease_until=0.0)
+)
+
+CLAIMED = sa.select(
+    *(_d.sequence, _d.owner, _d.lease_until), *(_d.lane, _d.subject, _d.event)
+).where(_mine, _d.owner.is_not(None))
 
 KNOWN = sa.select(_d.id).where(_d.id.in_(_given("ids", expanding=True)))
 

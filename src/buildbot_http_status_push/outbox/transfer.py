@@ -33,8 +33,9 @@ def take_over(connection: Connection, reporter: str, rows: Iterable[Mapping[str,
         fresh = {name: row[name] for name in row if name != "sequence"}
         if not insert(connection, reporter, fresh):
             _merge(connection, row)
-        if row["state"] == State.DELIVERED.value:
-            supersede_older(connection, reporter, find(connection, row["id"]), row["updated_at"])
+        if row["attempts"] or row["owner"] is not None:
+            place, accepted = find(connection, row["id"]), row["state"] == State.DELIVERED.value
+            supersede_older(connection, reporter, place, row["updated_at"], in_doubt=not accepted)
 
 
 def _merge(connection: Connection, row: Mapping[str, Any]) -> None:

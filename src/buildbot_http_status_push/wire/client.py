@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from attrs import evolve, field, frozen
-from twisted.internet import defer
+from twisted.internet import defer, error
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
@@ -23,7 +23,7 @@ from buildbot_http_status_push.wire import cloudevents, urls
 from buildbot_http_status_push.wire.answers import Answer, receive
 from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
 from buildbot_http_status_push.wire.clocks import ClockCheck
-from buildbot_http_status_push.wire.errors import explain, is_cancelled, was_stale
+from buildbot_http_status_push.wire.errors import explain, is_cancelled, is_unsent, was_stale
 from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
 from buildbot_http_status_push.wire.retry_after import parse_retry_after
 from buildbot_http_status_push.wire.target import RenderingError, Target, resolve
@@ -85,8 +85,8 @@ class Client:
         except Exception as trouble:  # any trouble of one attempt is that attempt's outcome
             if is_cancelled(trouble):
                 raise defer.CancelledError from trouble
-            here = isinstance(trouble, OURS)
-            return _unreachable(mask.text(explain(trouble)), here=here)
+            reason, here = mask.text(explain(trouble)), isinstance(trouble, OURS)
+            return _unreachable(reason, here=here, unsent=is_unsent(trouble))
         return self._outcome(answer, mask)
 
     async def _exchange(self, delivery: Delivery, target: Target, mask: Mask) -> Answer:
@@ -143,8 +143,8 @@ def _redirection(answer: Answer, mask: Mask) -> str | None:
     return f"redirects to {where}, which is not followed"
 
 
-def _unreachable(reason: str, *, here: bool = False) -> Unreachable:
-    return Unreachable(one_line(reason)[:REASON_MOST], here=here)
+def _unreachable(reason: str, **known: bool) -> Unreachable:
+    return Unreachable(one_line(reason)[:REASON_MOST], **known)
 
 
 async def _again_if_stale(post: Callable[[], Deferred[Any]]) -> Any:
@@ -158,4 +158,11 @@ async def _again_if_stale(post: Callable[[], Deferred[Any]]) -> Any:
     except (ResponseNeverReceived, RequestTransmissionFailed) as trouble:
         if not was_stale(trouble):
             raise
+        return await _again(post, trouble)
+
+
+async def _again(post: Callable[[], Deferred[Any]], earlier: Exception) -> Any:
+    try:
         return await post()
+    except error.ConnectError as trouble:
+        raise trouble from earlier  # the earlier one may have come through

@@ -22,6 +22,12 @@ def was_stale(trouble: ResponseNeverReceived | RequestTransmissionFailed) -> boo
     return closed and not tls_errors.describe(trouble)
 
 
+def is_unsent(trouble: Exception) -> bool:
+    """Tell whether no connection came about: for this request, and none before it in its place."""
+    no_connection = isinstance(trouble, error.ConnectError | error.DNSLookupError)
+    return no_connection and trouble.__cause__ is None
+
+
 def is_cancelled(trouble: Exception) -> bool:
     """Tell whether a request ended because it was cancelled."""
     # Twisted's agent wraps a cancellation once a connection is there.
