@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TypeAlias
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.fakes import LogBook, a_delivery
 from support.outboxes import Box, result
@@ -16,7 +17,6 @@ from buildbot_http_status_push.delivery.prefetch import Settings
 from buildbot_http_status_push.delivery.relay import Relay
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 
-BUILDS = 3
 ANSWER_TAKES = 0.5
 LONGEST = 100_000
 """Seconds after which all must have been sent: leases run out, retries come due."""
@@ -49,15 +49,19 @@ class Fate(Enum):
         return heard
 
 
+Runs: TypeAlias = "list[tuple[Fate, int]]"
+"""What happens, and how many times in a row."""
+
+
 class Story:
     """Masters that are killed, and a receiver that drops repeats.
 
     Args:
-        fates: What becomes of the attempts, one after the other; the rest is accepted.
+        fates: What becomes of the attempts with a status, by its event; the rest is accepted.
     """
 
-    def __init__(self, fates: list[Fate]) -> None:
-        self.fates = list(fates)
+    def __init__(self, fates: dict[str, list[Fate]]) -> None:
+        self.fates = fates
         self.box = Box(None)
         self.clock = self.box.clock
         self.taken: dict[str, str] = {}
@@ -81,9 +85,10 @@ class Story:
 
     def send(self, delivery: Delivery) -> Deferred[Outcome]:
         """Make an attempt."""
-        fate = self.fates.pop(0) if self.fates else Fate.ACCEPTED
+        fates = self.fates.get(delivery.event)
+        fate = fates.pop(0) if fates else Fate.ACCEPTED
         if fate.is_taken:
-            self.taken.setdefault(delivery.id, f"{delivery.subject} {delivery.event}")
+            self.taken.setdefault(delivery.id, delivery.event)
         heard: Deferred[Outcome] = Deferred()
         if fate.heard is None:
             self.clock.callLater(ANSWER_TAKES, self.begin, self.owner)
@@ -100,27 +105,39 @@ class Story:
             self.clock.advance(5.0)
 
 
-def status(build: int, event: str) -> Delivery:
-    """Return the begin or the end of a build."""
-    number = 2 * build + (event == "builds.finished")
-    return a_delivery(number, f"request-{build}", subject=f"build-{build}", event=event)
+def spread(runs: Runs) -> list[Fate]:
+    """Return the fates of attempts, one after the other."""
+    return [fate for fate, times in runs for _ in range(times)]
+
+
+def status(number: int, event: str) -> Delivery:
+    """Return a status of the one build that matters."""
+    return a_delivery(number, "request", subject="build", event=event)
+
+
+runs = st.lists(st.tuples(st.sampled_from(Fate), st.integers(1, 6)), max_size=4)
+"""Receivers have moods: what happened is likely to happen again."""
 
 
 class BeginAfterEndTest(SynchronousTestCase):
     """Every mixture of what can become of attempts."""
 
-    @settings(deadline=None, max_examples=150)
-    @given(fates=st.lists(st.sampled_from(Fate), max_size=16), ends_after=st.integers(0, 20))
-    def test_final_state(self, fates: list[Fate], ends_after: int) -> None:
-        """What the receiver took last of each build is its end, whatever was lost or killed."""
-        story = Story(fates)
-        for build in range(BUILDS):
-            story.put(status(build, "builds.new"))
-        story.clock.pump([1.0] * ends_after)
-        for build in range(BUILDS):
-            story.put(status(build, "builds.finished"))
+    @settings(deadline=None, max_examples=40)
+    @given(begins=runs, ends=runs, ends_after=st.integers(0, 40), others=st.integers(0, 60))
+    @example(begins=[(Fate.REFUSED, 4)], ends=[(Fate.TAKEN_AND_LOST, 6)], ends_after=3, others=60)
+    @example(begins=[(Fate.REFUSED, 4)], ends=[(Fate.GATEWAY, 6)], ends_after=3, others=60)
+    def test_final_state(self, begins: Runs, ends: Runs, ends_after: int, others: int) -> None:
+        """What the receiver took last of a build is its end, whatever was lost or killed."""
+        story = Story({"builds.new": spread(begins), "builds.finished": spread(ends)})
+        for second in range(max(ends_after, others) + 1):
+            if second == 0:
+                story.put(status(1, "builds.new"))
+            if second == ends_after:
+                story.put(status(2, "builds.finished"))
+            if second < others:
+                story.put(a_delivery(10 + second, f"lane-{second}", event="workers.connected"))
+            story.clock.advance(1.0)
         story.end()
-        for build in range(BUILDS):
-            taken = [each for each in story.taken.values() if each.startswith(f"build-{build} ")]
-            self.assertEqual(taken[-1:], [f"build-{build} builds.finished"])
+        about_build = [each for each in story.taken.values() if each.startswith("builds.")]
+        self.assertEqual(about_build[-1], "builds.finished")
         self.assertTrue(story.box.holds())
