@@ -183,6 +183,20 @@ class ReceiveTests(SynchronousTestCase):
         (other,) = (path for path in folder.iterdir() if path.name != "one.json")
         self.assertEqual((other.read_bytes(), other.suffix), (b"no json", ".txt"))
 
+    def test_save_nothing_over(self) -> None:
+        """What lies there under the same name is told and left alone; a link is not followed."""
+        folder = temporary_folder(self)
+        (folder / "one.json").write_bytes(b"precious")
+        (folder / "two.json").symlink_to(folder / "elsewhere")
+        command = self.start("--save", str(folder))
+        for name in ("one", "two"):
+            self.assertEqual(self.post(b'{"a": 1}', {"webhook-id": name}), 200)
+        output = self.end(command)
+        self.assertEqual((folder / "one.json").read_bytes(), b"precious")
+        self.assertFalse((folder / "elsewhere").exists())
+        for name in ("one", "two"):
+            self.assertIn(f"{folder / name}.json is there already, and stays as it is", output)
+
     def test_save_impossible(self) -> None:
         """A folder that can't be made is told at once."""
         file = temporary_folder(self) / "file"

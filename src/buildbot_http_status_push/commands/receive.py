@@ -147,10 +147,16 @@ class _Receive:
 
     def _take(self, received: Received) -> None:
         if self._arguments.save:
-            save(received, self._arguments.save)
+            self._save(received)
         self._say(describe(received))
         # It may run for weeks: what has been shown is not kept.
         self.receiver.received.clear()
+
+    def _save(self, received: Received) -> None:
+        try:
+            save(received, self._arguments.save)
+        except FileExistsError as trouble:
+            self._say(f"--save: {trouble.filename} is there already, and stays as it is")
 
     def _tell(self, answer: Answer) -> None:
         self._say(
@@ -166,9 +172,11 @@ def save(received: Received, folder: Path) -> None:
         folder: An existing folder.
 
     Raises:
+        FileExistsError: Something of that name is there: a link is not followed.
         OSError: The file can't be written.
     """
-    (folder / file_name(received)).write_bytes(received.body)
+    with (folder / file_name(received)).open("xb") as file:
+        file.write(received.body)
 
 
 def file_name(received: Received) -> str:
