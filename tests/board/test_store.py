@@ -15,7 +15,7 @@ from support.fakes import LogBook
 from support.outboxes import result
 from support.postgres import server
 from support.statuses import MASTER, NOW, a_status
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -180,6 +180,21 @@ class StoreContract(Case):
         self.assertEqual(self.successResultOf(reading).sequence, 0)
         self.assertEqual((self.store.latest.sequence, self.calls), (1, 1))
         self.thread.waiting.clear()
+
+    def test_reader_leaves(self) -> None:
+        """Who leaves frees nothing that a thread still uses; what is not begun is left out."""
+        self.put()
+        self.hold()
+        begun, waiting, last = (self.store.masters() for _ in range(3))
+        for each in (begun, waiting):
+            each.cancel()
+            self.failureResultOf(each, CancelledError)
+        self.assertEqual(len(self.thread.waiting), 1)
+        self.thread.step()
+        self.assertNoResult(last)
+        self.thread.step()
+        self.assertEqual([each.url for each in self.successResultOf(last)], [MASTER])
+        self.assertEqual(self.thread.waiting, [])
 
     def test_moved_build(self) -> None:
         """A build that a later status tells of under another name changes both builders."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -32,6 +32,7 @@ from buildbot_http_status_push.board.model import (
     Update,
 )
 from buildbot_http_status_push.board.reading import Cache, Reading, read
+from buildbot_http_status_push.board.serial import Serial
 from buildbot_http_status_push.board.tables import open_database, open_snapshots
 from buildbot_http_status_push.board.writing import Arrival, Stored, write
 from buildbot_http_status_push.database import StorageError
@@ -62,17 +63,19 @@ class Store:
     _log: Logger = field(factory=Logger)
     latest: Position = field(default=Position("", 0), init=False)
     _cache: Cache = field(factory=Cache, init=False)
-    _reading: DeferredLock = field(factory=DeferredLock, init=False)
-    _writing: DeferredLock = field(factory=DeferredLock, init=False)
     _listeners: list[Callable[[], None]] = field(factory=list, init=False)
     _commits: Commits[Arrival, Stored] = field(init=False)
     _writer: Link = field(init=False)
+    _writing: Serial = field(init=False)
     _reader: Link = field(init=False)
+    _reading: Serial = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._commits = Commits(self._commit)
         self._writer = Link(partial(open_database, self._url))
+        self._writing = Serial(self._in_thread)
         self._reader = Link(partial(open_snapshots, self._url))
+        self._reading = Serial(self._in_thread)
 
     async def open(self) -> None:
         """Open the database, and make what tables it lacks.
@@ -87,7 +90,7 @@ class Store:
         """Finish what was asked for, and close the database."""
         await self._commits.idle()
         closing = ((self._writing, self._writer), (self._reading, self._reader))
-        await gatherResults([lock.run(self._in_thread, link.close) for lock, link in closing])
+        await gatherResults([serial.run(link.close) for serial, link in closing])
 
     def put(self, status: Status) -> Deferred[Stored]:
         """Keep a status.
@@ -208,9 +211,7 @@ class Store:
 
     def _read(self, what: Callable[[Reading], T]) -> Deferred[T]:
         operation = partial(read, cache=self._cache, what=what)
-        done: Deferred[tuple[T, Position]] = self._reading.run(
-            self._in_thread, self._reader.transact, operation
-        )
+        done: Deferred[tuple[T, Position]] = self._reading.run(self._reader.transact, operation)
         return done.addCallback(self._seen)
 
     def _seen(self, found: tuple[T, Position]) -> T:
@@ -222,7 +223,7 @@ class Store:
         return value
 
     def _write(self, operation: Callable[..., T]) -> Deferred[T]:
-        done: Deferred[T] = self._writing.run(self._in_thread, self._writer.transact, operation)
+        done: Deferred[T] = self._writing.run(self._writer.transact, operation)
         return done
 
     def _commit(self, arrivals: Sequence[Arrival]) -> Deferred[list[Stored]]:
