@@ -42,6 +42,13 @@ class CircuitBreakerTest(SynchronousTestCase):
         """Ask who may probe."""
         return self.breaker.probe_allowed(now, in_flight)
 
+    def test_clock_set_back(self) -> None:
+        """A moment that lies further ahead than any wait is no reason to wait."""
+        for lane in ("a", "b"):
+            self.try_lane(lane, Refused(503, "", 3600.0), now=10.0**6)
+        self.assertIs(self.may_probe(10.0**6), ProbeAllowed.NONE)
+        self.assertIs(self.may_probe(0.0), ProbeAllowed.ANY_LANE)
+
     def test_open(self) -> None:
         """It is open at first, and while it answers."""
         self.assertTrue(self.breaker.is_closed)

@@ -47,6 +47,7 @@ class Setting:
         eager: bool = True,
         concurrency: int = 3,
         draw: Callable[[], float] = lambda: 0.5,
+        give_up_after: float = 7 * 86400.0,
     ) -> None:
         self.clock = Clock()
         self.outbox = MemoryOutbox(self.clock, eager)
@@ -54,7 +55,12 @@ class Setting:
         self.book = LogBook()
         notices = Notices(self.clock, "push", self.book.log)
         self.relay = Relay(
-            self.clock, self.outbox, self.sends, Settings(concurrency), draw, notices
+            self.clock,
+            self.outbox,
+            self.sends,
+            Settings(concurrency, give_up_after=give_up_after),
+            draw,
+            notices,
         )
 
     def put(self, *deliveries: Delivery) -> None:
@@ -424,9 +430,13 @@ class PauseTest(RelayTestCase):
 
     def test_given_up(self) -> None:
         """What failed for too long is given up by its next attempt."""
+        self.begin(give_up_after=3600.0)
         self.lanes(1)
-        self.setting.answer(DOWN)
-        self.clock.advance(7 * 86400)
+        for _ in range(120):
+            self.setting.answer(DOWN)
+            self.assertEqual(self.outbox.states(), [State.WAITING])
+            self.clock.advance(30)
+        self.clock.advance(60)
         self.setting.answer(DOWN)
         self.assertEqual(self.outbox.states(), [State.DEAD])
 

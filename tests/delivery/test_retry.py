@@ -44,7 +44,7 @@ def verdict(outcome: Outcome, *, failures: int = 0, attempts: int = 1, age: floa
         attempts=attempts,
         created_at=1000.0,
         now=1000.0 + age,
-        give_up_after=WEEK,
+        given_up_before=1000.0 + age - WEEK,
         draw=0.5,
     )
 
@@ -166,7 +166,7 @@ class DecisionTest(SynchronousTestCase):
             attempts=attempts,
             created_at=0.0,
             now=age,
-            give_up_after=WEEK,
+            given_up_before=age - WEEK,
             draw=draw,
         )
         for state in PENDING:

@@ -461,6 +461,22 @@ class Contract(Case):
         self.assertEqual(State.DEAD, self.box.entry(1).state)
         self.assertEqual(["msg_2"], self.box.claim_ids())
 
+    def test_pull_back(self) -> None:
+        """Times that lie further ahead than any can are now; the others stay."""
+        self.box.clock.advance(400 * 86400.0)
+        self.box.put(1, 2)
+        self.box.send(State.RETRYING)
+        self.box.beside(owner="another master").put(3)
+        self.box.beside(owner="another master").claim()
+        self.box.clock.rightNow = NOW  # type: ignore[misc]  # a clock that is set back
+        self.box.put(4)
+        self.box.record(self.box.claim(limit=1)[0], State.RETRYING)
+        self.assertEqual([], self.box.claim_ids())
+        self.successResultOf(self.box.outbox.pull_back(wait=3600.0, lease=300.0))
+        self.assertEqual([NOW] * 4, [self.box.entry(each).created_at for each in range(1, 5)])
+        self.assertEqual(["msg_3", "msg_1", "msg_2"], self.box.claim_ids())
+        self.assertEqual(NOW + 30, self.box.entry(4).next_attempt)
+
     def test_tidy(self) -> None:
         """What ended is kept for 30 days, and counted for ever."""
         self.box.put(1, 2, *of_lane("lane", 3, 4, subject="s"), 5)

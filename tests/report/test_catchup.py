@@ -53,6 +53,20 @@ class CatchupTests(unittest.SynchronousTestCase):
         self.scan()
         self.assertEqual(self.announced[2:], [(2, "builds.finished")])
 
+    def test_clock_was_ahead(self) -> None:
+        """After a first start with a clock that ran ahead, what ends later is announced."""
+        self.master.saved.clear()
+        self.master.reactor.advance(400 * 86400)
+        self.catchup = self.make()
+        self.scan()
+        self.master.reactor.rightNow = NOW + 10
+        self.master.add(2, at=NOW)
+        self.scan()
+        self.master.add(3, at=NOW + 1)
+        self.catchup = self.make()
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.finished"), (3, "builds.finished")])
+
     def test_many_pages(self) -> None:
         """A backlog of several pages is announced once, in order."""
         count = 2 * PAGE + 5

@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 
 from buildbot_http_status_push.delivery.retry import (
     INTERNAL_ERROR,
+    LONGEST_WAIT,
     TOO_MANY_REQUESTS,
     asked_delay,
     concerns_receiver,
@@ -107,7 +108,8 @@ class CircuitBreaker:
             now: The time, in seconds since the epoch.
             lanes_in_flight: The lanes of the attempts that are under way.
         """
-        if now >= self.probe_at and not lanes_in_flight:
+        is_due = not now < self.probe_at <= now + LONGEST_WAIT  # the clock may be set back
+        if is_due and not lanes_in_flight:
             return ProbeAllowed.ANY_LANE
         # One failed lane proves little: another one may ask at once, unless asked to wait.
         one_lane = len(self._failed_lanes) == 1 and not self._asked_to_wait

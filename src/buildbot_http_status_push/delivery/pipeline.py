@@ -133,8 +133,7 @@ class Pipeline:
 
     async def _tidied(self) -> None:
         if self._relay.paused:
-            limit = self._reactor.seconds() - self._sender.settings.give_up_after
-            await self.outbox.give_up(created_before=limit)
+            await self.outbox.give_up(created_before=self._relay.given_up_before())
         while await self.outbox.tidy():
             pass
 

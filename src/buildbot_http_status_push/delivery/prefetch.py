@@ -32,6 +32,9 @@ class Source(Protocol):
     def release(self, sequences: list[int] | None = None) -> Deferred[None]:
         """Give claimed deliveries back untried."""
 
+    def pull_back(self, wait: float, lease: float) -> Deferred[None]:
+        """Believe no time that lies too far ahead: the clock has been set back since."""
+
     def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
         """Write down what becomes of a delivery."""
 

@@ -18,8 +18,9 @@ from buildbot_http_status_push.delivery.circuit_breaker import (
     ProbeAllowed,
 )
 from buildbot_http_status_push.delivery.notices import Notices
+from buildbot_http_status_push.delivery.patience import Patience
 from buildbot_http_status_push.delivery.prefetch import Prefetch, Settings, Source
-from buildbot_http_status_push.delivery.retry import decide
+from buildbot_http_status_push.delivery.retry import LONGEST_WAIT, decide
 from buildbot_http_status_push.model import (
     Accepted,
     Claim,
@@ -66,6 +67,7 @@ class Relay:
         self._draw = draw
         self._notices = notices
         self._breaker = CircuitBreaker()
+        self._patience = Patience()
         self._prefetch = Prefetch(outbox, notices)
         self._in_flight: dict[str, Deferred[Any]] = {}
         self._last_lane = ""
@@ -77,7 +79,12 @@ class Relay:
     def start(self) -> None:
         """Give back what an earlier run of this master had claimed, and begin."""
         self._outbox.release().addErrback(self._notices.failed, "releasing deliveries")
+        self._pull_back()
         self._tick()
+
+    def _pull_back(self) -> None:
+        pulled = self._outbox.pull_back(LONGEST_WAIT, 2 * self._settings.lease)
+        pulled.addErrback(self._notices.failed, "looking at the times of deliveries")
 
     def poke(self, lane: str | None = None) -> None:
         """Look at the outbox now: something may have come.
@@ -87,6 +94,13 @@ class Relay:
         """
         self._prefetch.added(lane, self._in_flight)
         self._pump()
+        if self._timer and self._timer.getTime() > self._reactor.seconds() + POLL_INTERVAL:
+            self._clock_was_set_back()
+
+    def _clock_was_set_back(self) -> None:
+        """Wait for no moment that is far away now; Twisted's own timers do."""
+        self._pull_back()
+        self._sleep()
 
     def use(self, send: Send, settings: Settings) -> None:
         """Make all attempts from now on in another way; what was paused is tried at once."""
@@ -118,6 +132,7 @@ class Relay:
     def _tick(self) -> None:
         """Look again and again: other masters and people change the outbox, retries come due."""
         self._timer = None
+        self.given_up_before()
         self.poke()
         self._sleep()
 
@@ -218,7 +233,7 @@ class Relay:
             attempts=claim.attempts + 1,
             created_at=claim.created_at,
             now=now,
-            give_up_after=self._settings.give_up_after,
+            given_up_before=self.given_up_before(),
             draw=self._draw(),
         )
 
@@ -237,6 +252,11 @@ class Relay:
         """Count what waits now, though some may be gone when the outbox has counted."""
         before = self._delivered
         return await self._outbox.waiting() + self._delivered - before
+
+    def given_up_before(self) -> float:
+        """Return since when a delivery must have failed to be given up now."""
+        now = self._reactor.seconds()
+        return self._patience.given_up_before(now, self._settings.give_up_after)
 
     @property
     def paused(self) -> bool:

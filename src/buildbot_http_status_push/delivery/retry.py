@@ -11,6 +11,8 @@ QUICK_MOST = 10.0
 """Seconds that a delivery may hold up its lane before its next attempt."""
 RETRY_AFTER_MOST = 3600.0
 JITTER = 0.2
+LONGEST_WAIT = OWN_MOST * (1 + JITTER)
+"""Seconds that lie between two attempts at most."""
 GONE = 410
 TOO_MANY_REQUESTS = 429
 INTERNAL_ERROR = 500
@@ -99,7 +101,7 @@ def decide(
     attempts: int,
     created_at: float,
     now: float,
-    give_up_after: float,
+    given_up_before: float,
     draw: float,
 ) -> Verdict:
     """Say what becomes of a delivery.
@@ -111,7 +113,7 @@ def decide(
         attempts: How many attempts were made, this one included.
         created_at: When the delivery entered the outbox, in seconds since the epoch.
         now: The time, in seconds since the epoch.
-        give_up_after: Seconds from ``created_at`` after which failing makes it dead.
+        given_up_before: What entered the outbox before that, or then, is dead when it fails.
         draw: A random number from 0 to 1, for the jitter.
 
     Returns:
@@ -123,7 +125,7 @@ def decide(
         return Verdict(State.DELIVERED, words)
     if isinstance(outcome, Refused) and outcome.status == GONE:
         return Verdict(State.DEAD, words)
-    if now - created_at >= give_up_after:
+    if created_at <= given_up_before:
         words = f"{words}; given up after {attempts} attempts"
         return Verdict(State.DEAD, words, in_doubt=in_doubt)
     if not failures:

@@ -178,6 +178,22 @@ class Ledger:
             },
         )
 
+    def pull_back(self, connection: Connection, now: float, wait: float, lease: float) -> None:
+        """Bring times that lie too far ahead to now.
+
+        They were written down before the clock was set back.
+
+        Args:
+            connection: The running transaction.
+            now: The time, in seconds since the epoch.
+            wait: Seconds between two attempts at most.
+            lease: Seconds that any master's lease lasts at most.
+        """
+        ahead = {"of_reporter": self.reporter, "at": now}
+        for statement in (statements.PULL_BACK_BEGIN, statements.PULL_BACK_RETRY):
+            connection.execute(statement, {**ahead, "latest": now + wait})
+        connection.execute(statements.PULL_BACK_LEASE, {**ahead, "latest": now + lease})
+
     def tidy(self, connection: Connection, now: float) -> bool:
         """Delete rows that ended more than 30 days ago, a few hundred at once.
 

@@ -70,6 +70,7 @@ class Outbox:
         self._requests: list[_Request] = []
         self._ended: list[_Ended] = []
         self._busy = False
+        self._gathering: IDelayedCall | None = None
         self._closed = False
         self._restore_due = False
         self._last_end = -gather
@@ -128,6 +129,16 @@ class Outbox:
         now = self._reactor.seconds()
         return self._run(lambda connection: self._ledger.give_up(connection, created_before, now))
 
+    def pull_back(self, wait: float, lease: float) -> Deferred[None]:
+        """Believe no time that lies too far ahead: the clock has been set back since.
+
+        Args:
+            wait: Seconds between two attempts at most.
+            lease: Seconds that any master's lease lasts at most.
+        """
+        now = self._reactor.seconds()
+        return self._run(lambda connection: self._ledger.pull_back(connection, now, wait, lease))
+
     def tidy(self) -> Deferred[bool]:
         """Delete some rows that ended long ago; say whether there may be more."""
         now = self._reactor.seconds()
@@ -153,12 +164,14 @@ class Outbox:
         return request.done
 
     def _next(self) -> None:
+        if self._gathering and self._gathering.getTime() > self._reactor.seconds() + self._gather:
+            self._gathering.reset(0)  # the clock was set back: it would wait for as long
         if self._busy or not (self._requests or self._ended or self._restore_due):
             return
         self._busy = True
         if self._gather:
             # Never now: what belongs together is asked for in one go.
-            self._reactor.callLater(self._wait(), self._begin)
+            self._gathering = self._reactor.callLater(self._wait(), self._begin)
         else:
             self._begin()
 
@@ -167,6 +180,7 @@ class Outbox:
         return min(max(left, 0.0), self._gather)  # whatever happens to the clock
 
     def _begin(self) -> None:
+        self._gathering = None
         job = self._restore() if self._restore_due else self._commit()
         job.addBoth(self._done)
 

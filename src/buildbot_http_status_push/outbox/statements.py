@@ -117,6 +117,23 @@ GIVE_UP = (
     )
 )
 
+PULL_BACK_BEGIN = (
+    deliveries.update()
+    .where(_mine_pending, _d.created_at > _given("latest"))
+    .values(created_at=_given("at"))
+)
+PULL_BACK_RETRY = (
+    deliveries.update()
+    .where(_mine, _d.next_attempt > _given("latest"))
+    .values(next_attempt=_given("at"))
+)
+# Whose lease is over may have sent something: what claims next looks into that.
+PULL_BACK_LEASE = (
+    deliveries.update()
+    .where(_mine, _d.owner.is_not(None), _d.lease_until > _given("latest"))
+    .values(lease_until=_given("at"))
+)
+
 WAITING = sa.select(sa.func.count()).select_from(deliveries).where(_mine_pending)
 OLDEST_BUILD = sa.select(sa.func.min(_d.build)).where(_mine_pending)
 

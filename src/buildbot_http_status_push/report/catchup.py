@@ -144,6 +144,9 @@ class Catchup:
         if self._progress is None:
             self._progress = await self._store.load() or await self._first_start()
             self._scanned = self._progress.build
+        if self._progress.since > self._reactor.seconds():
+            # The clock has been set back. What ended before the first start is told by its id.
+            self._progress = evolve(self._progress, since=0)
         return self._progress
 
     async def _first_start(self) -> Progress:
