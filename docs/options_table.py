@@ -172,8 +172,9 @@ DELIVERY = (
         "renderable that yields one",
         "at `buildbot checkconfig`; what is rendered, at each start and reconfiguration",
         "Where statuses wait. `None` is the file `http_status_push.sqlite` in the master's "
-        "folder. `False` is memory only: see [Why an outbox](../explanation/outbox.md) for what "
-        "that gives up.",
+        "folder, or Buildbot's own database where [several masters](../how-to/several-masters.md) "
+        "share one in PostgreSQL. `False` is memory only: see "
+        "[Why an outbox](../explanation/outbox.md) for what that gives up.",
         ("outbox=True", "outbox='statuses.sqlite'", "outbox='mysql://user@host/database'"),
     ),
     Option(

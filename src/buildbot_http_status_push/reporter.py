@@ -31,6 +31,7 @@ from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.report import events, payload, users
 from buildbot_http_status_push.report.cache import DataCache
 from buildbot_http_status_push.report.catchup import Catchup
+from buildbot_http_status_push.report.duty import Duty
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.intake import Intake
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
@@ -66,6 +67,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._delivery: DeliveryService | None = None
         self._intake: Intake | None = None
         self._catchup: Catchup | None = None
+        self._duty: Duty | None = None
         self._generator_options: dict[str, Any] = {}
         self._users_are_seen = True
         self.cache: DataCache | None = None
@@ -166,13 +168,20 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
     def _create_default_generators(self) -> list[Any]:
         return [payload.DefaultGenerator(**self._generator_options)]
 
-    async def _replace_catchup(self, outbox: Outbox) -> None:
+    async def _replace_catchup(self, outbox: Outbox, for_all_masters: bool) -> None:
+        self._duty = Duty(self.master, for_all_masters=for_all_masters)
         if self._catchup is not None:
             await self._catchup.stop()
         if self.delivers_for_itself:
             return  # no row tells what such a subclass has sent
         self._catchup = Catchup(
-            self.master, str(self.name), outbox, self._handle, self._wants, self.log
+            self.master,
+            str(self.name),
+            outbox,
+            self._handle,
+            self._wants,
+            self._duty,
+            self.log,
         )
         await self._catchup.prepare()
 
@@ -211,6 +220,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         return any(self._does_generator_want_key(each, key) for each in self.generators)
 
     def _got_event(self, key: tuple[str, ...], msg: dict[str, Any]) -> Deferred[Any]:
+        if self._duty is not None and not self._duty.covers(msg):
+            return succeed(None)  # another master's, which announces it
         # The queue hands the same dict to every reporter, and generators edit it in place.
         return self._handle(Event(key, copy.deepcopy(msg)))
 

@@ -30,7 +30,7 @@ from buildbot_http_status_push.commands.outbox import parse_time, seconds_of
 from buildbot_http_status_push.commands.outbox_access import OUTBOX_FILE
 from buildbot_http_status_push.commands.outbox_output import age, list_lines, table
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.delivery import service
+from buildbot_http_status_push.delivery import placement
 from buildbot_http_status_push.model import Delivery, State, Verdict
 from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.ledger import Ledger
@@ -478,7 +478,7 @@ class OpeningTests(OutboxTestCase):
 
     def test_name(self) -> None:
         """The outbox is looked for where the reporter makes it."""
-        self.assertEqual(OUTBOX_FILE, service.OUTBOX_FILE)
+        self.assertEqual(OUTBOX_FILE, placement.OUTBOX_FILE)
 
     def test_url(self) -> None:
         """A SQLite URL names any file."""

@@ -183,19 +183,25 @@ class FlowTest(RelayTestCase):
         self.assertEqual(held, [19, 1])
 
     def test_lease(self) -> None:
-        """What is claimed is reserved for longer than an attempt takes."""
+        """Of what is claimed by a master that is gone, others wait less than a minute."""
         self.lanes(1)
-        self.assertEqual(self.outbox.leases, {30 + 120.0})
+        self.assertEqual(self.outbox.leases, {45.0})
+
+    def test_lease_is_renewed(self) -> None:
+        """What a master is slow with stays its own, under way or not."""
+        self.lanes(5)
+        for _ in range(60):
+            self.clock.advance(5)
+            now = self.clock.seconds()
+            self.assertTrue(all(each.lease_until >= now + 25 for each in self.outbox.rows))
 
     def test_lease_runs_out(self) -> None:
-        """What waited so long that its lease would not outlast an attempt is claimed anew."""
-        first, second, *_ = self.lanes(5)
-        self.clock.advance(59)
-        self.setting.answer(OK, first)
-        self.assertEqual({each.lease_until for each in self.outbox.rows[3:]}, {150.0})
-        self.clock.advance(2)
-        self.setting.answer(OK, second)
-        self.assertEqual({each.lease_until for each in self.outbox.rows[3:]}, {150.0, 61 + 150.0})
+        """What waited while the machine slept may be another master's: it is claimed anew."""
+        first, second, *_ = self.lanes(6)
+        for slept, answered, until in ((29.0, first, 45.0), (2.0, second, 31.0 + 45.0)):
+            self.clock.rightNow += slept
+            self.setting.answer(OK, answered)
+            self.assertEqual({each.lease_until for each in self.outbox.rows[5:]}, {until})
 
     def test_looking_again(self) -> None:
         """What others bring into the outbox, or a retry that is due, is found within 5 s."""

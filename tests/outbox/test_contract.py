@@ -355,6 +355,23 @@ class Contract(Case):
         self.box.clock.advance(0.1)
         self.assertEqual(["msg_1"], other.claim_ids())
 
+    def test_renewed(self) -> None:
+        """What a master renews stays its own; what another one has taken over does not."""
+        other = self.box.beside(owner="another master")
+        self.box.put(1, 2)
+        sequences = [claim.sequence for claim in self.box.claim()]
+        self.box.clock.advance(LEASE - 0.1)
+        until = self.successResultOf(self.box.outbox.renew(sequences[:1], LEASE))
+        self.assertEqual(self.box.clock.seconds() + LEASE, until)
+        self.box.clock.advance(0.1)
+        self.assertEqual(["msg_2"], other.claim_ids())
+        taken = self.box.entry(2)
+        self.assertEqual("another master", taken.owner)
+        self.box.clock.advance(1)
+        self.successResultOf(self.box.outbox.renew(sequences, LEASE))
+        self.assertEqual(taken, self.box.entry(2))
+        self.assertEqual(self.box.clock.seconds() + LEASE, self.box.entry(1).lease_until)
+
     def test_taken_over(self) -> None:
         """A master that comes back too late does not free what another one is sending."""
         other = self.box.beside(owner="another master")

@@ -9,6 +9,7 @@ from twisted.trial import unittest
 
 from buildbot_http_status_push.report.builds import PAGE
 from buildbot_http_status_push.report.catchup import Catchup
+from buildbot_http_status_push.report.duty import Duty
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import build_event_id
 from buildbot_http_status_push.report.scan_timer import AFTER_FAILURE
@@ -24,9 +25,12 @@ class CatchupTests(unittest.SynchronousTestCase):
         self.master.add(1, at=NOW - 1000)
         self.catchup = self.make()
 
-    def make(self) -> Catchup:
+    def make(self, *, for_all_masters: bool = True) -> Catchup:
         """Make a catch-up as a (re)started master does."""
-        made = Catchup(self.master, "r", self.outbox, self.announce, lambda key: True, Logger())
+        duty = Duty(self.master, for_all_masters=for_all_masters)
+        made = Catchup(
+            self.master, "r", self.outbox, self.announce, lambda key: True, duty, Logger()
+        )
         self.successResultOf(Deferred.fromCoroutine(made.prepare()))
         return made
 
@@ -66,6 +70,42 @@ class CatchupTests(unittest.SynchronousTestCase):
         self.catchup = self.make()
         self.scan()
         self.assertEqual(self.announced, [(2, "builds.finished"), (3, "builds.finished")])
+
+    def test_moved(self) -> None:
+        """A master that is called otherwise now, and has lost its outbox, goes on where it was."""
+        self.scan()
+        self.master.add(2)
+        self.master.name = "another host:/another/folder"
+        self.catchup = self.make()
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.finished")])
+
+    def test_one_of_several(self) -> None:
+        """Without a common outbox each announces its own builds, and one those of the expired."""
+        self.master.masters = {1: True, 2: True, 3: False}
+        names = {1: "first", 2: "second"}
+        for me, expected in ((1, [11, 13]), (2, [12])):
+            self.announced.clear()
+            self.outbox = FakeOutbox()
+            self.master.builds.clear()
+            self.master.masterid, self.master.name = me, names[me]
+            self.catchup = self.make(for_all_masters=False)
+            for ran_on in (1, 2, 3):
+                self.master.add(10 + ran_on, master=ran_on)
+            self.scan()
+            self.assertEqual([number for number, _ in self.announced], expected)
+
+    def test_expired_later(self) -> None:
+        """A build that ran when its master died is announced once that one is expired."""
+        self.master.masters = {1: True, 2: True}
+        self.catchup = self.make(for_all_masters=False)
+        self.master.add(2, master=2, complete=False)
+        self.scan()
+        self.assertEqual(self.announced, [])
+        self.master.masters[2] = False
+        self.master.add(2, master=2)
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.finished")])
 
     def test_many_pages(self) -> None:
         """A backlog of several pages is announced once, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from typing import Any
 
@@ -19,6 +20,8 @@ from buildbot_http_status_push.report import catchup, payload, scan_timer
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 BUILDERS = {"success": [EndWith(SUCCESS)], "failure": [EndWith(FAILURE)]}
+
+ENDED = ("failure", 1, "builds.finished")
 
 
 class Catchup(ReporterTestCase):
@@ -114,6 +117,28 @@ class Catchup(ReporterTestCase):
         await inbox.until(1)
         self.assertEqual(inbox.seen(), [("success", 1, "builds.finished")])
         self.assertIn(inbox.statuses[0].id, ids_before)
+
+    @async_to_deferred
+    async def test_moved(self) -> None:
+        """A master in another folder, which Buildbot names anew, goes on where it was."""
+        for place, outbox in (("with its outbox", None), ("without one", False)):
+            inbox, url = await self.open_inbox()
+            services = [HttpStatusPush(url, outbox=outbox)]
+            master = await self.start_master(configuration(services, BUILDERS))
+            await master.build("success")
+            await inbox.until(2)
+            inbox.behave(fail=503)
+            await master.build("failure")
+            name = master.master.name
+            await master.stop()
+            moved_to = self.folder / place
+            shutil.move(master.basedir, moved_to)
+            inbox.behave()
+            services = [HttpStatusPush(url, outbox=outbox)]
+            moved = await self.start_master(configuration(services, BUILDERS), moved_to)
+            self.assertNotEqual(moved.master.name, name)
+            await inbox.when(lambda inbox=inbox: ENDED in inbox.seen())
+            await moved.stop()
 
     def ids(self, basedir: Any) -> list[str]:
         """Return the ids that an outbox holds."""

@@ -16,21 +16,24 @@ class FakeMaster:
     """A master with builds, a state table, and a clock."""
 
     name = "fake"
+    masterid = 1
 
     def __init__(self) -> None:
         self.reactor = Clock()
         self.reactor.advance(NOW)
         self.data = self.db = self.state = self
         self.builds: dict[int, dict[str, Any]] = {}
-        self.saved: dict[str, Any] = {}
+        self.masters = {1: True}
+        self.saved: dict[Any, Any] = {}
         self.queries = 0
 
-    def add(self, number: int, *, complete: bool = True, at: int = NOW) -> None:
+    def add(self, number: int, *, complete: bool = True, at: int = NOW, master: int = 1) -> None:
         """Add a build, or change one."""
         moment = datetime.fromtimestamp(at, timezone.utc)
         self.builds[number] = {
             "buildid": number,
             "buildrequestid": number,
+            "masterid": master,
             "started_at": moment,
             "complete": complete,
             "complete_at": moment if complete else None,
@@ -41,6 +44,9 @@ class FakeMaster:
         self, path: tuple[Any, ...], filters: Any = (), order: Any = (), limit: int = 0
     ) -> Deferred[Any]:
         """Answer like the data API."""
+        if path == ("masters",):
+            known = self.masters.items()
+            return succeed([{"masterid": each, "active": active} for each, active in known])
         self.queries += 1
         if len(path) == 2:
             return succeed(self.builds.get(path[1]))
@@ -53,17 +59,17 @@ class FakeMaster:
             found.reverse()
         return succeed([self.builds[number] for number in found[:limit]])
 
-    def getObjectId(self, name: str, kind: str) -> Deferred[int]:  # noqa: N802 - Buildbot's name
+    def getObjectId(self, name: str, kind: str) -> Deferred[Any]:  # noqa: N802 - Buildbot's name
         """Return the id of our state."""
-        return succeed(1)
+        return succeed((name, kind))
 
-    def getState(self, _: int, name: str, default: Any) -> Deferred[Any]:  # noqa: N802 - likewise
+    def getState(self, of: Any, name: str, default: Any) -> Deferred[Any]:  # noqa: N802 - likewise
         """Return what was saved."""
-        return succeed(self.saved.get(name, default))
+        return succeed(self.saved.get((of, name), default))
 
-    def setState(self, _: int, name: str, value: Any) -> Deferred[None]:  # noqa: N802 - likewise
+    def setState(self, of: Any, name: str, value: Any) -> Deferred[None]:  # noqa: N802 - likewise
         """Save."""
-        self.saved[name] = value
+        self.saved[of, name] = value
         return succeed(None)
 
 

@@ -119,6 +119,16 @@ class MemoryOutbox:
         self.leases.add(lease)
         return self._later(lambda: self._claim(limit, lease, probe))
 
+    def renew(self, sequences: list[int], lease: float) -> Deferred[float]:
+        """Lengthen leases."""
+        return self._later(lambda: self._renew(sequences, self.clock.seconds() + lease))
+
+    def _renew(self, sequences: list[int], until: float) -> float:
+        for each in self.rows:
+            if each.sequence in sequences and each.leased:
+                each.lease_until = until
+        return until
+
     def release(self, sequences: list[int] | None = None) -> Deferred[None]:
         """Take deliveries back."""
         return self._later(lambda: self._release(sequences))

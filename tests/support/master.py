@@ -40,6 +40,14 @@ def new_basedir() -> Path:
     return folder
 
 
+def create_database(url: str) -> None:
+    """Create a master's tables in a database that is there."""
+    with tempfile.TemporaryDirectory(prefix="http-status-push-master-") as folder:
+        buildbot = Path(sys.executable).with_name("buildbot")
+        command = [buildbot, "create-master", "--quiet", f"--db={url}", folder]
+        subprocess.run(command, check=True, capture_output=True)
+
+
 class EndWith(BuildStep):
     """A step that ends with a result of one's choice, at once or when it is told to."""
 
@@ -219,9 +227,9 @@ class MasterTestCase(unittest.TestCase):
         self.folder = Path(tempfile.mkdtemp(prefix="http-status-push-test-"))
         self.addCleanup(shutil.rmtree, self.folder)
 
-    async def start_master(self, config: dict[str, Any]) -> Master:
+    async def start_master(self, config: dict[str, Any], folder: Path | None = None) -> Master:
         """Start a master that is stopped when the test ends."""
-        master = Master(self.folder / "master", config)
+        master = Master(folder or self.folder / "master", config)
         await master.start()
         self.addCleanup(lambda: defer.ensureDeferred(master.stop()))
         return master

@@ -20,7 +20,7 @@ from twisted.internet import defer
 from twisted.logger import globalLogBeginner, globalLogPublisher, textFileLogObserver
 
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.delivery.service import OUTBOX_FILE
+from buildbot_http_status_push.delivery.placement import OUTBOX_FILE
 from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.inspection import Entry
 from buildbot_http_status_push.outbox.schema import open_database

@@ -18,7 +18,9 @@ from buildbot_http_status_push.outbox.ledger import Probe
 
 PREFETCH = 20
 HELD_BYTES = 8 * 1024 * 1024
-LEASE_MARGIN = 60.0
+LEASE = 45.0
+"""Seconds after which another master may take what this one has claimed, and no longer renews."""
+RENEW_INTERVAL = 15.0
 
 T = TypeVar("T")
 
@@ -28,6 +30,9 @@ class Source(Protocol):
 
     def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
         """Take deliveries that may be sent now."""
+
+    def renew(self, sequences: list[int], lease: float) -> Deferred[float]:
+        """Lengthen leases, and return until when they last."""
 
     def release(self, sequences: list[int] | None = None) -> Deferred[None]:
         """Give claimed deliveries back untried."""
@@ -56,16 +61,6 @@ class Settings:
     timeout: float = 30.0
     give_up_after: float = 7 * 86400.0
 
-    @property
-    def lease(self) -> float:
-        """Seconds after which another master may take what this one has claimed."""
-        return self.timeout + 2 * LEASE_MARGIN
-
-    @property
-    def least_lease(self) -> float:
-        """Seconds that a lease must still last when an attempt begins."""
-        return self.timeout + LEASE_MARGIN
-
 
 class Prefetch:
     """The deliveries that are claimed and not yet being sent.
@@ -82,6 +77,7 @@ class Prefetch:
         self._outbox = outbox
         self._notices = notices
         self._queue: deque[Claim] = deque()
+        self._held_until = 0.0
         self._largest_body = HELD_BYTES
         self._claiming = False
         self._lanes_with_more: set[str] = set()
@@ -120,19 +116,18 @@ class Prefetch:
         most = concurrency * PREFETCH
         return min(max(HELD_BYTES // self._largest_body, 2 * concurrency), most)
 
-    def claim(self, limit: int, lease: float, probe: Probe | None) -> Deferred[list[Claim]] | None:
+    def claim(self, limit: int, probe: Probe | None) -> Deferred[list[Claim]] | None:
         """Claim deliveries, unless that is being done already.
 
         Args:
             limit: How many at most.
-            lease: For how many seconds.
             probe: Which one, if the receiver is being probed.
         """
         if self._claiming:
             return None
         self._claiming = True
         self.worth_asking = False
-        claimed = self._outbox.claim(limit, lease, probe)
+        claimed = self._outbox.claim(limit, LEASE, probe)
         claimed.addBoth(self._claim_ended)
         claimed.addCallback(self._claimed, limit)
         return claimed
@@ -154,6 +149,8 @@ class Prefetch:
         other one: what is first in a lane there may be older than what is sent from here.
         """
         late = [claim for claim in claims if self._is_busy(claim.delivery.lane, in_flight)]
+        first_ends = min((claim.lease_until for claim in claims), default=self._held_until)
+        self._held_until = min(first_ends, self._held_until) if self._queue else first_ends
         self._queue.extend(claim for claim in claims if claim not in late)
         self._give_back(late)
         self._lanes_with_more.update(claim.delivery.lane for claim in late)
@@ -172,15 +169,28 @@ class Prefetch:
         self.worth_asking |= claim.more or lane in self._lanes_with_more or not drained
         self._lanes_with_more.discard(lane)
 
-    def release_late(self, least: float) -> None:
-        """Give all back if others may take the first one too soon.
-
-        The receiver is slow, or the machine slept.
+    def renew(self, in_flight: Collection[Claim]) -> None:
+        """Keep what is claimed from other masters.
 
         Args:
-            least: Until when a lease must last, in seconds since the epoch.
+            in_flight: What is being sent.
         """
-        if self._queue and self._queue[0].lease_until < least:
+        sequences = [claim.sequence for claim in (*in_flight, *self._queue)]
+        if sequences:
+            renewed = self._outbox.renew(sequences, LEASE)
+            renewed.addCallback(self._renewed)
+            renewed.addErrback(self._notices.failed, "keeping deliveries")
+
+    def _renewed(self, until: float) -> None:
+        self._held_until = until
+
+    def release_late(self, now: float) -> None:
+        """Give all back if others may take the first one too soon: the machine slept.
+
+        Args:
+            now: The time, in seconds since the epoch.
+        """
+        if self._queue and self._held_until < now + RENEW_INTERVAL:
             self.worth_asking = True
             self.release()
 

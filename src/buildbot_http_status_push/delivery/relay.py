@@ -19,7 +19,13 @@ from buildbot_http_status_push.delivery.circuit_breaker import (
 )
 from buildbot_http_status_push.delivery.notices import Notices
 from buildbot_http_status_push.delivery.patience import Patience
-from buildbot_http_status_push.delivery.prefetch import Prefetch, Settings, Source
+from buildbot_http_status_push.delivery.prefetch import (
+    LEASE,
+    RENEW_INTERVAL,
+    Prefetch,
+    Settings,
+    Source,
+)
 from buildbot_http_status_push.delivery.retry import LONGEST_WAIT, decide
 from buildbot_http_status_push.model import (
     Accepted,
@@ -70,6 +76,8 @@ class Relay:
         self._patience = Patience()
         self._prefetch = Prefetch(outbox, notices)
         self._in_flight: dict[str, Deferred[Any]] = {}
+        self._sending: dict[str, Claim] = {}
+        self._renewed_at = 0.0
         self._last_lane = ""
         self._delivered = 0
         self._retries: list[float] = []
@@ -83,7 +91,7 @@ class Relay:
         self._tick()
 
     def _pull_back(self) -> None:
-        pulled = self._outbox.pull_back(LONGEST_WAIT, 2 * self._settings.lease)
+        pulled = self._outbox.pull_back(LONGEST_WAIT, 2 * LEASE)
         pulled.addErrback(self._notices.failed, "looking at the times of deliveries")
 
     def poke(self, lane: str | None = None) -> None:
@@ -133,8 +141,15 @@ class Relay:
         """Look again and again: other masters and people change the outbox, retries come due."""
         self._timer = None
         self.given_up_before()
+        self._renew()
         self.poke()
         self._sleep()
+
+    def _renew(self) -> None:
+        now = self._reactor.seconds()
+        if not 0 <= now - self._renewed_at < RENEW_INTERVAL:
+            self._renewed_at = now
+            self._prefetch.renew(self._sending.values())
 
     def _sleep(self) -> None:
         if self._stopping:
@@ -157,7 +172,7 @@ class Relay:
             self._probe()
 
     def _flow(self) -> None:
-        self._prefetch.release_late(self._reactor.seconds() + self._settings.least_lease)
+        self._prefetch.release_late(self._reactor.seconds())
         most, in_flight = self._settings.concurrency, self._in_flight
         while len(in_flight) < most and (claim := self._prefetch.next(in_flight)):
             self._begin(claim, probe=False)
@@ -172,7 +187,7 @@ class Relay:
             self._claim(1, Probe(self._draw(), self._last_lane, strict, newer))
 
     def _claim(self, limit: int, probe: Probe | None) -> None:
-        claimed = self._prefetch.claim(limit, self._settings.lease, probe)
+        claimed = self._prefetch.claim(limit, probe)
         if claimed is not None:
             done = claimed.addCallback(self._claimed, probe)
             done.addErrback(self._notices.failed, "claiming deliveries")
@@ -195,7 +210,7 @@ class Relay:
         accepted = self._breaker.accepted
         attempt = Attempt(delivery.id, delivery.lane, accepted, claim.attempts, probe)
         sent = self._send(delivery)
-        self._in_flight[delivery.lane] = sent
+        self._in_flight[delivery.lane], self._sending[delivery.lane] = sent, claim
         sent.addErrback(self._unforeseen)
         sent.addCallback(self._finished, claim, attempt)
         sent.addErrback(self._notices.failed, "recording an attempt")
@@ -205,7 +220,7 @@ class Relay:
         return Unreachable(f"an error in the program itself: {type(failure.value).__name__}")
 
     def _finished(self, outcome: Outcome, claim: Claim, attempt: Attempt) -> None:
-        del self._in_flight[claim.delivery.lane]
+        del self._in_flight[claim.delivery.lane], self._sending[claim.delivery.lane]
         if self._stopping and not isinstance(outcome, Accepted):
             return  # it may have been cut off: the release at the end gives it back untried
         now = self._reactor.seconds()

@@ -1,12 +1,11 @@
 """Delivery through the life of one reporter: which outbox, which sender, and their replacement.
 
-Knows the master's folder and clock; must not know which events there are nor how a report is made.
+Knows the master's clock; must not know which events there are nor how a report is made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,16 +13,15 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from buildbot_http_status_push.configuration.options import Options
-from buildbot_http_status_push.configuration.rendering import Renderer, render
-from buildbot_http_status_push.database import file_url, resolve
+from buildbot_http_status_push.configuration.rendering import Renderer
 from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
+from buildbot_http_status_push.delivery.placement import Placement, in_memory, place
 from buildbot_http_status_push.model import Delivery
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.wire.session import Session
 from buildbot_http_status_push.wire.target import RenderingError, Target
 
-OUTBOX_FILE = "http_status_push.sqlite"
 OUTBOX_RETRY = 30.0
 
 
@@ -33,7 +31,8 @@ class DeliveryService:
     Args:
         master: The Buildbot master.
         name: The reporter's name.
-        on_outbox: Called with each new outbox, once it is in use.
+        on_outbox: Called with each new outbox, once it is in use, and with whether this master
+            announces the builds of all masters.
         on_lost: Called when what the outbox held is gone.
         log: Where lines go.
     """
@@ -42,7 +41,7 @@ class DeliveryService:
         self,
         master: Any,
         name: str,
-        on_outbox: Callable[[Outbox], Awaitable[None]],
+        on_outbox: Callable[[Outbox, bool], Awaitable[None]],
         on_lost: Callable[[], None],
         log: Logger,
     ) -> None:
@@ -53,7 +52,7 @@ class DeliveryService:
         self._log = log
         self._pipeline: Pipeline | None = None
         self._sender: Sender | None = None
-        self._url: str | None = None
+        self._place: Placement | None = None
         self._retry: IDelayedCall | None = None
 
     @property
@@ -101,14 +100,14 @@ class DeliveryService:
         """Send through the outbox that is wanted, or through memory until it can be named."""
         self._cancel_retry()
         try:
-            url = await self._outbox_url(wanted.outbox)
+            found = await place(self._master, wanted.outbox)
         except RenderingError as trouble:
-            url = None
+            found = in_memory(self._master)
             self._retry_later(wanted, trouble, logged=logged)
-        if self._pipeline is not None and url == self._url:
+        if self._pipeline is not None and found == self._place:
             await self._pipeline.use(self._configured_sender())
         else:
-            await self._replace_pipeline(url)
+            await self._replace_pipeline(found)
 
     def _retry_later(self, wanted: Options, trouble: Exception, *, logged: bool) -> None:
         if not logged:
@@ -125,31 +124,17 @@ class DeliveryService:
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
 
-    async def _outbox_url(self, outbox: object) -> str | None:
-        """Return the outbox's URL, None for memory.
-
-        Raises:
-            RenderingError: The URL can't be had now.
-        """
-        if outbox is False:
-            return None
-        basedir = Path(self._master.basedir)
-        if outbox is None:
-            return file_url(basedir / OUTBOX_FILE)
-        rendered, _ = await render(self._master, outbox)
-        return resolve(str(rendered), basedir)
-
-    async def _replace_pipeline(self, url: str | None) -> None:
+    async def _replace_pipeline(self, found: Placement) -> None:
         former, sender = self._pipeline, self._configured_sender()
-        ledger = Ledger(self._name, str(self._master.name))
-        self._url = url
+        ledger = Ledger(self._name, found.owner)
+        self._place = found
         self._pipeline = Pipeline(
-            self._master.reactor, url, ledger, sender, self._on_lost, self._log
+            self._master.reactor, found.url, ledger, sender, self._on_lost, self._log
         )
         if former is not None:
             await former.stop()
         self._pipeline.start()
-        await self._on_outbox(self._pipeline.outbox)
+        await self._on_outbox(self._pipeline.outbox, found.for_all_masters)
 
     def _configured_sender(self) -> Sender:
         if self._sender is None:

@@ -127,6 +127,13 @@ class Ledger:
         row, _ = found
         return row.attempts > 0 or row.owner not in (None, self.owner)
 
+    def renew(self, connection: Connection, sequences: Sequence[int], until: float) -> float:
+        """Lengthen the leases of what is still claimed by this master, and return their end."""
+        mine: dict[str, Any] = {"of_reporter": self.reporter, "of_owner": self.owner}
+        leases = {"sequences": list(sequences), "until": until}
+        connection.execute(statements.RENEW, {**mine, **leases})
+        return until
+
     def release(self, connection: Connection, sequences: Sequence[int]) -> None:
         """Give claimed deliveries back untried."""
         mine: dict[str, Any] = {"of_reporter": self.reporter, "of_owner": self.owner}

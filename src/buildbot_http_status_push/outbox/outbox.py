@@ -101,6 +101,15 @@ class Outbox:
             lambda connection: self._ledger.claim(connection, now, lease, limit, probe)
         )
 
+    def renew(self, sequences: list[int], lease: float) -> Deferred[float]:
+        """Lengthen the leases of what is claimed.
+
+        Returns:
+            Until when they last, in seconds since the epoch.
+        """
+        until = self._reactor.seconds() + lease
+        return self._run(lambda connection: self._ledger.renew(connection, sequences, until))
+
     def release(self, sequences: Sequence[int] | None = None) -> Deferred[None]:
         """Give claimed deliveries back: those named untried, or all of this master's."""
         if sequences is not None:

@@ -35,6 +35,12 @@ RELEASE = (
     .values(owner=None, lease_until=0.0)
 )
 
+RENEW = (
+    deliveries.update()
+    .where(_mine, _d.owner == _given("of_owner"), _these)
+    .values(lease_until=_given("until"))
+)
+
 CLAIMED = sa.select(
     *(_d.sequence, _d.owner, _d.lease_until), *(_d.lane, _d.subject, _d.event)
 ).where(_mine, _d.owner.is_not(None))

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
+from buildbot_http_status_push.report.duty import Duty
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import FINISHED, NEW, build_event_id
 from buildbot_http_status_push.report.progress import Progress, ProgressStore
@@ -49,6 +50,7 @@ class Catchup:
         outbox: Tells what has been announced.
         announce: Puts an event through the reporter's generators into the outbox.
         wants: Tells whether a generator wants events of a routing key.
+        duty: Tells which builds are this master's to announce.
         log: Where lines go.
     """
 
@@ -59,6 +61,7 @@ class Catchup:
         outbox: OutboxView,
         announce: Announce,
         wants: Callable[[tuple[str, str, str]], bool],
+        duty: Duty,
         log: Logger,
     ) -> None:
         self._reactor = master.reactor
@@ -66,9 +69,10 @@ class Catchup:
         self._outbox = outbox
         self._announce = announce
         self._wants = wants
+        self._duty = duty
         self._log = log
         self._builds = BuildQueries(master)
-        self._store = ProgressStore(master, name)
+        self._store = ProgressStore(master, duty.progress_name(name))
         self._timer = ScanTimer(master.reactor, self.scan, self._failed)
         self._progress: Progress | None = None
         self._scanned = 0
@@ -125,6 +129,7 @@ class Catchup:
     async def scan(self) -> None:
         """Look once at every build that may lack an announcement."""
         progress = await self._begin()
+        await self._duty.look()
         unsettled = sorted(self._unsettled)
         for first in range(0, len(unsettled), PAGE):
             await self._scan_again(unsettled[first : first + PAGE])
@@ -181,6 +186,8 @@ class Catchup:
         """Return which event of a build should have been announced by now."""
         event, moment = (FINISHED, "complete_at") if build["complete"] else (NEW, "started_at")
         if self._progress is None or _epoch(build[moment]) < self._progress.since:
+            return None
+        if not self._duty.covers(build):
             return None
         if event == NEW and self._is_announced(build["buildid"]):
             return None

@@ -32,7 +32,7 @@ class ProgressStore:
 
     Args:
         master: The Buildbot master.
-        name: The reporter's name.
+        name: Whose progress it is, among all who use this database.
     """
 
     def __init__(self, master: Any, name: str) -> None:
@@ -49,7 +49,5 @@ class ProgressStore:
         await self._master.db.state.setState(await self._object(), STATE_NAME, asdict(progress))
 
     def _object(self) -> Deferred[int]:
-        found: Deferred[int] = self._master.db.state.getObjectId(
-            f"{self._name} {self._master.name}", STATE_CLASS
-        )
+        found: Deferred[int] = self._master.db.state.getObjectId(self._name, STATE_CLASS)
         return found

@@ -1,0 +1,58 @@
+"""Says which builds a master announces, where several masters work on one database.
+
+Must not know how they are announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Duty:
+    """Which builds are one master's to announce.
+
+    All, where it is the only one or all masters use one outbox: what one has announced, the
+    others find there. Else the builds that ran on it. And those of masters that Buildbot has
+    expired, for the one among the active masters whose number is the lowest.
+
+    Args:
+        master: The Buildbot master.
+        for_all_masters: Whether it announces all builds.
+    """
+
+    def __init__(self, master: Any, *, for_all_masters: bool) -> None:
+        self._master = master
+        self._for_all_masters = for_all_masters
+        self._master_ids = frozenset[int]()
+
+    def progress_name(self, reporter: str) -> str:
+        """Return under which name a reporter's progress is kept.
+
+        A master's own name tells apart those that have different things to do, and nothing else:
+        Buildbot names a master anew whose folder or host has changed.
+        """
+        return reporter if self._for_all_masters else f"{reporter} {self._master.name}"
+
+    async def look(self) -> None:
+        """Find out which masters are gone."""
+        if not self._for_all_masters:
+            self._master_ids = self._gone(await self._master.data.get(("masters",)))
+
+    def _gone(self, masters: list[dict[str, Any]]) -> frozenset[int]:
+        active = {each["masterid"] for each in masters if each["active"]}
+        if self._master.masterid != min(active, default=None):
+            return frozenset()
+        return frozenset(each["masterid"] for each in masters) - active
+
+    def covers(self, build: Mapping[str, Any]) -> bool:
+        """Tell whether a build is to be announced, as far as is known since the last look.
+
+        Args:
+            build: The build as the data API gives it, or anything else that an event tells of:
+                what ran on no master is announced by each.
+        """
+        ran_on = build.get("masterid")
+        if self._for_all_masters or ran_on is None:
+            return True
+        return ran_on == self._master.masterid or ran_on in self._master_ids
