@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Set everything up from a bare checkout, then run the demo or the tests.
 
-Usage: python3 run.py demo [--builds N] [--server-url URL] [--keep] ...
+Usage: python3 run.py board [--builds N] [--keep] ...
+       python3 run.py demo [--builds N] [--server-url URL] [--keep] ...
        python3 run.py test [tox options]
        python3 run.py --help
 
+board  runs a real Buildbot master and shows its builds live, on a page in your browser
 demo   runs a real Buildbot master and shows its statuses arriving; 'demo --help' has its options
 test   runs style, types, the tests and the documentation's checks on the Python that calls it
 
@@ -121,6 +123,11 @@ def demo(arguments):
     return os.path.join(BIN, "buildbot-http-status-push"), ["demo"] + arguments
 
 
+def board(arguments):
+    """Run the demo with a board."""
+    return demo(["--board"] + arguments)
+
+
 def test(arguments):
     """Install tox, and let it run every check on this Python."""
     if not set(arguments) & {"-h", "--help"}:
@@ -149,7 +156,7 @@ def is_there(program):
     return bool(glob.glob(program) if "/" in program else shutil.which(program))
 
 
-COMMANDS = {"demo": demo, "test": test}
+COMMANDS = {"board": board, "demo": demo, "test": test}
 
 
 def main():

@@ -17,6 +17,7 @@ from types import ModuleType
 
 import jsonschema
 import pytest
+from support.boards import ask
 from twisted.trial import unittest
 
 from buildbot_http_status_push.configuration.options import OPTION_NAMES
@@ -155,7 +156,7 @@ class TutorialTests(unittest.SynchronousTestCase):
         blocks = FENCE.findall(page("tutorial.md"))
         (config,) = [block for language, block in blocks if language == "python"]
         shell = [block for language, block in blocks if language == "shell"]
-        install, ask, receive, create, start, look, list_outbox, receive_again, stop = shell
+        install, ask, receive, create, start, look, list_outbox, receive_again, board, stop = shell
 
         assert "pip install buildbot-http-status-push" in install
         assert "buildbot-http-status-push" in self.run_block(ask)
@@ -172,7 +173,11 @@ class TutorialTests(unittest.SynchronousTestCase):
         for number in range(3, 6):
             self.wait_until_printed(f"hello #{number} .*finished: success")
         self.end_receiving()
+        self.begin_receiving(board, port)
+        self.wait_until_shown(int(port), "hello")
         self.run_block(stop)
+        self.end_receiving()
+        assert (self.folder / "board.sqlite").exists()
 
         arrived = re.findall(r"hello #(\d+) +(new|finished)", self.printed.read_text())
         for number in map(str, range(1, 6)):
@@ -215,7 +220,7 @@ class TutorialTests(unittest.SynchronousTestCase):
                 command, cwd=self.folder, env=self.environment, stdout=output
             )
         self.addCleanup(self.end_receiving)
-        listening = self.wait_until_printed(r"Listening on http://127\.0\.0\.1:(\d+),", before)
+        listening = self.wait_until_printed(r" http://127\.0\.0\.1:(\d+)[,/]", before)
         return listening[1]
 
     def end_receiving(self) -> None:
@@ -226,6 +231,13 @@ class TutorialTests(unittest.SynchronousTestCase):
             self.receiver.wait(PATIENCE)
         finally:
             self.receiver.kill()
+
+    def wait_until_shown(self, port: int, word: str) -> None:
+        """Wait until a word is on the board's page."""
+        end = time.monotonic() + PATIENCE
+        while word not in ask(port, "GET", "/").text:
+            assert time.monotonic() < end, f"no {word!r} on the board:\n{self.told()}"
+            time.sleep(0.1)
 
     def told(self) -> str:
         """Return what the receiver printed and what the master logged."""

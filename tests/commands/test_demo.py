@@ -7,14 +7,21 @@ import re
 import signal
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
+from support.boards import ask
 from support.commands import Command, processes_in, run, temporary_folder
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.commands.demo_arrivals import Arrivals
 from buildbot_http_status_push.commands.demo_master import shielded
-from buildbot_http_status_push.commands.demo_verdict import Build, disagreements, undelivered
+from buildbot_http_status_push.commands.demo_verdict import (
+    Build,
+    disagreements,
+    misshown,
+    undelivered,
+)
 from buildbot_http_status_push.model import State
 
 ENDINGS = {
@@ -105,6 +112,29 @@ class DemoTests(SynchronousTestCase):
         self.assertEqual(len(LINE.findall(received)), 4)
         self.assertEqual(output.count("accepted with 200"), 4)
         self.assertEqual(output.splitlines()[-1], "2 builds, 4 statuses, 4 delivered. All is well.")
+
+    def test_board(self) -> None:
+        """With --board the builds are on a board, which stays and gets more until Ctrl-C."""
+        command = self.start("--board", "--builds", "7")
+        address = command.line(lambda line: line.startswith("The board is at")).split()[-1]
+        self.assertEqual(
+            command.line(lambda line: "All is well" in line).strip(),
+            "8 builds, 16 statuses, 16 delivered, 8 builds on the board. All is well.",
+        )
+        port = urlsplit(address).port
+        assert port is not None
+        known = json.loads(ask(port, "GET", "/api/builds").body)
+        shown = {(each["builder_name"], each["number"]): each["result"] for each in known["builds"]}
+        wanted = {(name, 1): result for name, result in ENDINGS.items()}
+        again = {("retries", 1): "retry", ("retries", 2): "success"}
+        self.assertLessEqual((wanted | again).items(), shown.items())
+        while json.loads(ask(port, "GET", "/api/builds").body)["sequence"] == known["sequence"]:
+            pass
+        command.interrupt()
+        code, output, errors = command.end()
+        self.assertEqual((code, errors), (0, ""))
+        self.assertEqual(output.splitlines()[-1], "Stopping the master.")
+        self.assertEqual(list(self.temporary.iterdir()), [])
 
     def test_refused(self) -> None:
         """Where nothing is accepted nothing is shown as if, and what to do next is said."""
@@ -261,6 +291,17 @@ class ComparisonTests(SynchronousTestCase):
             [NEW_1, END_1, END_1],
         ):
             self.assertEqual(len(disagreements(BUILDS[:1], statuses)), 1)
+
+    def test_on_a_board(self) -> None:
+        """What a board lacks, or shows otherwise, is told."""
+        self.assertEqual(misshown(BUILDS, {1: 0, 2: 6, 3: None}), [])
+        self.assertEqual(
+            misshown(BUILDS, {2: None}),
+            [
+                "docs #1: ended as success, the board shows nothing",
+                "docs #2: ended as cancelled, the board shows running",
+            ],
+        )
 
     def test_delivered(self) -> None:
         """Deliveries that were accepted, or that a newer one has replaced, are settled."""

@@ -33,7 +33,13 @@ def add_demo(commands: SubParsers) -> None:
         default=12,
         help="how many builds to start (%(default)s)",
     )
-    parser.add_argument(
+    places = parser.add_mutually_exclusive_group()
+    places.add_argument(
+        "--board",
+        action="store_true",
+        help="show the builds on a board, which goes on with one now and then until Ctrl-C",
+    )
+    places.add_argument(
         "--server-url",
         metavar="URL",
         type=server_url,
@@ -62,6 +68,7 @@ def run_demo(arguments: argparse.Namespace, output: Output) -> int:
     settings = Settings(
         builds=arguments.builds,
         server_url=arguments.server_url,
+        board=arguments.board,
         auth=arguments.auth,
         headers=headers_of(arguments),
         keys=tuple(arguments.secret),

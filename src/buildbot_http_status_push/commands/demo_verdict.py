@@ -68,6 +68,30 @@ def _fault(build: Build, statuses: Sequence[Mapping[str, Any]]) -> str | None:
     return f"{build.title}: expected {', '.join(expected)}; arrived {', '.join(arrived) or 'none'}"
 
 
+def misshown(builds: Sequence[Build], shown: Mapping[int, int | None]) -> list[str]:
+    """Compare what a board shows with what the database says.
+
+    Args:
+        builds: All builds of the master, each one finished.
+        shown: The results of the board's builds by their number; None for those that run.
+
+    Returns:
+        A sentence for each build that the board lacks or shows with another result.
+    """
+    return [
+        f"{build.title}: ended as {result_word(build.results)}, the board shows "
+        + _shown_word(build.id, shown)
+        for build in builds
+        if build.results != shown.get(build.id)
+    ]
+
+
+def _shown_word(build: int, shown: Mapping[int, int | None]) -> str:
+    if build not in shown:
+        return "nothing"
+    return "running" if shown[build] is None else result_word(shown[build])
+
+
 def undelivered(outbox: Sequence[tuple[str, str | None]], expected: int) -> list[str]:
     """Return a sentence if deliveries are missing, else nothing.
 
