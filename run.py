@@ -30,6 +30,7 @@ INTERRUPTED = 130
 # What the tests start: Debian's package, and the programs of which one must be there.
 SERVERS = (
     ("apache2", ("apache2", "/usr/sbin/apache2")),
+    ("caddy", ("caddy",)),
     ("nginx-light", ("nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx")),
     ("postgresql", ("pg_ctl", "/usr/lib/postgresql/*/bin/pg_ctl")),
     ("nodejs", ("node",)),

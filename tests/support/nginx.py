@@ -12,26 +12,32 @@ from pathlib import Path
 from support.programs import missing
 
 PATIENCE = 30.0
+ADDRESS = "127.0.0.1:443"
 
 CONFIGURATION = """
 daemon off;
+{user}
 pid nginx.pid;
 error_log error.log;
 events {{ worker_connections 256; }}
 http {{
-    {upstream}
     access_log off;
     client_body_temp_path body;
     proxy_temp_path proxy;
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
+    {servers}
+}}
+"""
+
+SERVER = """
+    {upstream}
     server {{
         listen {address};
         {directives}
         {answer}
     }}
-}}
 """
 
 TLS = """
@@ -98,15 +104,27 @@ class Nginx:
         directives = TLS.format(certificate=certificate) if certificate else ""
         if client_authorities:
             directives += CLIENT_CERTIFICATES.format(authorities=client_authorities)
+        servers = SERVER.format(
+            address=f"{ADDRESS} ssl" if certificate else ADDRESS,
+            directives=directives,
+            upstream=self._upstream(),
+            answer=BALANCED if self._ports else NOTHING,
+        )
+        self.start_with(servers)
+
+    def start_with(self, servers: str) -> None:
+        """Start it with servers of one's own.
+
+        Args:
+            servers: What stands in the configuration's part ``http``, where ``ADDRESS`` stands
+                for what to listen on.
+        """
         with socket.create_server(("127.0.0.1", self.port)) as listener:
             self.port = listener.getsockname()[1]
-            address = f"127.0.0.1:{self.port} ssl" if certificate else f"127.0.0.1:{self.port}"
-            text = CONFIGURATION.format(
-                address=address,
-                directives=directives,
-                upstream=self._upstream(),
-                answer=BALANCED if self._ports else NOTHING,
-            )
+            here = servers.replace(ADDRESS, f"127.0.0.1:{self.port}")
+            # Else it gives its rights up, and may not write into the folder.
+            user = "user root;" if os.getuid() == 0 else ""
+            text = CONFIGURATION.format(servers=here, user=user)
             (self._folder / "nginx.conf").write_text(text)
             self._process = self._run(listener)
 

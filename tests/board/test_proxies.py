@@ -1,0 +1,173 @@
+"""The board behind proxies, configured as the documentation says."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from pathlib import Path
+
+import trustme
+from support.boards import ask
+from support.certificates import write_pair
+from support.commands import Command, temporary_folder
+from support.nginx import ADDRESS, Nginx
+from support.programs import missing
+from support.statuses import a_body, as_bytes
+from twisted.trial.unittest import SynchronousTestCase
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "board-behind-a-proxy.md"
+PATIENCE = 30.0
+NAME = "board.example.com"
+LARGE = 9_000_000
+CADDY = """
+{{
+    admin off
+    auto_https disable_redirects
+    storage file_system {folder}
+}}
+"""
+
+
+def fragment(language: str) -> str:
+    """Return what the page says of a proxy."""
+    [found] = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+class Caddy:
+    """A real Caddy on a free loopback port, with a folder of its own.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = listener.getsockname()[1]
+
+    def start(self, sites: str) -> None:
+        """Start it, and return when it listens."""
+        program = shutil.which("caddy")
+        if program is None:
+            raise missing("Caddy", "caddy")
+        (self._folder / "Caddyfile").write_text(CADDY.format(folder=self._folder) + sites)
+        with (self._folder / "caddy.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [program, "run", "--adapter", "caddyfile", "--config", self._folder / "Caddyfile"],
+                env={"HOME": str(self._folder)},
+                stdout=log,
+                stderr=log,
+            )
+        end = time.monotonic() + PATIENCE
+        while not self._listens():
+            told = (self._folder / "caddy.log").read_text()
+            assert self._process.poll() is None, told
+            assert time.monotonic() < end, told
+            time.sleep(0.05)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
+        except OSError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+
+
+class BehindProxies(SynchronousTestCase):
+    """A board that senders and browsers reach through TLS only."""
+
+    def setUp(self) -> None:
+        """Start a board, and make certificates."""
+        self.folder = temporary_folder(self)
+        command = Command("board", "--port", "0", "--database", f"sqlite:///{self.folder}/b.sqlite")
+        self.addCleanup(command.kill)
+        self.board = int(command.line().partition("127.0.0.1:")[2].partition("/")[0])
+        authority = trustme.CA()
+        self.certificate, self.key = write_pair(self.folder, authority.issue_cert(NAME))
+        self.trust = ssl.create_default_context()
+        authority.configure_trust(self.trust)
+
+    def test_nginx(self) -> None:
+        """Everything gets through nginx."""
+        text = fragment("nginx")
+        for documented, here in (
+            ("/etc/ssl/board.example.com.pem", str(self.certificate)),
+            ("/etc/ssl/private/board.example.com.key", str(self.key)),
+            ("127.0.0.1:8020", f"127.0.0.1:{self.board}"),
+        ):
+            self.assertIn(documented, text)
+            text = text.replace(documented, here)
+        nginx = Nginx(self.folder)
+        self.addCleanup(nginx.stop)
+        self.assertIn("listen 443 ", text)
+        nginx.start_with(text.replace("listen 443 ", f"listen {ADDRESS} "))
+        self.check(nginx.port)
+
+    def test_caddy(self) -> None:
+        """Everything gets through Caddy."""
+        caddy = Caddy(self.folder)
+        text = fragment("caddy").replace("127.0.0.1:8020", f"127.0.0.1:{self.board}")
+        own = f"{NAME}:{caddy.port} {{\n tls {self.certificate} {self.key}\n"
+        self.assertIn(f"{NAME} {{\n", text)
+        self.addCleanup(caddy.stop)
+        caddy.start(text.replace(f"{NAME} {{\n", own))
+        self.check(caddy.port)
+
+    def check(self, port: int) -> None:
+        """Send, look and watch as from outside."""
+        origin = f"https://{NAME}:{port}"
+        self.assertEqual(self.ask(port, "POST", as_bytes(a_body())), (200, "stored\n"))
+        large = a_body(2) | {"padding": "x" * LARGE}
+        self.assertEqual(self.ask(port, "POST", as_bytes(large)), (200, "stored\n"))
+        status, page = self.ask(port, "GET", path="/?builder=linux")
+        self.assertEqual(status, 200)
+        found = re.search(r'data-epoch="(\w+)" data-sequence="(\d+)"', page)
+        assert found is not None
+        self.assertIn(f"{origin}/", self.ask(port, "GET", path="/feed.atom")[1])
+        where = f"epoch={found[1]}&since={found[2]}"
+        with self.watch(port, where, origin) as watching:
+            ask(self.board, "POST", "/", as_bytes(a_body(3)))
+            while (frame := json.loads(watching.recv(PATIENCE)))["type"] == "heard":
+                pass
+            self.assertEqual((frame["type"], frame["sequence"]), ("updates", 3))
+        with self.assertRaises(InvalidStatus) as refused, self.watch(port, where, "https://a.b"):
+            pass
+        self.assertEqual(refused.exception.response.status_code, 403)
+
+    def ask(self, port: int, method: str, body: bytes = b"", path: str = "/") -> tuple[int, str]:
+        """Send a request through the proxy."""
+        connection = http.client.HTTPSConnection(NAME, port, timeout=PATIENCE, context=self.trust)
+        plain = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        connection.sock = self.trust.wrap_socket(plain, server_hostname=NAME)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def watch(self, port: int, where: str, origin: str) -> ClientConnection:
+        """Open a WebSocket through the proxy."""
+        sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        return connect(
+            f"wss://{NAME}:{port}/live?{where}",
+            sock=sock,
+            ssl=self.trust,
+            origin=Origin(origin),
+            close_timeout=PATIENCE,
+        )
