@@ -19,16 +19,16 @@ from buildbot.process.results import SUCCESS
 from buildbot.util.twisted import async_to_deferred
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support import postgres
-from support.commands import run, temporary_folder
+from support.commands import Command, run, temporary_folder
 from support.fakes import a_delivery
 from support.master import EndWith, ReporterTestCase, configuration
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.commands.main import main
-from buildbot_http_status_push.commands.outbox import parse_time, seconds_of
 from buildbot_http_status_push.commands.outbox_access import OUTBOX_FILE
-from buildbot_http_status_push.commands.outbox_output import age, list_lines, table
+from buildbot_http_status_push.commands.outbox_output import Listing, age, list_lines, table
+from buildbot_http_status_push.commands.outbox_selection import parse_time, seconds_of
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.delivery import placement
 from buildbot_http_status_push.model import Delivery, State, Verdict
@@ -153,6 +153,9 @@ class StatsTests(OutboxTestCase):
                 "",
                 "All is accounted for: 6 produced = 1 delivered + 3 pending + 1 dead + "
                 "1 superseded.",
+                "push: a status has waited for 3 h: 'outbox list' shows why.",
+                "push: 1 were given up: 'outbox list --dead' shows why, "
+                "'outbox redeliver --dead' has them sent again.",
             ],
         )
 
@@ -251,21 +254,55 @@ class ListTests(OutboxTestCase):
         """Where there is none, that is said with the states."""
         self.fill()
         self.assertEqual(self.lines("list"), ["No delivery is waiting or retrying or dead."])
-        self.assertEqual(self.document("list"), {"more": False, "deliveries": []})
+        nothing = {"more": False, "total": 0, "causes": [], "deliveries": []}
+        self.assertEqual(self.document("list"), nothing)
+        self.assertEqual(self.lines("list", "--page", "2"), ["There is no such page."])
 
     def test_limit(self) -> None:
-        """The latest ones are shown, and whether there are more."""
+        """The oldest or newest are shown, page by page, and whether there are more."""
         filled = self.fill()
         for number in range(1, 4):
             filled.put(number)
-        self.assertEqual(self.ids("--limit", "2"), ["msg_2", "msg_3"])
-        last = "These are the latest 2; --limit shows more."
+        self.assertEqual(self.ids("--limit", "2"), ["msg_1", "msg_2"])
+        self.assertEqual(self.ids("--limit", "2", "--page", "2"), ["msg_3"])
+        self.assertEqual(self.ids("--limit", "2", "--newest"), ["msg_3", "msg_2"])
+        last = "These are 1 to 2 of 3, the oldest first; --page and --limit show more."
         self.assertEqual(self.lines("list", "--limit", "2")[-1], last)
-        self.assertNotIn(last, self.lines("list", "--limit", "3"))
+        self.assertNotIn("These are", self.lines("list", "--limit", "3")[-1])
         self.assertEqual(
             [self.document("list", "--limit", number)["more"] for number in ("2", "3")],
             [True, False],
         )
+
+    def test_causes(self) -> None:
+        """Where a page does not show all, the causes of what waits stand above it."""
+        filled = self.fill()
+        for number in range(1, 8):
+            filled.put(number, HOUR)
+        filled.end(8, State.RETRYING, 48 * HOUR)
+        came = datetime.fromtimestamp(filled.now - HOUR)
+        earlier = datetime.fromtimestamp(filled.now - 48 * HOUR)
+        today = "" if came.date() == datetime.now().date() else f"{came:%Y-%m-%d} "
+        self.assertEqual(
+            self.lines("list", "--limit", "1")[:3],
+            [
+                f"7 × not tried yet, since {today}{came:%H:%M}",
+                f"1 × refused with 422: [31mno, since {earlier:%Y-%m-%d %H:%M}",
+                "",
+            ],
+        )
+        causes = self.document("list")["causes"]
+        self.assertEqual([each["count"] for each in causes], [7, 1])
+
+    def test_build(self) -> None:
+        """Those of a builder, or of one build by its name or its id, can be asked for."""
+        filled = self.fill()
+        for number, title in enumerate(("build a#1", "build a#12", "build ab#1"), 1):
+            filled.put(number, title=title)
+        self.assertEqual(self.ids("--builder", "a"), ["msg_1", "msg_2"])
+        self.assertEqual(self.ids("--build", "a#1"), ["msg_1"])
+        self.assertEqual(self.ids("--build", "3"), ["msg_3"])
+        self.assertIn("write BUILDER#NUMBER such as", self.refusal("list", "--build", "a"))
 
     def test_reporter(self) -> None:
         """Where several reporters are listed each is named, and one can be asked for."""
@@ -289,9 +326,10 @@ class ListTests(OutboxTestCase):
         self.fill("other").end(2, State.DEAD, title="büild\n" + "lang " * 20, id="msg_" + "1" * 32)
         [found] = self.fill().database.transact([inspection.entries])
         found = [evolve(each, outcome="no " * 50 + "no", created_at=0.0) for each in found]
-        lines = list_lines(found, [], more=False, now=60.0, width=80)
+        listing = Listing(states=[], entries=found, total=2)
+        lines = list_lines(listing, now=60.0, width=80)
         self.assertEqual([len(line) for line in lines], [80, 80, 80])
-        whole = list_lines(found, [], more=False, now=60.0)
+        whole = list_lines(listing, now=60.0)
         self.assertTrue(whole[1].endswith(" no no"))
         self.assertTrue(lines[2].startswith("msg_11111111  1 min  dead"))
 
@@ -468,6 +506,150 @@ class ChangeTests(OutboxTestCase):
         self.assertIn("there is nothing to drop", self.refusal("drop", "msg_dead"))
         self.assertIn("its body is not kept", self.refusal("redeliver", "msg_dead"))
 
+    def test_drop_many(self) -> None:
+        """All of a reporter, or all older ones, are dropped with --yes, and with nothing less."""
+        filled = self.fill()
+        filled.put(1, 8 * 24 * HOUR)
+        filled.put(2)
+        self.fill("other").put(3)
+        refusal = self.refusal("drop", "--older-than", "7d")
+        self.assertIn("1 delivery will never be sent, and their bodies be forgotten", refusal)
+        self.assertIn("say --yes, since there is no terminal to ask at", refusal)
+        self.assertEqual(self.document("drop", "--older-than", "7d", "--yes"), {"dropped": 1})
+        self.assertEqual(self.lines("drop", "--reporter", "push", "--yes"), ["1 delivery dropped."])
+        self.assertEqual(self.ids("--waiting"), ["msg_3"])
+        code, output, errors = self.call("drop", "--reporter", "nobody", "--yes")
+        self.assertEqual((code, output), (1, ""))
+        self.assertIn("there is no such delivery", errors)
+
+    def test_drop_what(self) -> None:
+        """It must be said what to drop, in one way."""
+        self.fill().put(1)
+        for arguments in ((), ("msg_1", "--reporter", "push")):
+            self.assertIn("say what to drop: an ID, or", self.refusal("drop", *arguments))
+
+    def test_question(self) -> None:
+        """On a terminal the number is told and a question asked; only yes goes on."""
+        self.fill().put(1)
+        for answer, code, left in (("\n", 2, ["msg_1"]), ("y\n", 0, [])):
+            typed = io.StringIO(answer)
+            self.patch(typed, "isatty", lambda: True)
+            self.patch(sys, "stdin", typed)
+            ended, _, errors = self.call("drop", "--older-than", "1s")
+            self.assertEqual(ended, code)
+            self.assertTrue(errors.endswith("be forgotten. Go on? [y/N] "), errors)
+            self.assertEqual(self.ids("--waiting"), left)
+
+    def test_move(self) -> None:
+        """What waits of a reporter that was renamed goes to its new name."""
+        filled = self.fill("old")
+        filled.put(1)
+        filled.put(2)
+        moving = ("move", "--from", "old", "--to", "new")
+        self.assertIn("2 deliveries of old will be sent by new: say", self.refusal(*moving))
+        [line] = self.lines(*moving, "--yes")
+        self.assertTrue(line.startswith("2 deliveries moved"), line)
+        self.assertEqual(self.ids("--reporter", "new"), ["msg_1", "msg_2"])
+        self.assertEqual(self.call("stats")[0], 0)
+
+
+class ExportTests(OutboxTestCase):
+    """outbox export."""
+
+    def test_lines(self) -> None:
+        """Each delivery is a line of JSON with its body; some can be chosen."""
+        self.fill().one_of_each()
+        found = [json.loads(line) for line in self.lines("export")]
+        self.assertEqual(len(found), 5)
+        bodies = {each["state"]: each["body"] for each in found}
+        self.assertIsNone(bodies["delivered"])
+        self.assertEqual(bodies["dead"], {"state": "success"})
+        [one] = self.lines("export", "--dead")
+        self.assertEqual(json.loads(one), self.document("show", "msg_dead"))
+
+
+class CheckTests(OutboxTestCase):
+    """outbox check, and what stats says of health."""
+
+    def check(self, *arguments: str) -> tuple[int, str]:
+        """Return the exit code and the line."""
+        code, output, errors = self.call("check", *arguments)
+        self.assertEqual(errors, "")
+        return code, output.strip()
+
+    def test_well(self) -> None:
+        """All is well while nothing waits for long and nothing was given up."""
+        self.fill().put(1)
+        code, line = self.check()
+        self.assertEqual(code, 0)
+        self.assertRegex(
+            line,
+            r"^OUTBOX OK - 1 wait, the oldest for \d min, 0 given up "
+            r"\| waiting=1;;;0 oldest=9\ds;;600;0 dead=0;0;;0$",
+        )
+        self.assertNotIn("waited", "".join(self.lines("stats")))
+
+    def test_dead(self) -> None:
+        """One that was given up is a warning, unless that is allowed; a dropped one is none."""
+        filled = self.fill()
+        filled.end(1, State.DEAD)
+        code, line = self.check()
+        self.assertEqual((code, line.split(" - ")[0]), (1, "OUTBOX WARNING"))
+        self.assertEqual(self.check("--max-dead", "1")[0], 0)
+        self.assertIn("push: 1 were given up: 'outbox list --dead'", self.lines("stats")[-1])
+        self.lines("drop", "msg_1")
+        self.assertEqual(self.check()[0], 0)
+
+    def test_waits(self) -> None:
+        """One that waits for too long is critical."""
+        self.fill().put(1, HOUR)
+        code, line = self.check()
+        self.assertEqual((code, line.split(" - ")[0]), (2, "OUTBOX CRITICAL"))
+        self.assertEqual(self.check("--max-age", "2h")[0], 0)
+        document = json.loads(self.check("--json", "--max-age", "2h")[1])
+        self.assertEqual((document["status"], document["waiting"]), (0, 1))
+        self.assertIn("push: a status has waited for 1 h: 'outbox list'", self.lines("stats")[-1])
+        self.assertIn("write a time such as 10m", self.refusal("check", "--max-age", "soon"))
+
+    def test_unknown(self) -> None:
+        """An outbox that is not there, or can't be read, is unknown."""
+        code, output, errors = self.call("check")
+        self.assertEqual((code, output), (3, ""))
+        self.assertIn("there is no outbox", errors)
+
+    def test_unaccounted(self) -> None:
+        """What is not accounted for is critical."""
+        self.fill().one_of_each()
+        with contextlib.closing(sqlite3.connect(self.folder / OUTBOX_FILE)) as connection:
+            connection.execute("DELETE FROM http_status_push_deliveries WHERE id = 'msg_dead'")
+            connection.commit()
+        code, line = self.check("--max-age", "1d")
+        self.assertEqual(code, 2)
+        self.assertIn("not all of 5 accounted for", line)
+
+
+class FollowTests(OutboxTestCase):
+    """--follow."""
+
+    def test_follow(self) -> None:
+        """What changes is shown again until Ctrl-C; what does not is not repeated."""
+        for action, before, after in (
+            ("list", "No delivery is", "msg_1"),
+            ("stats", "Nothing was ever", "All is accounted for: 1 produced"),
+        ):
+            filled = self.fill()
+            followed = Command("outbox", action, *self.where, "--follow")
+            self.addCleanup(followed.kill)
+            self.assertIn(before, followed.line())
+            filled.put(1)
+            followed.line(lambda line, after=after: after in line)
+            followed.interrupt()
+            code, _, errors = followed.end()
+            self.assertEqual((code, errors), (0, ""))
+            filled.database.close()
+            for file in self.folder.iterdir():
+                file.unlink()
+
 
 class OpeningTests(OutboxTestCase):
     """Which outbox, and what if there is none."""
@@ -583,7 +765,13 @@ class PostgreSQLTests(OutboxTestCase):
         self.assertEqual(self.document("redeliver", "msg_dead"), {"redelivered": 1})
         self.assertEqual(self.document("redeliver", "--since", "1d"), {"redelivered": 1})
         self.assertEqual(self.document("drop", "msg_retrying"), {"dropped": "msg_retrying"})
-        self.assertEqual(self.ids("--dead"), ["msg_retrying"])
+        self.assertEqual(len(self.lines("export")), 5)
+        self.assertEqual(self.call("check")[0], 0)
+        moving = ("move", "--from", "push", "--to", "new", "--yes")
+        self.assertEqual(self.document(*moving), {"moved": 3})
+        self.assertEqual(self.document("drop", "--reporter", "new", "--yes"), {"dropped": 2})
+        dropped = ["msg_dead", "msg_retrying", "msg_waiting"]
+        self.assertEqual(sorted(self.ids("--dead")), dropped)
 
     def test_no_outbox(self) -> None:
         """A database without an outbox is told, and none is made."""

@@ -12,9 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.model import PENDING, State
-from buildbot_http_status_push.outbox import inspection
-from buildbot_http_status_push.outbox.inspection import Entry, NotPossibleError, Stats
+from buildbot_http_status_push.outbox import inspection, intervention
+from buildbot_http_status_push.outbox.inspection import Cause, Entry, NotPossibleError, Stats
 from buildbot_http_status_push.outbox.ledger import KEPT_FOR
+from buildbot_http_status_push.outbox.selection import ALL, Selection
 
 
 class InspectionCase(SynchronousTestCase):
@@ -83,18 +84,70 @@ class InspectionTests(InspectionCase):
         self.assertFalse(Stats("push", 4, states, None).holds)
 
     def test_entries(self) -> None:
-        """Deliveries are listed in order: all, those in some states, the latest."""
+        """Deliveries are listed in order: all, those chosen, a page of them, from either end."""
         for number, state in enumerate([State.DEAD, State.DELIVERED, State.DEAD, State.WAITING]):
             self.put(number, state)
 
-        def ids(*arguments: object) -> list[str]:
-            return [each.id for each in self.box.ask(inspection.entries, *arguments)]
+        def ids(chosen: Selection = ALL, *arguments: int, **named: bool) -> list[str]:
+            return [
+                each.id for each in self.box.ask(inspection.entries, chosen, *arguments, **named)
+            ]
 
+        dead = Selection(states=frozenset({State.DEAD}))
         self.assertEqual(["msg_0", "msg_1", "msg_2", "msg_3"], ids())
-        self.assertEqual(["msg_0", "msg_2"], ids([State.DEAD]))
-        self.assertEqual(["msg_3"], ids(PENDING))
-        self.assertEqual(["msg_2", "msg_3"], ids([], 2))
-        self.assertEqual(["msg_2"], ids([State.DEAD], 1))
+        self.assertEqual(["msg_0", "msg_2"], ids(dead))
+        self.assertEqual(["msg_3"], ids(Selection(states=PENDING)))
+        self.assertEqual(["msg_0", "msg_1"], ids(ALL, 2))
+        self.assertEqual(["msg_2", "msg_3"], ids(ALL, 2, 2))
+        self.assertEqual(["msg_3", "msg_2"], ids(ALL, 2, newest=True))
+        self.assertEqual(["msg_0"], ids(dead, 1))
+        self.assertEqual(2, self.box.ask(inspection.count, dead))
+
+    def test_selection(self) -> None:
+        """What is chosen is chosen by all that is said of it."""
+        titles = ("build linux#1", "build linux#12", "build linux-arm#1", "worker linux#1")
+        for number, title in enumerate(titles):
+            self.box.put(a_delivery(number, f"lane-{number}", title=title, build=100 + number))
+            self.box.clock.advance(1)
+        self.box.beside(reporter="mail").put(9)
+        for chosen, numbers in (
+            (Selection(builder="linux"), [0, 1]),
+            (Selection(title="build linux#1"), [0]),
+            (Selection(build=101), [1]),
+            (Selection(builder="linux", build=102), []),
+            (Selection(builder="l%"), []),
+            (Selection(reporter="mail"), [9]),
+            (Selection(came_from=NOW + 2), [2, 3, 9]),
+            (Selection(came_from=NOW + 1, came_before=NOW + 3), [1, 2]),
+        ):
+            found = [each.id for each in self.box.ask(inspection.entries, chosen)]
+            self.assertEqual([f"msg_{number}" for number in numbers], found, str(chosen))
+
+    def test_causes(self) -> None:
+        """Causes come with how many and since when, the most frequent first."""
+        self.put(1, State.DEAD)
+        self.box.clock.advance(5)
+        self.put(4, State.DELIVERED)
+        self.box.put(2, 3)
+        chosen = Selection(states=PENDING | {State.DEAD})
+        self.assertEqual(
+            [Cause(None, 2, NOW + 5), Cause("dead", 1, NOW)],
+            self.box.ask(inspection.causes, chosen),
+        )
+
+    def test_exported(self) -> None:
+        """Deliveries are exported in pages, with what is kept of their bodies."""
+        self.patch(inspection, "PAGE", 2)
+        for number, state in enumerate((State.DELIVERED, State.DEAD, State.RETRYING)):
+            self.put(number, state)
+        pages, after = [], 0
+        while True:
+            page, after = self.box.ask(inspection.exported, ALL, after)
+            if not page:
+                break
+            pages.append([(entry.id, body) for entry, body in page])
+        body = a_delivery().body
+        self.assertEqual([[("msg_0", None), ("msg_1", body)], [("msg_2", body)]], pages)
 
     def test_show(self) -> None:
         """A delivery is shown with all that is kept of it, but for its body."""
@@ -147,7 +200,7 @@ class InspectionTests(InspectionCase):
             self.put(number, state)
             self.box.clock.advance(1)
             now = self.box.clock.seconds()
-            entry = self.box.ask(inspection.redeliver, f"msg_{number}", now)
+            entry = self.box.ask(intervention.redeliver, f"msg_{number}", now)
             self.assertEqual((State.WAITING, None), (entry.state, entry.next_attempt))
             self.assertEqual((now, now, 1), (entry.created_at, entry.updated_at, entry.attempts))
             self.assertEqual([f"msg_{number}"], self.box.send())
@@ -156,7 +209,7 @@ class InspectionTests(InspectionCase):
         """What is sent again has its old place in its lane."""
         self.put(1, State.DEAD, "lane")
         self.box.put(*of_lane("lane", 2))
-        self.box.ask(inspection.redeliver, "msg_1", NOW)
+        self.box.ask(intervention.redeliver, "msg_1", NOW)
         self.assertEqual([["msg_1"], ["msg_2"]], [self.box.send(), self.box.send()])
 
     def test_redeliver_under_way(self) -> None:
@@ -164,13 +217,13 @@ class InspectionTests(InspectionCase):
         self.put(1, State.RETRYING)
         self.box.clock.advance(30)
         self.box.claim()
-        self.box.ask(inspection.redeliver, "msg_1", NOW)
+        self.box.ask(intervention.redeliver, "msg_1", NOW)
         self.assertEqual([], self.box.claim())
 
     def test_redeliver_refused(self) -> None:
         """What waits, is not kept or would come too late is not sent again, and it is said why."""
         self.box.put(1)
-        redeliver = inspection.redeliver
+        redeliver = intervention.redeliver
         self.assertEqual("msg_1 waits to be sent as it is", self.refused(redeliver, "msg_1", NOW))
         self.box.put(*of_lane("old", 2, subject="build-1"))
         claims = self.box.claim()
@@ -186,34 +239,82 @@ class InspectionTests(InspectionCase):
         self.box.put(*of_lane("lane", 1, 2, subject="build"))
         self.box.send(State.DEAD)
         self.box.send()
-        why = self.refused(inspection.redeliver, "msg_1", NOW)
+        why = self.refused(intervention.redeliver, "msg_1", NOW)
         self.assertIn("a newer status of build 1 was accepted, and this one would come", why)
-        self.assertEqual(0, self.box.ask(inspection.redeliver_many, [State.DEAD], NOW))
+        self.assertEqual(0, self.redeliver(Selection(states=frozenset({State.DEAD}))))
+
+    def redeliver(self, chosen: Selection) -> int:
+        """Have all that is chosen sent again, portion by portion."""
+        count, after = 0, 0
+        while after is not None:
+            again, after = self.box.ask(intervention.redeliver_some, chosen, NOW + 9, after)
+            count += again
+        return count
 
     def test_redeliver_many(self) -> None:
         """All dead ones are sent again, or those since a time, or retries too."""
-        for number in range(4):
+        self.patch(intervention, "PORTION", 2)
+        for number in range(7):
             self.put(number, State.DEAD if number % 2 else State.RETRYING)
             self.box.clock.advance(1)
-        self.put(4, State.DELIVERED)
-        many = inspection.redeliver_many
-        self.assertEqual(1, self.box.ask(many, [State.DEAD], NOW + 9, since=NOW + 2))
-        self.assertEqual(1, self.box.ask(many, [State.DEAD, State.WAITING], NOW + 9))
-        self.assertEqual(2, self.box.ask(many, [State.DEAD, State.RETRYING], NOW + 9))
-        self.assertEqual(["msg_0", "msg_1", "msg_2", "msg_3"], self.box.send())
+        self.put(7, State.DELIVERED)
+        dead, retrying = {State.DEAD}, {State.RETRYING}
+        self.assertEqual(1, self.redeliver(Selection(states=frozenset(dead), came_from=NOW + 4)))
+        self.assertEqual(2, self.redeliver(Selection(states=frozenset(dead | {State.WAITING}))))
+        self.assertEqual(0, self.redeliver(Selection(states=frozenset({State.WAITING}))))
+        self.assertEqual(4, self.redeliver(Selection(states=frozenset(dead | retrying))))
+        self.assertEqual([f"msg_{number}" for number in range(7)], self.box.send())
+
+    def test_drop_all(self) -> None:
+        """All that is chosen loses its body, and is counted before and after."""
+        for number, state in enumerate((State.DEAD, State.RETRYING, State.DELIVERED)):
+            self.put(number, state)
+        self.box.put(4)
+        self.box.beside(reporter="mail").put(9)
+        chosen = Selection(reporter="push")
+        self.assertEqual(3, self.box.ask(intervention.count_droppable, chosen))
+        self.assertEqual(1, self.box.ask(inspection.given_up))
+        self.assertEqual(3, self.box.ask(intervention.drop_all, chosen, NOW))
+        self.assertEqual(0, self.box.ask(intervention.count_droppable, chosen))
+        self.assertEqual(0, self.box.ask(inspection.given_up))
+        self.assertEqual([], self.box.claim())
+        self.assertTrue(self.box.holds())
+
+    def test_move(self) -> None:
+        """What is to be sent, or dead, goes to another reporter, and the accounts still hold."""
+        other = self.box.beside(reporter="mail")
+        for number, state in enumerate((State.DEAD, State.RETRYING, State.DELIVERED)):
+            self.put(number, state)
+        self.box.put(4)
+        other.put(9)
+        self.assertEqual(3, self.box.ask(intervention.move, "push", "mail", NOW))
+        self.assertTrue(self.box.holds())
+        mail, push = self.box.ask(inspection.stats)
+        self.assertEqual((4, 1), (mail.produced, push.produced))
+        self.assertEqual(["msg_4", "msg_9"], sorted(other.claim_ids()))
+        self.assertEqual([], self.box.claim())
+
+    def test_move_under_way(self) -> None:
+        """What a master sends just now is not moved; what a dead one had claimed is."""
+        self.box.put(1)
+        self.box.claim()
+        why = self.refused(intervention.move, "push", "mail", NOW)
+        self.assertIn("1 deliveries of push are being sent by a master just now", why)
+        self.assertEqual(1, self.box.ask(intervention.move, "push", "mail", NOW + LEASE))
+        self.assertEqual(["msg_1"], self.box.beside(reporter="mail").claim_ids())
 
     def test_drop(self) -> None:
         """What is dropped is never sent, and its body is forgotten at once."""
         self.box.put(1)
         self.put(2, State.DEAD, "two")
-        entry = self.box.ask(inspection.drop, "msg_1", NOW + 3)
+        entry = self.box.ask(intervention.drop, "msg_1", NOW + 3)
         self.assertEqual((State.DEAD, None), (entry.state, entry.size))
         self.assertEqual(("dropped on request", NOW + 3), (entry.outcome, entry.updated_at))
-        self.assertIsNone(self.box.ask(inspection.drop, "msg_2", NOW).size)
+        self.assertIsNone(self.box.ask(intervention.drop, "msg_2", NOW).size)
         self.assertEqual([], self.box.claim())
         self.assertEqual([False], self.box.put(1))
-        self.assertIn("can't be sent again", self.refused(inspection.redeliver, "msg_1", NOW))
-        self.assertEqual(0, self.box.ask(inspection.redeliver_many, [State.DEAD], NOW))
+        self.assertIn("can't be sent again", self.refused(intervention.redeliver, "msg_1", NOW))
+        self.assertEqual(0, self.redeliver(Selection(states=frozenset({State.DEAD}))))
 
     def test_drop_under_way(self) -> None:
         """What is dropped amid an attempt stays dropped, unless it was accepted."""
@@ -221,7 +322,7 @@ class InspectionTests(InspectionCase):
         self.put(2, State.RETRYING)
         self.box.clock.advance(30)
         for claim, state in zip(self.box.claim(), (State.WAITING, State.DELIVERED), strict=True):
-            self.box.ask(inspection.drop, claim.delivery.id, NOW)
+            self.box.ask(intervention.drop, claim.delivery.id, NOW)
             self.box.record(claim, state)
         self.assertEqual({"msg_1": State.DEAD, "msg_2": State.DELIVERED}, self.box.states())
         self.box.clock.advance(KEPT_FOR)
@@ -230,7 +331,7 @@ class InspectionTests(InspectionCase):
     def test_drop_refused(self) -> None:
         """What was delivered or dropped can't be dropped."""
         self.put(1, State.DELIVERED)
-        why = self.refused(inspection.drop, "msg_1", NOW)
+        why = self.refused(intervention.drop, "msg_1", NOW)
         self.assertEqual("msg_1 is delivered: there is nothing to drop", why)
 
 

@@ -31,7 +31,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.model import PENDING, Claim, Delivery, State, Verdict
-from buildbot_http_status_push.outbox import inspection
+from buildbot_http_status_push.outbox import inspection, intervention
 from buildbot_http_status_push.outbox.inspection import NotPossibleError
 from buildbot_http_status_push.outbox.ledger import KEPT_FOR, Ledger, Probe
 from buildbot_http_status_push.outbox.schema import open_database
@@ -403,13 +403,13 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(number=numbers)
     def redeliver(self, number: int) -> None:
         """Somebody wants it sent again."""
-        found = self.tell(inspection.redeliver, f"msg_{number}")
+        found = self.tell(intervention.redeliver, f"msg_{number}")
         assert found == self.model.redeliver(f"msg_{number}", self.now)
 
     @rule(number=numbers)
     def drop(self, number: int) -> None:
         """Somebody wants it never sent."""
-        found = self.tell(inspection.drop, f"msg_{number}")
+        found = self.tell(intervention.drop, f"msg_{number}")
         assert found == self.model.drop(f"msg_{number}", self.now)
 
     def tell(self, function: Callable[..., Any], key: str) -> bool:

@@ -57,19 +57,28 @@ class Asked:
 Action: TypeAlias = Callable[[Asked], int]
 
 
-def run_outbox(act: Action, arguments: argparse.Namespace, output: Output) -> int:
-    """Open the outbox, do what is asked for, and close it."""
+def run_outbox(act: Action, unusable: int, arguments: argparse.Namespace, output: Output) -> int:
+    """Open the outbox, do what is asked for, and close it.
+
+    Args:
+        act: Does it.
+        unusable: The exit code where that can't be done.
+        arguments: The parsed arguments.
+        output: Where the answer is printed.
+    """
     from buildbot_http_status_push.database import StorageError
     from buildbot_http_status_push.outbox.inspection import NotPossibleError
 
     try:
         database = open_outbox(arguments.basedir, arguments.url)
     except StorageError as trouble:
-        return complain(str(trouble))
+        complain(str(trouble))
+        return unusable
     try:
         return act(Asked(database, arguments, output, time.time()))
     except (StorageError, NotPossibleError) as trouble:
-        return complain(str(trouble))
+        complain(str(trouble))
+        return unusable
     finally:
         database.close()
 

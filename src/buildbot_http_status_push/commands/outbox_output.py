@@ -10,16 +10,20 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from attrs import asdict, frozen
+
 from buildbot_http_status_push.model import State
 from buildbot_http_status_push.redaction import one_line
 from buildbot_http_status_push.report.encoding import JSON
 
 if TYPE_CHECKING:
-    from buildbot_http_status_push.outbox.inspection import Entry, Stats
+    from buildbot_http_status_push.outbox.inspection import Cause, Entry, Stats
 
 NAME_MOST = 24
 WHAT_MOST = 34
 ID_SHOWN = 12
+CAUSES_MOST = 5
+NOT_TRIED = "not tried yet"
 LIST_HEAD = ["id", "age", "state", "tries", "reporter", "what", "last answer"]
 
 STATE_NAMES = tuple(state.value for state in State)
@@ -61,6 +65,12 @@ def _counts(stats: Stats) -> dict[str, Any]:
 def entry_document(entry: Entry) -> dict[str, Any]:
     """Return a delivery for programs; see ``ENTRY_KEYS``."""
     return {**{name: getattr(entry, name) for name in ENTRY_KEYS}, "state": entry.state.value}
+
+
+def export_line(entry: Entry, body: bytes | None) -> str:
+    """Return a delivery with its body as one line of JSON."""
+    content = readable(body, entry.content_type)
+    return json.dumps({**entry_document(entry), "body": content})
 
 
 def readable(body: bytes | None, content_type: str) -> Any:
@@ -113,32 +123,83 @@ def _account(each: Sequence[Stats], total: Stats) -> list[str]:
     ]
 
 
-def list_lines(
-    entries: Sequence[Entry],
-    states: Collection[State],
-    more: bool,
-    now: float,
-    width: int | None = None,
-) -> list[str]:
-    """Return a table of deliveries.
+@frozen(kw_only=True)
+class Listing:
+    """A page of deliveries.
 
     Args:
-        entries: The deliveries.
         states: Which states were asked for.
-        more: Whether there are more.
+        entries: The deliveries.
+        first: How many come before this page.
+        total: How many there are in all.
+        causes: What came of the last attempts of all of them.
+        newest: Whether the newest come first.
+    """
+
+    states: Collection[State]
+    entries: Sequence[Entry]
+    first: int = 0
+    total: int
+    causes: Sequence[Cause] = ()
+    newest: bool = False
+
+    @property
+    def more(self) -> int:
+        """How many come after this page."""
+        return max(0, self.total - self.first - len(self.entries))
+
+
+def list_document(listing: Listing) -> dict[str, Any]:
+    """Return a page of deliveries for programs."""
+    return {
+        "more": listing.more > 0,
+        "total": listing.total,
+        "causes": [asdict(each) for each in listing.causes],
+        "deliveries": [entry_document(each) for each in listing.entries],
+    }
+
+
+def list_lines(listing: Listing, now: float, width: int | None = None) -> list[str]:
+    """Return a table of deliveries; above it, where there are many, why they are there.
+
+    Args:
+        listing: The deliveries.
         now: The time, in seconds since the epoch.
         width: How many characters a line may have, None for as many as it takes.
     """
+    entries = listing.entries
     if not entries:
-        names = [state.value for state in State if state in states]
-        return [f"No delivery is {' or '.join(names)}."]
+        names = " or ".join(state.value for state in State if state in listing.states)
+        return [f"No delivery is {names}." if not listing.first else "There is no such page."]
     rows = [LIST_HEAD, *(_list_row(entry, now) for entry in entries)]
     if len({entry.reporter for entry in entries}) == 1:
         rows = [[*row[:4], *row[5:]] for row in rows]
-    lines = table(rows, right=(1, 3), width=width)
-    if more:
-        lines += ["", f"These are the latest {len(entries)}; --limit shows more."]
+    lines = [*_cause_lines(listing, now, width), *table(rows, right=(1, 3), width=width)]
+    if listing.more:
+        order = "newest" if listing.newest else "oldest"
+        places = f"{listing.first + 1} to {listing.first + len(entries)} of {listing.total:,}"
+        lines += ["", f"These are {places}, the {order} first; --page and --limit show more."]
     return lines
+
+
+def _cause_lines(listing: Listing, now: float, width: int | None) -> list[str]:
+    """Say why they wait, unless the table shows it all."""
+    if not listing.more and not listing.first:
+        return []
+    lines = [
+        f"{each.count:,} × {one_line(each.outcome or NOT_TRIED)}, {since(each.since, now)}"
+        for each in listing.causes[:CAUSES_MOST]
+    ]
+    if others := sum(each.count for each in listing.causes[CAUSES_MOST:]):
+        lines.append(f"{others:,} × something else")
+    return [*(line if width is None else _cut(line, width) for line in lines), ""]
+
+
+def since(moment: float, now: float) -> str:
+    """Write since when something is, in local time: ``since 14:02``, with the date if not today."""
+    there, here = datetime.fromtimestamp(moment), datetime.fromtimestamp(now)
+    form = "%H:%M" if there.date() == here.date() else "%Y-%m-%d %H:%M"
+    return f"since {there.strftime(form)}"
 
 
 def _list_row(entry: Entry, now: float) -> list[str]:

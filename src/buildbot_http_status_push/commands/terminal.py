@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -86,6 +86,22 @@ class Output:
             task = bar.add_task("", total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total, refresh=True)
 
+    @contextmanager
+    def redrawn(self) -> Iterator[Callable[[Sequence[str]], None]]:
+        """Show lines that change: in place on a terminal, else again whenever they differ."""
+        console = self._terminal()
+        if console is None:
+            yield _Repeated(self.say).show
+            return
+        from rich.live import Live
+        from rich.text import Text
+
+        # No thread draws it, as with a bar.
+        with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
+            yield lambda lines: live.update(
+                Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True
+            )
+
     @property
     def width(self) -> int | None:
         """How many characters a line may have; None where it is no terminal."""
@@ -99,6 +115,24 @@ class Output:
 
             self._console = Console(highlight=False, markup=False, emoji=False)
         return self._console
+
+
+class _Repeated:
+    """Shows lines whenever they differ from those before.
+
+    Args:
+        say: Prints a line.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._shown: Sequence[str] = ()
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Show them."""
+        if lines != self._shown:
+            self._shown = lines
+            self._say("\n".join([*lines, ""]))
 
 
 def is_terminal() -> bool:

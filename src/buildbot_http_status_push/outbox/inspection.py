@@ -1,4 +1,4 @@
-"""What people ask of an outbox, and what they may change in it: counts, lists, redeliver, drop.
+"""What people ask of an outbox: counts, lists, causes of trouble, single deliveries.
 
 Each function runs within a transaction of its caller's, as in
 ``database.transact([inspection.stats])``. Knows neither Buildbot nor HTTP.
@@ -6,35 +6,21 @@ Each function runs within a transaction of its caller's, as in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
 from attrs import field, frozen
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.model import PENDING, SUPERFLUOUS_AFTER, State
+from buildbot_http_status_push.model import PENDING, State
 from buildbot_http_status_push.outbox.insertion import PRODUCED
 from buildbot_http_status_push.outbox.schema import deliveries, totals
+from buildbot_http_status_push.outbox.selection import ALL, Selection
 
-REDELIVERABLE = frozenset({State.DEAD, State.RETRYING})
+PAGE = 500
 
 _d = deliveries.c
-_newer = deliveries.alias()
-_is_late = sa.exists().where(
-    _newer.c.reporter == _d.reporter,
-    _newer.c.lane == _d.lane,
-    # The subject of a build request is called as the lane of its builds.
-    sa.or_(_newer.c.subject == _d.subject, _newer.c.lane == _d.subject),
-    _newer.c.state == State.DELIVERED.value,
-    _newer.c.sequence > _d.sequence,
-    sa.or_(
-        *(
-            sa.and_(_newer.c.event == event, _d.event.in_(sorted(older)))
-            for event, older in SUPERFLUOUS_AFTER.items()
-        )
-    ),
-)
 
 _COLUMNS = (
     *(_d.id, _d.reporter, _d.lane, _d.subject, _d.event, _d.title, _d.build, _d.content_type),
@@ -145,19 +131,96 @@ def in_all(each: Iterable[Stats]) -> Stats:
 
 
 def entries(
-    connection: Connection, states: Collection[State] = (), limit: int | None = None
+    connection: Connection,
+    selection: Selection = ALL,
+    limit: int | None = None,
+    offset: int = 0,
+    *,
+    newest: bool = False,
 ) -> list[Entry]:
     """List deliveries in the order in which they came.
 
     Args:
         connection: The running transaction.
-        states: Only those in one of these states; all where it is empty.
-        limit: How many at most: the latest.
+        selection: Which ones.
+        limit: How many at most.
+        offset: How many are left out at the begin.
+        newest: Whether the newest come first.
     """
-    query = sa.select(*_COLUMNS).order_by(_d.sequence.desc()).limit(limit)
-    if states:
-        query = query.where(_d.state.in_([state.value for state in states]))
-    return _read(connection, query)[::-1]
+    order = _d.sequence.desc() if newest else _d.sequence
+    query = sa.select(*_COLUMNS).where(selection.condition).order_by(order)
+    return _read(connection, query.limit(limit).offset(offset or None))
+
+
+def count(connection: Connection, selection: Selection = ALL) -> int:
+    """Count deliveries."""
+    query = sa.select(sa.func.count()).select_from(deliveries).where(selection.condition)
+    return int(connection.execute(query).scalar_one())
+
+
+def given_up(connection: Connection, reporter: str | None = None) -> int:
+    """Count the dead ones that can be sent again, of one reporter or of all."""
+    dead = Selection(states=frozenset({State.DEAD}), reporter=reporter).condition
+    query = sa.select(sa.func.count()).select_from(deliveries).where(dead, _d.body.is_not(None))
+    return int(connection.execute(query).scalar_one())
+
+
+@frozen
+class Cause:
+    """Why deliveries are where they are.
+
+    Args:
+        outcome: What came of their last attempts, None where none was made.
+        count: How many there are.
+        since: When the oldest one entered the outbox, in seconds since the epoch.
+    """
+
+    outcome: str | None
+    count: int
+    since: float
+
+
+def causes(connection: Connection, selection: Selection = ALL) -> list[Cause]:
+    """Say what came of the last attempts, the most frequent first."""
+    number = sa.func.count()
+    query = (
+        sa.select(_d.outcome, number.label("number"), sa.func.min(_d.created_at).label("since"))
+        .where(selection.condition)
+        .group_by(_d.outcome)
+        .order_by(number.desc(), _d.outcome)
+    )
+    return [Cause(row.outcome, row.number, row.since) for row in connection.execute(query)]
+
+
+def exported(
+    connection: Connection, selection: Selection = ALL, after: int = 0
+) -> tuple[list[tuple[Entry, bytes | None]], int]:
+    """Return the next deliveries with their bodies, one page at most.
+
+    Args:
+        connection: The running transaction.
+        selection: Which ones.
+        after: Where the page before ended, 0 for the first.
+
+    Returns:
+        The deliveries, and where this page ends.
+    """
+    query = (
+        sa.select(_d.sequence, _d.body, *_COLUMNS)
+        .where(selection.condition, _d.sequence > after)
+        .order_by(_d.sequence)
+        .limit(PAGE)
+    )
+    rows = [dict(row._mapping) for row in connection.execute(query)]
+    last = rows[-1]["sequence"] if rows else after
+    return [*_with_bodies(rows)], last
+
+
+def _with_bodies(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[Entry, bytes | None]]:
+    for row in rows:
+        del row["sequence"]
+        found = row.pop("body")
+        yield Entry(**row), None if found is None else bytes(found)
 
 
 def _read(connection: Connection, query: Any) -> list[Entry]:
@@ -190,86 +253,3 @@ def body(connection: Connection, delivery_id: str) -> bytes | None:
     query = sa.select(_d.body).where(_d.id == delivery_id)
     found = connection.execute(query).scalar_one()
     return None if found is None else bytes(found)
-
-
-def redeliver(connection: Connection, prefix: str, now: float) -> Entry:
-    """Have one delivery sent again: a dead one, or one that waits for its next attempt.
-
-    Args:
-        connection: The running transaction.
-        prefix: Its id, or as much of it as no other id begins with.
-        now: The time, in seconds since the epoch.
-
-    Raises:
-        NotPossibleError: Its state or what has become of it allows no such thing.
-    """
-    entry = show(connection, prefix)
-    if entry.state is State.WAITING:
-        raise NotPossibleError(f"{entry.id} waits to be sent as it is")
-    if entry.state not in REDELIVERABLE or entry.size is None:
-        raise NotPossibleError(
-            f"{entry.id} can't be sent again: it is {entry.state.value} and its body is not kept"
-        )
-    if not _send_again(connection, _d.id == entry.id, now):
-        raise NotPossibleError(
-            f"{entry.id} is not sent again: a newer status of {entry.title} was accepted, "
-            "and this one would come too late"
-        )
-    return show(connection, entry.id)
-
-
-def redeliver_many(
-    connection: Connection, states: Collection[State], now: float, since: float = 0.0
-) -> int:
-    """Have all deliveries in some states sent again, where that is possible and not too late.
-
-    Args:
-        connection: The running transaction.
-        states: ``DEAD``, ``RETRYING`` or both.
-        now: The time, in seconds since the epoch.
-        since: Only those that entered the outbox from then on, in seconds since the epoch.
-
-    Returns:
-        How many.
-    """
-    movable = [state.value for state in REDELIVERABLE.intersection(states)]
-    return _send_again(connection, sa.and_(_d.state.in_(movable), _d.created_at >= since), now)
-
-
-def _send_again(connection: Connection, which: Any, now: float) -> int:
-    """Let deliveries wait in their lanes again, with all the time that a new one has."""
-    again = {"state": State.WAITING.value, "next_attempt": None}
-    changed = connection.execute(
-        deliveries.update()
-        .where(which, _d.body.is_not(None), ~_is_late)
-        .values(**again, created_at=now, updated_at=now)
-    )
-    return int(changed.rowcount)
-
-
-def drop(connection: Connection, prefix: str, now: float) -> Entry:
-    """Never send a delivery, and forget its body.
-
-    Args:
-        connection: The running transaction.
-        prefix: Its id, or as much of it as no other id begins with.
-        now: The time, in seconds since the epoch.
-
-    Raises:
-        NotPossibleError: It has been delivered, superseded or dropped.
-    """
-    entry = show(connection, prefix)
-    if entry.size is None:
-        raise NotPossibleError(f"{entry.id} is {entry.state.value}: there is nothing to drop")
-    connection.execute(
-        deliveries.update()
-        .where(_d.id == entry.id)
-        .values(
-            state=State.DEAD.value,
-            body=None,
-            next_attempt=None,
-            outcome="dropped on request",
-            updated_at=now,
-        )
-    )
-    return show(connection, entry.id)

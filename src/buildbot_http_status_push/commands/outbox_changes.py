@@ -1,0 +1,133 @@
+"""What the sub-command ``outbox`` changes: deliveries are sent again, dropped, given away.
+
+What concerns many says how many first, and asks. SQLAlchemy is imported when a command runs,
+since that takes a while.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from buildbot_http_status_push.commands.console import DONE, FAILED, UNUSABLE, complain
+from buildbot_http_status_push.commands.outbox_access import Asked
+from buildbot_http_status_push.commands.outbox_selection import seconds_of
+from buildbot_http_status_push.model import PENDING, State
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.outbox.selection import Selection
+
+TAKEN_UP = "a running master takes this up within seconds"
+
+
+def redeliver(asked: Asked) -> int:
+    """Have deliveries sent again."""
+    from buildbot_http_status_push.outbox import intervention
+
+    if asked.arguments.id is None:
+        return _redeliver_many(asked)
+    entry = asked.ask(intervention.redeliver, asked.arguments.id, asked.now)
+    words = [f"{entry.id} ({entry.title}) is to be sent again: {TAKEN_UP}."]
+    asked.answer({"redelivered": 1}, words)
+    return DONE
+
+
+def _redeliver_many(asked: Asked) -> int:
+    count = _in_portions(asked, _redeliverable(asked))
+    if not count:
+        kind = "dead" if asked.arguments.dead else "dead or retrying since then"
+        complain(
+            f"there is nothing to redeliver: none is {kind} whose body is kept and for which "
+            "no newer status was accepted"
+        )
+        return FAILED
+    many = "1 delivery is" if count == 1 else f"{count} deliveries are"
+    asked.answer({"redelivered": count}, [f"{many} to be sent again: {TAKEN_UP}."])
+    return DONE
+
+
+def _redeliverable(asked: Asked) -> Selection:
+    from buildbot_http_status_push.outbox.selection import Selection
+
+    if asked.arguments.dead:
+        return Selection(states=frozenset({State.DEAD}))
+    since = seconds_of(asked.arguments.since, asked.now)
+    return Selection(states=frozenset({State.DEAD, State.RETRYING}), came_from=since)
+
+
+def _in_portions(asked: Asked, chosen: Selection) -> int:
+    from buildbot_http_status_push.outbox import inspection, intervention
+
+    total, count, after = asked.ask(inspection.count, chosen), 0, 0
+    with asked.output.progress("deliveries") as advance:
+        while after is not None:
+            again, after = asked.ask(intervention.redeliver_some, chosen, asked.now, after)
+            count += again
+            advance(count, total)
+    return count
+
+
+def drop(asked: Asked) -> int:
+    """Never send one delivery, or many."""
+    from buildbot_http_status_push.outbox import intervention
+
+    given = asked.arguments
+    names_many = given.reporter is not None or given.older_than is not None
+    if names_many == (given.id is not None):
+        return complain("say what to drop: an ID, or --reporter, --older-than or both")
+    if names_many:
+        return _drop_many(asked)
+    entry = asked.ask(intervention.drop, asked.arguments.id, asked.now)
+    words = [f"{entry.id} ({entry.title}) will never be sent, and its body is forgotten."]
+    asked.answer({"dropped": entry.id}, words)
+    return DONE
+
+
+def _drop_many(asked: Asked) -> int:
+    from buildbot_http_status_push.outbox import intervention
+    from buildbot_http_status_push.outbox.selection import Selection
+
+    given = asked.arguments
+    before = None if given.older_than is None else seconds_of(given.older_than, asked.now)
+    chosen = Selection(states=PENDING | {State.DEAD}, reporter=given.reporter, came_before=before)
+    count = asked.ask(intervention.count_droppable, chosen)
+    what = f"{_deliveries(count)} will never be sent, and their bodies be forgotten"
+    if (refusal := _refusal(asked, count, what)) is not None:
+        return refusal
+    count = asked.ask(intervention.drop_all, chosen, asked.now)
+    asked.answer({"dropped": count}, [f"{_deliveries(count)} dropped."])
+    return DONE
+
+
+def move(asked: Asked) -> int:
+    """Give a reporter's deliveries to another one."""
+    from buildbot_http_status_push.outbox import inspection, intervention
+    from buildbot_http_status_push.outbox.selection import Selection
+
+    given = asked.arguments
+    chosen = Selection(states=PENDING | {State.DEAD}, reporter=given.of)
+    count = asked.ask(inspection.count, chosen)
+    what = f"{_deliveries(count)} of {given.of} will be sent by {given.to}"
+    if (refusal := _refusal(asked, count, what)) is not None:
+        return refusal
+    count = asked.ask(intervention.move, given.of, given.to, asked.now)
+    asked.answer({"moved": count}, [f"{_deliveries(count)} moved: {TAKEN_UP}."])
+    return DONE
+
+
+def _deliveries(count: int) -> str:
+    return "1 delivery" if count == 1 else f"{count:,} deliveries"
+
+
+def _refusal(asked: Asked, count: int, what: str) -> int | None:
+    """Return the exit code where many are not to be changed, None where they are."""
+    if not count:
+        complain("there is no such delivery; 'outbox stats' shows what there is")
+        return FAILED
+    if asked.arguments.yes:
+        return None
+    if not sys.stdin.isatty():
+        return complain(f"{what}: say --yes, since there is no terminal to ask at")
+    # Not to standard output, which may be read by a program.
+    print(f"{what}. Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return None if sys.stdin.readline().strip().lower() in ("y", "yes") else UNUSABLE

@@ -1,0 +1,138 @@
+"""What the sub-command ``outbox`` shows: counts, lists, single deliveries, whether all is well.
+
+SQLAlchemy is imported when a command runs, since that takes a while.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from attrs import evolve
+
+from buildbot_http_status_push.commands import outbox_output as outbox_words
+from buildbot_http_status_push.commands.console import DONE, FAILED
+from buildbot_http_status_push.commands.outbox_access import Asked
+from buildbot_http_status_push.commands.outbox_health import Health, check_line, health_lines
+from buildbot_http_status_push.commands.outbox_openmetrics import say_openmetrics
+from buildbot_http_status_push.commands.outbox_output import Listing
+from buildbot_http_status_push.commands.outbox_selection import selection_of
+from buildbot_http_status_push.model import PENDING, State
+
+OPEN_STATES = PENDING | {State.DEAD}
+LOOK_EVERY = 2.0
+"""Seconds between two looks at what is followed."""
+
+
+def stats(asked: Asked) -> int:
+    """Count the deliveries by their state."""
+    from buildbot_http_status_push.outbox import inspection
+
+    if asked.arguments.openmetrics:
+        return say_openmetrics(asked.ask(inspection.stats), asked.output)
+    if asked.arguments.follow:
+        return _follow(asked, _stats_lines)
+    each = asked.ask(inspection.stats)
+    document = outbox_words.stats_document(each, inspection.in_all(each))
+    asked.answer(document, _stats_lines(asked))
+    return DONE if document["holds"] else FAILED
+
+
+def _stats_lines(asked: Asked) -> list[str]:
+    from buildbot_http_status_push.outbox import inspection
+
+    each = asked.ask(inspection.stats)
+    lines = outbox_words.stats_lines(each, inspection.in_all(each), asked.now)
+    healths = [Health(one, asked.ask(inspection.given_up, one.reporter), asked.now) for one in each]
+    return [*lines, *health_lines(healths)]
+
+
+def check(asked: Asked) -> int:
+    """Say in one line whether all is well."""
+    from buildbot_http_status_push.outbox import inspection
+
+    given = asked.arguments
+    limits = (given.max_age.total_seconds(), int(given.max_dead))
+    total = inspection.in_all(asked.ask(inspection.stats))
+    health = Health(total, asked.ask(inspection.given_up), asked.now)
+    status = health.status(*limits)
+    document = {
+        "status": status,
+        "waiting": total.pending,
+        "oldest": health.oldest,
+        "dead": health.given_up,
+    }
+    asked.answer(document, [check_line(health, *limits)])
+    return status
+
+
+def list_deliveries(asked: Asked) -> int:
+    """List deliveries, with the causes of what waits above."""
+    if asked.arguments.follow:
+        return _follow(asked, _list_lines)
+    found = _listing(asked)
+    asked.answer(outbox_words.list_document(found), _lines_of(asked, found))
+    return DONE
+
+
+def _list_lines(asked: Asked) -> list[str]:
+    return _lines_of(asked, _listing(asked))
+
+
+def _lines_of(asked: Asked, found: Listing) -> list[str]:
+    return outbox_words.list_lines(found, asked.now, asked.output.width)
+
+
+def _listing(asked: Asked) -> Listing:
+    from buildbot_http_status_push.outbox import inspection
+
+    given = asked.arguments
+    chosen = selection_of(given, OPEN_STATES)
+    limit = int(given.limit)
+    first = (int(given.page) - 1) * limit
+    entries = partial(inspection.entries, newest=given.newest)
+    return Listing(
+        states=chosen.states,
+        entries=asked.ask(entries, chosen, limit, first),
+        first=first,
+        total=asked.ask(inspection.count, chosen),
+        causes=asked.ask(inspection.causes, chosen),
+        newest=given.newest,
+    )
+
+
+def show(asked: Asked) -> int:
+    """Show all about one delivery."""
+    from buildbot_http_status_push.outbox import inspection
+
+    entry = asked.ask(inspection.show, asked.arguments.id)
+    body = asked.ask(inspection.body, entry.id)
+    content = outbox_words.readable(body, entry.content_type)
+    document = {**outbox_words.entry_document(entry), "body": content}
+    asked.answer(document, outbox_words.show_lines(entry, body, asked.now))
+    return DONE
+
+
+def export(asked: Asked) -> int:
+    """Print deliveries with their bodies, one line of JSON each."""
+    from buildbot_http_status_push.outbox import inspection
+
+    chosen, after = selection_of(asked.arguments, frozenset()), 0
+    while True:
+        page, after = asked.ask(inspection.exported, chosen, after)
+        for entry, body in page:
+            asked.output.say(outbox_words.export_line(entry, body))
+        if not page:
+            return DONE
+
+
+def _follow(asked: Asked, draw: Callable[[Asked], Sequence[str]]) -> int:
+    """Show what changes until Ctrl-C."""
+    try:
+        with asked.output.redrawn() as redraw:
+            while True:
+                redraw(draw(evolve(asked, now=time.time())))
+                time.sleep(LOOK_EVERY)
+    except KeyboardInterrupt:
+        return DONE

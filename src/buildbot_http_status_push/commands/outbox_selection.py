@@ -1,0 +1,118 @@
+"""How people say which deliveries they mean, and when.
+
+SQLAlchemy is imported when a command runs, since that takes a while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from buildbot_http_status_push.model import State
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.outbox.selection import Selection
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses deliveries by state, reporter, builder and build."""
+    for state in State:
+        parser.add_argument(
+            f"--{state.value}",
+            dest="states",
+            action="append_const",
+            const=state,
+            help=f"those that are {state.value}; may be combined with others",
+        )
+    parser.add_argument("--reporter", metavar="NAME", help="those of this reporter")
+    parser.add_argument("--builder", metavar="NAME", help="those about builds of this builder")
+    parser.add_argument(
+        "--build",
+        metavar="BUILD",
+        type=parse_build,
+        help="those about this build: BUILDER#NUMBER, or its id in Buildbot's database",
+    )
+
+
+def selection_of(arguments: argparse.Namespace, states: Collection[State]) -> Selection:
+    """Return what was chosen.
+
+    Args:
+        arguments: The parsed arguments.
+        states: The states that are meant where none is named.
+    """
+    from buildbot_http_status_push.outbox.selection import Selection
+
+    build = arguments.build
+    return Selection(
+        states=frozenset(arguments.states or states),
+        reporter=arguments.reporter,
+        builder=arguments.builder,
+        title=f"build {build}" if isinstance(build, str) else None,
+        build=build if isinstance(build, int) else None,
+    )
+
+
+def parse_build(text: str) -> int | str:
+    """Read which build is meant.
+
+    Args:
+        text: ``BUILDER#NUMBER``, or a build's id.
+
+    Returns:
+        The id as a number, else the text.
+
+    Raises:
+        ArgumentTypeError: It is neither.
+    """
+    if text.isdecimal():
+        return int(text)
+    if re.fullmatch(r".+#\d+", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"write BUILDER#NUMBER such as linux#4, or the build's id, not {text!r}"
+    )
+
+
+def parse_age(text: str) -> timedelta:
+    """Read a stretch of time such as ``10m``, with one of the units s, m, h, d and w.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    if age := re.fullmatch(r"(\d{1,6})([smhdw])", text):
+        return timedelta(**{UNITS[age[2]]: int(age[1])})
+    raise argparse.ArgumentTypeError(f"write a time such as 10m or 3d, not {text!r}")
+
+
+def parse_time(text: str) -> datetime | timedelta:
+    """Read a point in time.
+
+    Args:
+        text: An age such as ``2h``, with one of the units s, m, h, d and w; or a time in ISO 8601,
+            of the local time zone unless it names one.
+
+    Raises:
+        ArgumentTypeError: It is neither.
+    """
+    try:
+        if re.fullmatch(r"\d+[smhdw]", text):
+            return parse_age(text)
+        # Python 3.10 does not know that Z is a time zone.
+        return datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).astimezone()
+    except (ValueError, OverflowError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(
+            f"write an age such as 2h or 3d, or a time such as 2030-01-31T08:00, not {text!r}"
+        ) from None
+
+
+def seconds_of(moment: datetime | timedelta, now: float) -> float:
+    """Return a time, or a time that long ago, in seconds since the epoch."""
+    if isinstance(moment, timedelta):
+        return now - moment.total_seconds()
+    return moment.timestamp()
