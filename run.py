@@ -37,6 +37,7 @@ SERVERS = (
     ("npm", ("npm",)),
     ("chromium", ("chromium",)),
     ("chromium-driver", ("chromedriver",)),
+    ("tinyproxy", ("tinyproxy",)),
 )
 OTHER_ENVIRONMENTS = "py310-buildbot40,py313-buildbot43"
 

@@ -178,6 +178,15 @@ DELIVERY = (
         ("outbox=True", "outbox='statuses.sqlite'", "outbox='mysql://user@host/database'"),
     ),
     Option(
+        "proxy",
+        "the URL of an HTTP proxy, `'environment'`, or a renderable that yields one",
+        "at `buildbot checkconfig`; what is rendered, at each attempt",
+        "Sends through an HTTP proxy: the one of this URL, with user and password where it wants "
+        "some, or the one that `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` name in the "
+        "master's environment. See [Send through a proxy](../how-to/proxies.md).",
+        ("proxy='proxy.example.com:3128'", "proxy='socks5://proxy.example.com'", "proxy=True"),
+    ),
+    Option(
         "give_up_after",
         "seconds, or a `timedelta`",
         SHAPE,

@@ -55,7 +55,9 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
 
     name: str | None = "HttpStatusPush"
     configured: bool
-    secrets: ClassVar[Sequence[str]] = ["serverUrl", "auth", "headers", "outbox", "signing_secret"]
+    secrets: ClassVar[Sequence[str]] = [
+        *("serverUrl", "auth", "headers", "outbox", "signing_secret", "proxy"),
+    ]
     """Options that may hold secrets. Ours are rendered anew for every attempt; those that a
     subclass adds are rendered at each (re)configuration, as Buildbot does it."""
 

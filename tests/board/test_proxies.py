@@ -51,19 +51,27 @@ class Caddy:
     """
 
     def __init__(self, folder: Path) -> None:
+        program = shutil.which("caddy")
+        if program is None:
+            raise missing("Caddy", "caddy")
+        self._program = program
         self._folder = folder
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
 
     def start(self, sites: str) -> None:
         """Start it, and return when it listens."""
-        program = shutil.which("caddy")
-        if program is None:
-            raise missing("Caddy", "caddy")
         (self._folder / "Caddyfile").write_text(CADDY.format(folder=self._folder) + sites)
         with (self._folder / "caddy.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [program, "run", "--adapter", "caddyfile", "--config", self._folder / "Caddyfile"],
+                [
+                    self._program,
+                    "run",
+                    "--adapter",
+                    "caddyfile",
+                    "--config",
+                    self._folder / "Caddyfile",
+                ],
                 env={"HOME": str(self._folder)},
                 stdout=log,
                 stderr=log,
@@ -124,8 +132,8 @@ class BehindProxies(SynchronousTestCase):
         text = fragment("caddy").replace("127.0.0.1:8020", f"127.0.0.1:{self.board}")
         own = f"{NAME}:{caddy.port} {{\n tls {self.certificate} {self.key}\n"
         self.assertIn(f"{NAME} {{\n", text)
-        self.addCleanup(caddy.stop)
         caddy.start(text.replace(f"{NAME} {{\n", own))
+        self.addCleanup(caddy.stop)
         self.check(caddy.port)
 
     def check(self, port: int) -> None:

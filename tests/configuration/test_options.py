@@ -401,6 +401,26 @@ class OtherOptionsTest(SynchronousTestCase):
             self.assertEqual(told(concurrency=value), [expected])
         self.assertEqual(told(concurrency=1), [])
 
+    def test_proxy(self) -> None:
+        """It is an HTTP proxy's URL or the word for the environment; a password is not shown."""
+        right = "write 'http://user:password@proxy.example.com:3128', or 'environment'"
+        for value, words in (
+            (True, "proxy is a bool"),
+            ("Environment", "proxy is 'Environment', it does not begin with http:// or https://"),
+            (
+                "https://me:hush@proxy",
+                "proxy is 'https://***@proxy', it does not begin with http://, and other kinds of "
+                "proxies are not known",
+            ),
+            (
+                "http://me:hu@sh@proxy/x",
+                "proxy is 'http://***@proxy/x', it has a path, and a proxy has none",
+            ),
+        ):
+            self.assertEqual(told(proxy=value), [f"{words}: {right}"])
+        for value in (None, "environment", "http://proxy:3128", "http://me:pw@[::1]", Renderable()):
+            self.assertEqual(told(proxy=value), [])
+
     def test_give_up_after(self) -> None:
         """It is a time above zero, in seconds or a timedelta; endless is a time, too."""
         for value in ("7d", True, [7]):

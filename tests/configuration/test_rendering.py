@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 from typing import Any
+from unittest.mock import patch
 
 from buildbot.plugins import util
 from buildbot.secrets.secret import SecretDetails
@@ -17,7 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.configuration.rendering import Renderer, is_renderable, render
 from buildbot_http_status_push.model import Accepted, Unreachable
+from buildbot_http_status_push.wire import urls
 from buildbot_http_status_push.wire.client import Client
+from buildbot_http_status_push.wire.proxies import Proxy
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.target import RenderingError, Target
 
@@ -89,6 +93,30 @@ class TargetTest(RenderingTestCase):
         expected = Target(URL, ("user", "pw"), {"X": "1"}, frozenset({"pw"}))
         self.assertEqual(found, expected)
         self.assertEqual(self.target(auth=["user", b"pw"]).secrets, {"pw"})
+
+    def test_proxy(self) -> None:
+        """A proxy is found anew for each attempt, and what it is told with stays secret."""
+        found = self.target(proxy=util.Interpolate("http://me:%(secret:token)s@proxy:3128"))
+        self.assertEqual(found.proxy, Proxy("proxy", 3128, ("me", "s3cret")))
+        self.assertEqual(found.secrets, {"s3cret", "bWU6czNjcmV0"})
+        self.assertIsNone(self.target().proxy)
+        self.vault.values["kind"] = "socks5"
+        trouble = self.trouble(
+            proxy=util.Interpolate("%(secret:kind)s://me:%(secret:token)s@proxy")
+        )
+        self.assertIn("it does not begin with http://", trouble)
+        self.assertNotIn("s3cret", trouble)
+
+    def test_proxy_of_the_environment(self) -> None:
+        """The environment names one only where that is asked for."""
+        scheme = urls.parse(URL).scheme
+        with patch.dict(os.environ, {f"{scheme}_proxy": "http://proxy:1", "no_proxy": ""}):
+            self.assertIsNone(self.target().proxy)
+            self.assertEqual(self.target(proxy="environment").proxy, Proxy("proxy", 1))
+        with patch.dict(os.environ, {f"{scheme}_proxy": "socks5://me:hush@proxy"}):
+            trouble = self.trouble(proxy="environment")
+        self.assertIn(f"the environment's {scheme}_proxy can't be used", trouble)
+        self.assertNotIn("hush", trouble)
 
     def test_secrets(self) -> None:
         """Secrets stand where they belong, at any depth, and are known as secrets."""
@@ -257,7 +285,7 @@ class AttemptTest(RenderingTestCase):
     def attempt(self, **options: Any) -> tuple[Receiver, Any]:
         """Make an attempt, and return what was sent and what came of it."""
         receiver, clock = Receiver(always_ok), Clock()
-        requester = Requester(clock, receiver, self.renderer(**options))
+        requester = Requester(clock, lambda _: receiver, self.renderer(**options))
         sent = Client(requester, 30.0).send(a_delivery())
         clock.advance(30)
         return receiver, self.successResultOf(sent)

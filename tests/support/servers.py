@@ -16,7 +16,6 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
-from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -26,7 +25,7 @@ from buildbot_http_status_push.wire import tls
 from buildbot_http_status_push.wire.client import Client
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.target import Target
-from buildbot_http_status_push.wire.transport import make_agent
+from buildbot_http_status_push.wire.transport import Connections
 
 reactor: Any = global_reactor  # Twisted types it as less than it is
 
@@ -272,11 +271,11 @@ class ServerTestCase(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(stop()))
         return server
 
-    def agent(self) -> Agent:
+    def agent(self) -> IAgent:
         """Return an agent with kept-alive connections, that checks no certificates."""
-        agent, pool = make_agent(reactor, tls.make_policy(False, None), 10)
-        self.addCleanup(pool.closeCachedConnections)
-        return agent
+        connections = Connections(reactor, tls.make_policy(False, None), 10)
+        self.addCleanup(connections.pool.closeCachedConnections)
+        return connections.agent()
 
     def client(
         self,
@@ -289,9 +288,10 @@ class ServerTestCase(TestCase):
         """Return a client with connections of its own, that logs all into ``self.book``."""
         known = Target(target) if isinstance(target, str) else target
         self.book = LogBook()
+        found = agent or self.agent()
         requester = Requester(
             clock or reactor,
-            agent or self.agent(),
+            lambda _: found,
             lambda: succeed(known),
             debug=True,
             log=self.book.log,

@@ -60,7 +60,7 @@ class ClientTestCase(SynchronousTestCase):
 
     def client(self, render: Render, *, debug: bool = False, **options: Any) -> Client:
         """Return a client that has half a minute for an attempt."""
-        requester = Requester(self.clock, self.receiver, render, debug, self.book.log)
+        requester = Requester(self.clock, lambda _: self.receiver, render, debug, self.book.log)
         return Client(requester, 30.0, **options)
 
     def outcome(self, given: Answer | Exception, target: Target | str = URL) -> Outcome:

@@ -75,7 +75,8 @@ class EchoTest(SynchronousTestCase):
     def send(self, target: Target, rule: Any) -> tuple[str, str]:
         """Make an attempt, and return the excerpt of its answer, and what is logged of it."""
         book = LogBook()
-        requester = Requester(Clock(), Receiver(rule), lambda: succeed(target), True, book.log)
+        receiver = Receiver(rule)
+        requester = Requester(Clock(), lambda _: receiver, lambda: succeed(target), True, book.log)
         outcome = self.successResultOf(Client(requester, 30.0).send(a_delivery()))
         assert isinstance(outcome, Refused)
         return outcome.answer, "\n".join(book.lines)

@@ -42,7 +42,7 @@ class RequesterTestCase(SynchronousTestCase):
     def requester(self, target: Target | str = URL) -> Requester:
         """Return a requester for a target."""
         known = Target(target) if isinstance(target, str) else target
-        return Requester(Clock(), self.receiver, lambda: succeed(known))
+        return Requester(Clock(), lambda _: self.receiver, lambda: succeed(known))
 
 
 class TreqTest(RequesterTestCase):

@@ -39,7 +39,9 @@ class SessionTest(SynchronousTestCase):
 
     def rendering(self, render: Render, *, debug: bool = False) -> Session:
         """Return a session that renders."""
-        return Session(Requester(self.clock, self.receiver, render, debug, self.book.log), 30.0)
+        return Session(
+            Requester(self.clock, lambda _: self.receiver, render, debug, self.book.log), 30.0
+        )
 
     def post(self, target: Target | str = URL, ep: str = "", **options: Any) -> Any:
         """Post, and return what is sent."""
@@ -166,7 +168,8 @@ class LoopbackTest(ServerTestCase):
 
     def session(self, url: str, timeout: float = 10.0, agent: IAgent | None = None) -> Session:
         """Return a session on the real clock."""
-        requester = Requester(reactor, agent or self.agent(), lambda: succeed(Target(url)))
+        found = agent or self.agent()
+        requester = Requester(reactor, lambda _: found, lambda: succeed(Target(url)))
         return Session(requester, timeout)
 
     async def test_response(self) -> None:

@@ -39,7 +39,7 @@ from buildbot_http_status_push.wire import tls
 from buildbot_http_status_push.wire.answers import Answer, receive
 from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
 from buildbot_http_status_push.wire.target import Target
-from buildbot_http_status_push.wire.transport import make_agent
+from buildbot_http_status_push.wire.transport import Connections
 
 
 class ExchangeTestCase(ServerTestCase):
@@ -54,7 +54,8 @@ class ExchangeTestCase(ServerTestCase):
     ) -> Deferred[Answer]:
         """Begin an exchange."""
         target = Target(f"{scheme}://127.0.0.1:{server.port}/submit")
-        requester = Requester(reactor, agent or self.agent(), partial(succeed, target))
+        found = agent or self.agent()
+        requester = Requester(reactor, lambda _: found, partial(succeed, target))
         client = requester.client(target, Mask(), NO_COOKIES)
         headers = OurHeaders({"X-Test": ["1"]})
         return Deferred.fromCoroutine(
@@ -151,7 +152,7 @@ class AnswerTest(ExchangeTestCase):
 
     def test_pool(self) -> None:
         """As many connections are kept as may be used at once, for half a minute."""
-        _, pool = make_agent(reactor, tls.make_policy(None, None), 7)
+        pool = Connections(reactor, tls.make_policy(None, None), 7).pool
         self.assertEqual((pool.maxPersistentPerHost, pool.cachedConnectionTimeout), (7, 30))
 
 
@@ -186,7 +187,8 @@ class NamesTest(ExchangeTestCase):
         names = ["qa--site.example", "r3---sn.example", "status_receiver", "host.example."]
         for name in names:
             target = Target(f"http://{name}:{server.port}/")
-            requester = Requester(reactor, self.agent(), partial(succeed, target))
+            agent = self.agent()
+            requester = Requester(reactor, lambda _, agent=agent: agent, partial(succeed, target))
             client = requester.client(target, Mask(), NO_COOKIES)
             await exchange(requester.request(client, "GET", target.url, unbuffered=True))
         self.assertEqual(resolver.names, names)

@@ -52,6 +52,23 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_proxy(parser: argparse.ArgumentParser) -> None:
+    """Add ``--proxy``."""
+    parser.add_argument(
+        "--proxy",
+        metavar="URL",
+        type=_proxy,
+        help="an HTTP proxy to send through, such as http://user:password@proxy.example.com:3128, "
+        "or 'environment' for what http_proxy, https_proxy, all_proxy and no_proxy say",
+    )
+
+
+def _proxy(text: str) -> str:
+    from buildbot_http_status_push.configuration.options import check_proxy
+
+    return _told(check_proxy, text)
+
+
 def _told(check: Callable[[str], T], text: str) -> T:
     try:
         return check(text)
@@ -106,6 +123,7 @@ def headers_of(arguments: argparse.Namespace) -> dict[str, str]:
 
 def make_target(arguments: argparse.Namespace) -> Target:
     """Make of the parsed arguments what a client sends to, with all that must stay secret."""
+    from buildbot_http_status_push.wire.proxies import find_proxy
     from buildbot_http_status_push.wire.target import Target
 
     headers = headers_of(arguments)
@@ -114,10 +132,12 @@ def make_target(arguments: argparse.Namespace) -> Target:
     secrets = {*arguments.secret, *(part for part in parts if len(part) >= SECRET_LEAST)}
     if arguments.auth:
         secrets.add(arguments.auth[1])
+    proxy = find_proxy(arguments.proxy, arguments.server_url, os.environ)
     return Target(
         arguments.server_url,
         arguments.auth,
         headers,
-        frozenset(secrets),
+        frozenset(secrets) | (proxy.secrets if proxy else frozenset()),
         tuple(arguments.secret),
+        proxy=proxy,
     )

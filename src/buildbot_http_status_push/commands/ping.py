@@ -11,6 +11,7 @@ from uuid import uuid4
 from buildbot_http_status_push.commands.console import number, run_reactor
 from buildbot_http_status_push.commands.credentials import (
     add_credentials,
+    add_proxy,
     make_target,
     server_url,
 )
@@ -33,6 +34,7 @@ def add_ping(commands: SubParsers) -> None:
         "--server-url", metavar="URL", type=server_url, required=True, help="where to send it"
     )
     add_credentials(parser)
+    add_proxy(parser)
     _add_tls(parser)
     parser.add_argument(
         "--timeout",

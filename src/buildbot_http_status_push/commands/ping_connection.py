@@ -8,23 +8,20 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, cast
 
-from attrs import frozen
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IAddress,
     IHandshakeListener,
     IResolutionReceiver,
+    IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
-from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from buildbot_http_status_push.redaction import one_line
-from buildbot_http_status_push.wire.transport import endpoint_of
 
 DAY = 86400.0
 
@@ -61,28 +58,11 @@ class _Addresses:
         self.complete.callback(list(dict.fromkeys(self._found)))
 
 
-@frozen
-class Peer:
-    """Where to look.
+async def connect(endpoint: IStreamClientEndpoint) -> Look:
+    """Connect, and begin with TLS if that is the endpoint's way.
 
     Args:
-        host: The host's name in ASCII, or its address.
-        port: The port.
-        timeout: Seconds for each of its addresses.
-    """
-
-    host: str
-    port: int
-    timeout: float
-
-
-async def connect(reactor: Any, peer: Peer, policy: IPolicyForHTTPS | None) -> Look:
-    """Connect, and begin with TLS where there is a policy for it.
-
-    Args:
-        reactor: The network.
-        peer: Where to.
-        policy: How TLS is made and checked, None for no TLS.
+        endpoint: Connects to the receiver.
 
     Returns:
         The connection, to be closed by the caller.
@@ -90,10 +70,6 @@ async def connect(reactor: Any, peer: Peer, policy: IPolicyForHTTPS | None) -> L
     Raises:
         ConnectError: There is no connection; or an ``OSError``.
     """
-    endpoint = endpoint_of(reactor, peer.host, peer.port, peer.timeout)
-    if policy is not None:
-        creator = policy.creatorForNetloc(peer.host.encode("ascii"), peer.port)
-        endpoint = wrapClientTLS(creator, endpoint)
     return cast(Look, await endpoint.connect(Factory.forProtocol(Look)))
 
 

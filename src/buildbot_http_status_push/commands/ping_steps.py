@@ -23,7 +23,6 @@ from zope.interface import implementer
 from buildbot_http_status_push.commands.console import DONE, FAILED
 from buildbot_http_status_push.commands.ping_connection import (
     Look,
-    Peer,
     addresses_of,
     connect,
     describe_certificate,
@@ -35,7 +34,7 @@ from buildbot_http_status_push.wire import tls, tls_errors, urls
 from buildbot_http_status_push.wire.client import ANSWER_EXCERPT, Client
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.target import Target, resolve
-from buildbot_http_status_push.wire.transport import make_agent
+from buildbot_http_status_push.wire.transport import Connections, Place, route
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -94,16 +93,19 @@ class Ping:
         self._say = say
         self._url = urls.parse(settings.target.url)
         port = self._url.port or DEFAULT_PORTS[self._url.scheme]
-        self._peer = Peer(self._url.host, port, settings.timeout)
+        self._place = Place(self._url.host, port, settings.timeout)
         self._delivery = make_delivery(message_id, reactor.seconds())
         self._mask = Mask(resolve(settings.target).secrets)
         self._answer = _Answer()
         self._step = ""
         policy = tls.make_policy(settings.verify, settings.cert)
         policy.creatorForNetloc(b"localhost", port)  # fails now where a file can't be used
-        agent, self._pool = make_agent(reactor, policy, 1)
+        connections = Connections(reactor, policy, 1)
+        self._pool = connections.pool
         log = Logger(observer=self._answer)
-        requester = Requester(reactor, agent, lambda: succeed(settings.target), True, log)
+        requester = Requester(
+            reactor, connections.agent, lambda: succeed(settings.target), True, log
+        )
         self._client = Client(requester, settings.timeout)
 
     async def work(self) -> int:
@@ -147,7 +149,10 @@ class Ping:
         return await self._look_up() and await self._connect()
 
     async def _look_up(self) -> bool:
-        host = self._peer.host
+        host = self._place.host
+        if proxy := self._settings.target.proxy:
+            self._say(_row("name", f"left to the proxy {proxy.address}"))
+            return True
         if isIPAddress(host) or isIPv6Address(host):
             self._say(_row("name", f"none: {host} is an address"))
             return True
@@ -175,7 +180,8 @@ class Ping:
     async def _open(self, verify: bool | Path) -> Look:
         secure = self._url.scheme == "https"
         policy = tls.make_policy(verify, self._settings.cert) if secure else None
-        return await connect(self._reactor, self._peer, policy)
+        proxy = self._settings.target.proxy
+        return await connect(route(self._reactor, self._place, policy, proxy))
 
     async def _secure(self, look: Look) -> None:
         began = self._begin("TLS")

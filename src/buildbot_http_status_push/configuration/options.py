@@ -18,7 +18,7 @@ from buildbot_http_status_push import signing
 from buildbot_http_status_push.configuration import conflicts
 from buildbot_http_status_push.redaction import HIDDEN, mask_url
 from buildbot_http_status_push.wire import auth as authentication
-from buildbot_http_status_push.wire import tls, urls
+from buildbot_http_status_push.wire import proxies, tls, urls
 
 IsRenderable = Callable[[object], bool]
 
@@ -60,6 +60,7 @@ class Options:
         signing_secret: The key that deliveries are signed with, a list of keys while one takes
             another's place, renderables at any depth, or None.
         cloudevents: Whether requests are CloudEvents.
+        proxy: The URL of an HTTP proxy, ``environment``, a renderable that yields one, or None.
     """
 
     serverUrl: object
@@ -75,6 +76,7 @@ class Options:
     give_up_after: float = field(default=7 * DAY, converter=_seconds)
     signing_secret: object = None
     cloudevents: bool = False
+    proxy: object = None
 
 
 OPTION_NAMES = tuple(each.name for each in fields(Options))
@@ -111,6 +113,7 @@ def faults(
     yield from _number_faults(given)
     yield from _outbox_faults(given.get("outbox"), is_renderable)
     yield from _signing_faults(given.get("signing_secret"), is_renderable)
+    yield from _proxy_faults(given.get("proxy"), is_renderable)
     if not isinstance(given.get("cloudevents", False), bool):
         yield f"cloudevents is {given['cloudevents']!r}: write True or False"
     yield from conflicts.faults(given, is_renderable)
@@ -143,8 +146,7 @@ def check_url(value: object) -> str:
     right = "write an http or https URL such as 'https://status.example.com/submit'"
     if not isinstance(value, str):
         raise OptionError(f"serverUrl is a {type(value).__name__}: {right}")
-    # Where a URL is at fault, its user info may end at any of its @.
-    shown = mask_url(re.sub("//.*@", f"//{HIDDEN}@", value, flags=re.DOTALL))
+    shown = _shown(value)
     try:
         url = urls.parse(value)
     except urls.URLError as why:
@@ -152,6 +154,36 @@ def check_url(value: object) -> str:
     if fault := authentication.fault(url.credentials, lambda _: False):
         raise OptionError(f"serverUrl is {shown!r}, its user info can't be sent: {fault}")
     return value
+
+
+def _proxy_faults(value: object, is_renderable: IsRenderable) -> Iterator[str]:
+    if value is not None and not is_renderable(value):
+        try:
+            check_proxy(value)
+        except OptionError as error:
+            yield str(error)
+
+
+def check_proxy(value: object) -> str:
+    """Return what names a proxy.
+
+    Raises:
+        OptionError: It is neither ``environment`` nor the URL of an HTTP proxy.
+    """
+    right = "write 'http://user:password@proxy.example.com:3128', or 'environment'"
+    if not isinstance(value, str):
+        raise OptionError(f"proxy is a {type(value).__name__}: {right}")
+    try:
+        if value != proxies.ENVIRONMENT:
+            proxies.parse(value)
+    except urls.URLError as why:
+        raise OptionError(f"proxy is {_shown(value)!r}, {why}: {right}") from None
+    return value
+
+
+def _shown(url: str) -> str:
+    # Where a URL is at fault, its user info may end at any of its @.
+    return mask_url(re.sub("//.*@", f"//{HIDDEN}@", url, flags=re.DOTALL))
 
 
 def _headers_faults(value: object, is_renderable: IsRenderable) -> Iterator[str]:

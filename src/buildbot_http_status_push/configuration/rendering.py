@@ -6,6 +6,7 @@ One of the few modules that know Buildbot; must not know how requests are made.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,13 +21,15 @@ from buildbot_http_status_push.configuration.options import (
     OptionError,
     Options,
     check_headers,
+    check_proxy,
     check_signing_keys,
     check_url,
 )
 from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.wire import auth as authentication
+from buildbot_http_status_push.wire.proxies import find_proxy
 from buildbot_http_status_push.wire.target import RenderingError, Target
-from buildbot_http_status_push.wire.urls import parse
+from buildbot_http_status_push.wire.urls import URLError, parse
 
 
 def is_renderable(value: object) -> bool:
@@ -136,13 +139,26 @@ class Renderer:
             _check_not_cut(url, secrets)
         headers, header_secrets = await self._headers()
         target = _checked(url, auth, headers, keys, secrets | header_secrets)
+        target = await self._with_proxy(target)
         if options.cloudevents:
             target = evolve(target, source=str(self.master.config.buildbotURL))
         self._warn_of_plain_http(target)
         # The master's URL may be another one after any reconfiguration.
-        if not options.cloudevents and not _holds_renderables((unrendered, options.headers)):
+        known = (unrendered, options.headers, options.proxy)
+        if not options.cloudevents and not _holds_renderables(known):
             self._fixed = target
         return target
+
+    async def _with_proxy(self, target: Target) -> Target:
+        wanted, secrets = await render(self.master, self.options.proxy)
+        try:
+            wanted = None if wanted is None else check_proxy(wanted)
+            proxy = find_proxy(wanted, target.url, os.environ)
+        except (OptionError, URLError) as trouble:
+            raise RenderingError(Mask(secrets).text(str(trouble))) from None
+        if proxy is None:
+            return target
+        return evolve(target, proxy=proxy, secrets=target.secrets | secrets | proxy.secrets)
 
     async def _headers(self) -> tuple[Any, frozenset[str]]:
         """Render the headers; what was made from a secret is a secret too."""

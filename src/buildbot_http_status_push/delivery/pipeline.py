@@ -28,7 +28,7 @@ from buildbot_http_status_push.wire.client import Client
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.session import Session
 from buildbot_http_status_push.wire.target import Render
-from buildbot_http_status_push.wire.transport import make_agent
+from buildbot_http_status_push.wire.transport import Connections
 
 TIDY_INTERVAL = 3600.0
 GATHER = 0.01
@@ -48,8 +48,9 @@ class Sender:
     def __init__(self, reactor: Any, options: Options, render: Render, log: Logger) -> None:
         self.render = render
         policy = tls.make_policy(options.verify, options.cert)
-        agent, self._pool = make_agent(reactor, policy, options.concurrency)
-        requester = Requester(reactor, agent, render, options.debug, log)
+        connections = Connections(reactor, policy, options.concurrency)
+        self._pool = connections.pool
+        requester = Requester(reactor, connections.agent, render, options.debug, log)
         self.client = Client(requester, options.timeout)
         self.session = Session(requester, options.timeout)
         self.settings = Settings(options.concurrency, options.timeout, options.give_up_after)

@@ -11,6 +11,7 @@ from twisted.web.client import RequestTransmissionFailed, ResponseFailed, Respon
 from buildbot_http_status_push.wire import tls_errors
 from buildbot_http_status_push.wire.answer_heads import NotHTTPError
 from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
+from buildbot_http_status_push.wire.proxied import ProxyError
 
 WITH_REASONS = (ResponseFailed, RequestTransmissionFailed)
 CANCELLATIONS = (defer.CancelledError, error.ConnectingCancelledError)
@@ -50,6 +51,7 @@ def explain(trouble: Exception) -> str:
 
 TROUBLES: tuple[tuple[type[Exception], str], ...] = (
     # The first that fits counts: subclasses stand before their bases.
+    (ProxyError, "{trouble}"),
     (error.ConnectionRefusedError, "connection refused"),
     (error.DNSLookupError, "the host name can't be resolved"),
     (error.TimeoutError, "no connection came about in time"),

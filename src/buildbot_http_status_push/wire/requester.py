@@ -5,7 +5,7 @@ Deliveries and ``self._http`` are sent from here. Must not know deliveries, retr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from http.cookiejar import Cookie, CookieJar
 from typing import Any
@@ -22,6 +22,7 @@ from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.wire import auth
 from buildbot_http_status_push.wire.bodies import BytesProducer
 from buildbot_http_status_push.wire.debugging import DebugAgent
+from buildbot_http_status_push.wire.proxies import Proxy
 from buildbot_http_status_push.wire.sent_secrets import NotingAgent
 from buildbot_http_status_push.wire.target import Render, Target
 from buildbot_http_status_push.wire.urls import ServerURL, parse
@@ -33,14 +34,14 @@ class Requester:
 
     Args:
         reactor: The clock of deadlines.
-        agent: The agent that sends; TLS is its concern.
+        agent: Returns the agent that sends, through a proxy or not; TLS is its concern.
         render: Yields the target anew for every request, or fails with ``RenderingError``.
         debug: Whether every request and response is logged.
         log: Where lines go.
     """
 
     reactor: Any
-    agent: IAgent
+    agent: Callable[[Proxy | None], IAgent]
     render: Render
     debug: bool = False
     log: Logger = field(factory=Logger)
@@ -56,7 +57,7 @@ class Requester:
         Raises:
             AuthenticationFailed: The credentials are of no known kind.
         """
-        agent = self.agent
+        agent = self.agent(target.proxy)
         if self.debug:
             agent = DebugAgent(agent, mask, self.reactor, self.log)
         agent = NotingAgent(agent, mask)

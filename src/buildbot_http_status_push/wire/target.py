@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.wire import urls
+from buildbot_http_status_push.wire.proxies import Proxy
 
 
 class RenderingError(Exception):
@@ -26,6 +27,7 @@ class Target:
         secrets: Every secret value that was used, to be hidden from logs.
         signing_keys: The rendered ``signing_secret=`` option.
         source: The source that requests name as CloudEvents, None where they are none.
+        proxy: The proxy to send through, None for none.
     """
 
     url: str
@@ -34,6 +36,7 @@ class Target:
     secrets: frozenset[str] = frozenset()
     signing_keys: tuple[str, ...] = ()
     source: str | None = None
+    proxy: Proxy | None = None
 
 
 Render: TypeAlias = Callable[[], Deferred[Target]]
