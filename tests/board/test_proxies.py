@@ -61,17 +61,12 @@ class Caddy:
 
     def start(self, sites: str) -> None:
         """Start it, and return when it listens."""
-        (self._folder / "Caddyfile").write_text(CADDY.format(folder=self._folder) + sites)
+        configuration = self._folder / "Caddyfile"
+        configuration.write_text(CADDY.format(folder=self._folder) + sites)
         with (self._folder / "caddy.log").open("wb") as log:
+            command = [self._program, "run", "--adapter", "caddyfile", "--config", configuration]
             self._process = subprocess.Popen(
-                [
-                    self._program,
-                    "run",
-                    "--adapter",
-                    "caddyfile",
-                    "--config",
-                    self._folder / "Caddyfile",
-                ],
+                command,
                 env={"HOME": str(self._folder)},
                 stdout=log,
                 stderr=log,
@@ -150,9 +145,9 @@ class BehindProxies(SynchronousTestCase):
         where = f"epoch={found[1]}&since={found[2]}"
         with self.watch(port, where, origin) as watching:
             ask(self.board, "POST", "/", as_bytes(a_body(3)))
-            while (frame := json.loads(watching.recv(PATIENCE)))["type"] == "heard":
-                pass
-            self.assertEqual((frame["type"], frame["sequence"]), ("updates", 3))
+            while (frame := json.loads(watching.recv(PATIENCE)))["sequence"] < 3:
+                pass  # what it is welcomed with
+            self.assertEqual(frame["type"], "updates")
         with self.assertRaises(InvalidStatus) as refused, self.watch(port, where, "https://a.b"):
             pass
         self.assertEqual(refused.exception.response.status_code, 403)
