@@ -187,6 +187,14 @@ DELIVERY = (
         ("proxy='proxy.example.com:3128'", "proxy='socks5://proxy.example.com'", "proxy=True"),
     ),
     Option(
+        "metrics",
+        "the description of a Twisted server endpoint",
+        SHAPE,
+        "Serves this reporter's metrics there, at `/metrics`, for Prometheus. Each reporter needs "
+        "a port of its own. See [Watch it with Prometheus](../how-to/monitor.md).",
+        ("metrics=9118", "metrics='9118'"),
+    ),
+    Option(
         "give_up_after",
         "seconds, or a `timedelta`",
         SHAPE,

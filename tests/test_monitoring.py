@@ -13,9 +13,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.boards import BoardCase
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.commands.outbox_metrics import openmetrics
 from buildbot_http_status_push.model import State
 from buildbot_http_status_push.outbox.inspection import Stats
+from buildbot_http_status_push.outbox.openmetrics import openmetrics
 
 MONITORING = Path(__file__).parents[1] / "docs" / "monitoring"
 RULES = MONITORING / "alerts.yml"

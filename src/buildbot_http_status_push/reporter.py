@@ -93,7 +93,11 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         of_generators = generators_faults(generators)
         of_renderables = renderables.faults(given, HttpStatusPush.secrets)
         found = (*options.faults(given, names, is_renderable), *payload.faults(given))
-        for fault in (*found, *of_renderables, *local_checks.file_faults(given), *of_generators):
+        of_machine = (
+            *local_checks.file_faults(given),
+            *local_checks.metrics_faults(given.get("metrics")),
+        )
+        for fault in (*found, *of_renderables, *of_machine, *of_generators):
             config_error(f"{self.name}: {fault}")
         if isinstance(generators, list) and not of_generators:
             super().checkConfig(generators=generators)
@@ -185,6 +189,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             self._duty,
             self.log,
         )
+        self._catchup.on_found = self._parts()[0].found
         await self._catchup.prepare()
 
     def _outbox_lost(self) -> None:

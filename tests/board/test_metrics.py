@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
-import subprocess
-import time
-import unittest
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from support.boards import PATIENCE, BoardCase, ask
+from support.boards import BoardCase
+from support.commands import temporary_folder
+from support.prometheus import Prometheus
 from twisted.internet import reactor as global_reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -25,13 +20,6 @@ from buildbot_http_status_push.board.recent import Recent
 from buildbot_http_status_push.results import FAILURE
 
 reactor: Any = global_reactor
-
-SCRAPE = """
-global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}
-scrape_configs:
-  - job_name: board
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
-"""
 
 
 class MetricsTests(BoardCase):
@@ -79,59 +67,19 @@ class MetricsTests(BoardCase):
         await self.get("/live/updates?epoch=x&since=0")  # answered once changes are told
         told = await self.samples()
         self.assertEqual(told["buildbot_board_lag_seconds_count{}"], 1)
-        self.assertLess(told["buildbot_board_lag_seconds_sum{}"], PATIENCE)
+        self.assertLess(told["buildbot_board_lag_seconds_sum{}"], 60.0)
         self.assertEqual(told["buildbot_board_browsers{}"], 0)
 
     async def test_prometheus(self) -> None:
         """A real Prometheus scrapes the board and finds its samples."""
-        program = shutil.which("prometheus")
-        if program is None:
-            raise unittest.SkipTest("apt-get install prometheus")
+        prometheus = Prometheus(temporary_folder(self), self.port)
+        self.addCleanup(prometheus.stop)
         await self.put(1, FAILURE)
-        port = self.start_prometheus(program)
-        query = quote('buildbot_board_builds{result="failure"}')
-        found: list[Any] = []
-        end = time.monotonic() + PATIENCE
-        while not found and time.monotonic() < end:
-            found = await deferToThread(self.found, port, query)
+        query = 'buildbot_board_builds{result="failure"}'
+        while not (found := await deferToThread(prometheus.found, query)):
             await deferLater(reactor, 0.1)
-        self.assertEqual([each["value"][1] for each in found], ["1"])
-        up = await deferToThread(self.found, port, "up")
-        self.assertEqual([each["value"][1] for each in up], ["1"])
-
-    def start_prometheus(self, program: str) -> int:
-        """Start it on a free port, with a folder of its own."""
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        config = folder / "prometheus.yml"
-        config.write_text(SCRAPE.format(port=self.port))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = int(free.getsockname()[1])
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    program,
-                    f"--config.file={config}",
-                    f"--storage.tsdb.path={folder / 'data'}",
-                    f"--web.listen-address=127.0.0.1:{port}",
-                ],
-                stdout=log,
-                stderr=log,
-            )
-        self.addCleanup(process.wait, PATIENCE)
-        self.addCleanup(process.kill)
-        return port
-
-    def found(self, port: int, query: str) -> list[Any]:
-        """Ask Prometheus; nothing while it starts."""
-        try:
-            answer = ask(port, "GET", f"/api/v1/query?query={query}")
-        except OSError:
-            return []
-        if answer.status != 200:
-            return []
-        results: list[Any] = json.loads(answer.body)["data"]["result"]
-        return results
+        self.assertEqual(found, ["1"])
+        self.assertEqual(await deferToThread(prometheus.found, "up"), ["1"])
 
 
 class RecentTests(SynchronousTestCase):

@@ -25,7 +25,7 @@ def say_openmetrics(each: Sequence[Stats], output: Output) -> int:
         The exit code: 1 if a delivery is not accounted for, or if the extra is not installed.
     """
     try:
-        from buildbot_http_status_push.commands.outbox_metrics import openmetrics
+        from buildbot_http_status_push.outbox.openmetrics import openmetrics
     except ImportError:
         complain(MISSING)
         return FAILED

@@ -7,10 +7,12 @@ configuration, and secrets when its providers run: these are told when the repor
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from buildbot_http_status_push.wire import tls
@@ -39,6 +41,27 @@ def file_faults(given: Mapping[str, Any]) -> list[str]:
     except TLSFileError as trouble:
         return [str(trouble)]
     return []
+
+
+def metrics_faults(place: object) -> Iterator[str]:
+    """Tell what is wrong with where metrics are to be served.
+
+    Args:
+        place: What the user wrote as ``metrics``.
+    """
+    if place is None:
+        return
+    if find_spec("prometheus_client") is None:
+        yield "metrics needs prometheus_client: pip install 'buildbot-http-status-push[metrics]'"
+    try:
+        if not isinstance(place, str):
+            raise TypeError(f"it is a {type(place).__name__}")  # noqa: TRY301 - one way to tell
+        serverFromString(None, place)
+    except Exception as why:  # an endpoint's parser may be anybody's
+        yield (
+            f"metrics is {place!r} ({why}): write where to listen, such as "
+            "'tcp:9118:interface=127.0.0.1'"
+        )
 
 
 def _members(value: object) -> tuple[Any, ...]:

@@ -61,6 +61,7 @@ class Options:
             another's place, renderables at any depth, or None.
         cloudevents: Whether requests are CloudEvents.
         proxy: The URL of an HTTP proxy, ``environment``, a renderable that yields one, or None.
+        metrics: The description of a server endpoint where metrics are served, or None.
     """
 
     serverUrl: object
@@ -77,6 +78,7 @@ class Options:
     signing_secret: object = None
     cloudevents: bool = False
     proxy: object = None
+    metrics: str | None = None
 
 
 OPTION_NAMES = tuple(each.name for each in fields(Options))

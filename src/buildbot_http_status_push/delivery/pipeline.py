@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.delivery.notices import Notices
 from buildbot_http_status_push.delivery.prefetch import Settings
-from buildbot_http_status_push.delivery.relay import Relay
+from buildbot_http_status_push.delivery.relay import Relay, Send
 from buildbot_http_status_push.model import Delivery
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
@@ -51,7 +51,7 @@ class Sender:
         connections = Connections(reactor, policy, options.concurrency)
         self._pool = connections.pool
         requester = Requester(reactor, connections.agent, render, options.debug, log)
-        self.client = Client(requester, options.timeout)
+        self.send: Send = Client(requester, options.timeout).send
         self.session = Session(requester, options.timeout)
         self.settings = Settings(options.concurrency, options.timeout, options.give_up_after)
 
@@ -94,7 +94,7 @@ class Pipeline:
         self._relay = Relay(
             reactor,
             self.outbox,
-            sender.client.send,
+            sender.send,
             sender.settings,
             random.random,
             self._notices,
@@ -121,8 +121,13 @@ class Pipeline:
     def use(self, sender: Sender) -> Deferred[None]:
         """Send in another way from now on; attempts under way end as they began."""
         former, self._sender = self._sender, sender
-        self._relay.use(sender.client.send, sender.settings)
+        self._relay.use(sender.send, sender.settings)
         return former.close()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the receiver does not accept anything."""
+        return self._relay.paused
 
     async def stop(self) -> None:
         """End attempts within a few seconds, and close the outbox and all connections."""

@@ -6,7 +6,7 @@ Knows the master's clock; must not know which events there are nor how a report 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.configuration.rendering import Renderer
+from buildbot_http_status_push.delivery.metrics_server import MetricsServer
 from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
 from buildbot_http_status_push.delivery.placement import Placement, in_memory, place
 from buildbot_http_status_push.model import Delivery
@@ -21,6 +22,9 @@ from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.wire.session import Session
 from buildbot_http_status_push.wire.target import RenderingError, Target
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.delivery.meter import Meter
 
 OUTBOX_RETRY = 30.0
 
@@ -54,6 +58,8 @@ class DeliveryService:
         self._sender: Sender | None = None
         self._place: Placement | None = None
         self._retry: IDelayedCall | None = None
+        self._meter: Meter | None = None
+        self._metrics = MetricsServer(master.reactor, name, self._measured, log)
 
     @property
     def session(self) -> Session:
@@ -76,9 +82,33 @@ class DeliveryService:
         """Send and keep as the options say, from now on."""
         renderer = Renderer(self._master, wanted, self._name, self._log)
         self._sender = Sender(self._master.reactor, wanted, renderer, self._log)
+        if wanted.metrics is not None:
+            self._sender.send = self._opened_meter().measured(self._sender.send)
         if wanted.verify is False:
             self._log.warn("{name}: verify=False: certificates are not checked", name=self._name)
         await self._use_outbox(wanted)
+        await self._metrics.listen(wanted.metrics)
+
+    def _opened_meter(self) -> Meter:
+        """Return what measures; it goes on through reconfigurations."""
+        if self._meter is None:
+            # An extra, which costs time to import.
+            from buildbot_http_status_push.delivery.meter import Meter
+
+            self._meter = Meter(self._name, self._master.reactor.seconds)
+        return self._meter
+
+    async def _measured(self) -> bytes:
+        """Return all that was measured; fails with ``StorageError`` where that can't be counted."""
+        if self._meter is None or self._pipeline is None:
+            raise RuntimeError(f"{self._name} is asked for metrics that it does not measure")
+        stats = await self._pipeline.outbox.stats()
+        return self._meter.document(stats, paused=self._pipeline.paused)
+
+    def found(self) -> None:
+        """Take note that catch-up has found a status that no event told of."""
+        if self._meter is not None:
+            self._meter.found()
 
     async def put(self, delivery: Delivery) -> bool:
         """Keep a delivery, and have it sent.
@@ -93,6 +123,7 @@ class DeliveryService:
     async def stop(self) -> None:
         """End attempts within a few seconds, and close the outbox and all connections."""
         self._cancel_retry()
+        await self._metrics.stop()
         if self._pipeline is not None:
             await self._pipeline.stop()
 

@@ -122,6 +122,12 @@ def _stats(connection: Connection, reporter: str, counts: dict[str, int]) -> Sta
     return Stats(reporter, counts.get(PRODUCED, 0), states, oldest)
 
 
+def stats_of(connection: Connection, reporter: str) -> Stats:
+    """Count the deliveries of one reporter."""
+    found = (each for each in stats(connection) if each.reporter == reporter)
+    return next(found, Stats(reporter, 0, dict.fromkeys(State, 0), None))
+
+
 def in_all(each: Iterable[Stats]) -> Stats:
     """Add the counts of several reporters."""
     every = list(each)

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from buildbot_http_status_push.database import Operation, StorageError
 from buildbot_http_status_push.model import Claim, Delivery, State, Verdict
+from buildbot_http_status_push.outbox.inspection import Stats, stats_of
 from buildbot_http_status_push.outbox.ledger import Ledger, Probe
 from buildbot_http_status_push.outbox.storage import Storage
 
@@ -100,6 +101,10 @@ class Outbox:
         return self._run(
             lambda connection: self._ledger.claim(connection, now, lease, limit, probe)
         )
+
+    def stats(self) -> Deferred[Stats]:
+        """Count this reporter's deliveries."""
+        return self._run(lambda connection: stats_of(connection, self._ledger.reporter))
 
     def renew(self, sequences: list[int], lease: float) -> Deferred[float]:
         """Lengthen the leases of what is claimed.

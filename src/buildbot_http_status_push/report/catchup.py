@@ -78,6 +78,8 @@ class Catchup:
         self._scanned = 0
         self._unsettled: dict[int, int] = {}
         self._stopped = False
+        self.on_found: Callable[[], None] = lambda: None
+        """Called for each build that was announced because no event had told of it."""
 
     async def prepare(self) -> None:
         """Find out where to begin, before the first event comes; where that fails, later."""
@@ -211,6 +213,7 @@ class Catchup:
         if event.failed:
             return False
         if event.sent:
+            self.on_found()
             return True
         # No report: not wanted, or a generator failed in a way that it did not tell.
         tries = TRIES if event.settled else self._unsettled.get(build_id, 0) + 1

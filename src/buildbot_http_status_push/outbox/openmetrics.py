@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attrs import frozen
+from attrs import define
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import generate_latest
@@ -26,16 +26,23 @@ def openmetrics(each: Sequence[Stats]) -> str:
         each: The reporters' counts.
     """
     registry = CollectorRegistry()
-    registry.register(_Counts(each))
+    registry.register(Counts(each))
     written: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # not typed
     return written.decode()
 
 
-@frozen(eq=False)
-class _Counts(Collector):
+@define(eq=False)
+class Counts(Collector):
+    """Yields counts as they are asked for.
+
+    Attributes:
+        each: The reporters' counts.
+    """
+
     each: Sequence[Stats]
 
     def collect(self) -> Iterable[Metric]:
+        """Return the metrics."""
         produced = CounterMetricFamily(
             f"{NAME}produced", "Deliveries that were ever put into the outbox.", labels=["reporter"]
         )
