@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 
@@ -181,7 +182,8 @@ class TutorialTests(unittest.SynchronousTestCase):
 
         arrived = re.findall(r"hello #(\d+) +(new|finished)", self.printed.read_text())
         for number in map(str, range(1, 6)):
-            statuses = [what for each, what in arrived if each == number]
+            # A receiver that ends before it has answered is sent the same again.
+            statuses = [what for what, _ in groupby(w for each, w in arrived if each == number)]
             assert statuses == ["new", "finished"], f"build {number}: {statuses}"
 
     def run_block(self, block: str) -> str:

@@ -86,6 +86,74 @@ def a_third_fails_for_23_seconds(scene: Scene) -> None:
     scene.note_log_lines()
 
 
+def answers_lost_for_ten_seconds(scene: Scene) -> None:
+    """Everything is taken and nothing answered: a receiver that drops repeats ends right."""
+    scene.receiver.start()
+    scene.start_master(builds=50, pause=0.3)
+    scene.play(2, 3)
+    scene.receiver.behave("unanswered")
+    scene.play(10, 10)
+    scene.receiver.behave("unreliable")
+    scene.play(3, 5)
+    scene.receiver.behave("accept")
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def board_killed_again_and_again(scene: Scene) -> None:
+    """The board behind the receiver is killed at random moments, and started again."""
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds, pause=0.3)
+    for _ in range(scene.effort):
+        scene.play(0, 2)
+        scene.restart_board()
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def master_moves(scene: Scene) -> None:
+    """A killed master is started in another folder: Buildbot gives it another name."""
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds)
+    scene.play(2, 4)
+    scene.end_receiver()
+    scene.play(1, 2)
+    scene.kill_master()
+    scene.move_master()
+    scene.receiver.start()
+    scene.start_master(builds=5)
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def clock_ahead_then_right(scene: Scene) -> None:
+    """The clock is 400 days ahead at the first start, while all is refused, and then set right."""
+    scene.receiver.behave("status", status=422)
+    scene.receiver.start()
+    scene.master.set_clock(400)
+    scene.start_master(builds=scene.builds)
+    scene.play(5, 6)
+    scene.stop_master()
+    scene.master.set_clock(0)
+    scene.receiver.behave("accept")
+    scene.start_master(builds=5)
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def clock_set_ahead(scene: Scene) -> None:
+    """The clock is set 400 days ahead while the receiver is down: nothing is given up for it."""
+    scene.start_master(builds=scene.builds)
+    scene.wait_for_builds()
+    scene.stop_master()
+    scene.master.set_clock(400)
+    scene.start_master(builds=5)
+    scene.wait_for_builds()
+    scene.play(5, 6)
+    scene.receiver.start()
+    scene.wait_until_through()
+
+
 def silent(scene: Scene) -> None:
     """The receiver takes connections and requests, and never answers."""
     _misbehave_then_accept(scene, "silent")
@@ -269,12 +337,17 @@ CASES: tuple[Case, ...] = (
     password_changes,
     a_third_fails,
     a_third_fails_for_23_seconds,
+    answers_lost_for_ten_seconds,
+    board_killed_again_and_again,
     silent,
     slow_under_a_burst,
     stop_whatever_the_receiver_does,
     stop_while_down_then_start_again,
     killed_again_and_again,
     killed_with_many_builds_running,
+    master_moves,
+    clock_ahead_then_right,
+    clock_set_ahead,
     reconfigured_again_and_again,
     one_builder_answered_400,
     one_builder_answered_500,

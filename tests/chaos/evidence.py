@@ -34,6 +34,7 @@ LONGEST_WAIT = """
     select coalesce(max(updated_at - max(created_at, {since})), 0)
     from http_status_push_deliveries where state = 'delivered'
 """
+SHOWN = "select buildid, results from board_builds"
 NOTICES = ("does not accept statuses", "accepts statuses again")
 OWN_NAME = "http_status_push"
 
@@ -74,6 +75,11 @@ def _query(database: Path, statement: str) -> list[tuple[Any, ...]]:
 def read_builds(database: Path) -> list[Build]:
     """Return all builds that the master's database has."""
     return [Build(*row) for row in _query(database, BUILDS)]
+
+
+def read_board(database: Path) -> dict[int, int | None]:
+    """Return the results of all builds that a board shows, None of those that run."""
+    return dict(_query(database, SHOWN))
 
 
 def requests_left(database: Path, since: int) -> int:

@@ -204,6 +204,26 @@ def judge(
     )
 
 
+def misshown(
+    builds: Sequence[Build], shown: Mapping[int, int | None], refused_builder: str | None
+) -> list[str]:
+    """Compare a board with the master's database, build for build.
+
+    Args:
+        builds: All builds of the master's database.
+        shown: The results of the board's builds by id, None of those that run.
+        refused_builder: The builder whose statuses never arrived, if there is one.
+    """
+    due = {each.id: each.results for each in builds if each.builder != refused_builder}
+    wrong = [
+        f"build {build} has result {shown.get(build, 'none at all')}, and ended with {results}"
+        for build, results in due.items()
+        if build not in shown or shown[build] != results
+    ]
+    unknown = set(shown) - {each.id for each in builds}
+    return [*wrong, *(f"build {build} is not known to the master" for build in sorted(unknown))]
+
+
 def _absent(builds: Iterable[Build], accepted: Collection[Status]) -> dict[Status, Build]:
     return {
         status: build for build in builds for status in build.statuses if status not in accepted

@@ -1,6 +1,7 @@
 """A receiver that misbehaves as a control file says, and writes down every POST that it takes.
 
-Runs as a process of its own: ``receiver.py PORT RECORD CONTROL SEED``.
+What it takes it passes on to a board, and has taken it only when the board has. Runs as a process
+of its own: ``receiver.py PORT RECORD CONTROL SEED BOARD``.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import treq
 from twisted.internet import reactor
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 BACKLOG = 100
+OK, NO_BOARD = 200, 503
+log = Logger()
 ONE_KIND_OF_THREE = 1 / 9
 """Three kinds of failure make a third of all requests fail."""
 
@@ -31,15 +36,20 @@ class Receiver:
         control: The file that says how to behave, read anew for every request.
         draw: Yields random numbers from 0 to 1.
         clock: The reactor.
+        board: The board's URL.
     """
 
-    def __init__(self, record: Path, control: Path, draw: Callable[[], float], clock: Any) -> None:
+    def __init__(
+        self, record: Path, control: Path, draw: Callable[[], float], clock: Any, board: str
+    ) -> None:
         self._record = record.open("ab", buffering=0)  # a line is written whole or not at all
         self._control = control
         self._draw = draw
         self._clock = clock
+        self._board = board
         self._manners: dict[str, Callable[[BrittleRequest, dict[str, Any]], None]] = {
             "accept": self._accept,
+            "unanswered": self._leave_unanswered,
             "status": self._refuse,
             "unreliable": self._be_unreliable,
             "silent": self._be_silent,
@@ -71,12 +81,32 @@ class Receiver:
         line["event"] = request.getHeader("Buildbot-Event")
         self._record.write(json.dumps(line | more).encode() + b"\n")
 
-    def _take(self, request: BrittleRequest) -> None:
+    def _take(self, request: BrittleRequest, then: Callable[[BrittleRequest], object]) -> None:
+        """Pass a request on, and go on once the board has it."""
+        passed = treq.post(self._board, request.raw, headers=_passed_on(request))
+        passed.addCallback(_code).addErrback(lambda _: NO_BOARD)
+        passed.addCallback(self._taken, request, then)
+        passed.addErrback(partial(log.failure, "a request could not be treated"))
+
+    def _taken(
+        self, code: int, request: BrittleRequest, then: Callable[[BrittleRequest], object]
+    ) -> None:
+        if code != OK:
+            self._note("refused", request, what=f"the board answers with {code}")
+            _answer(request, NO_BOARD)
+            return
         self._note("accepted", request, body=request.status)
+        then(request)
 
     def _accept(self, request: BrittleRequest, _: dict[str, Any]) -> None:
-        self._take(request)
-        _answer(request)
+        self._take(request, _answer)
+
+    def _leave_unanswered(self, request: BrittleRequest, _: dict[str, Any]) -> None:
+        self._take(request, self._reset_after_acceptance)
+
+    def _reset_after_acceptance(self, request: BrittleRequest) -> None:
+        self._note("unanswered", request, what="reset after acceptance")
+        _reset(request)
 
     def _refuse(self, request: BrittleRequest, manner: dict[str, Any]) -> None:
         self._note("refused", request, what=str(manner["status"]))
@@ -87,9 +117,7 @@ class Receiver:
         if drawn < ONE_KIND_OF_THREE:
             self._refuse(request, {**manner, "status": 500})
         elif drawn < 2 * ONE_KIND_OF_THREE:
-            self._take(request)
-            self._note("unanswered", request, what="reset after acceptance")
-            _reset(request)
+            self._leave_unanswered(request, manner)
         else:
             self._accept(request, manner)
 
@@ -98,16 +126,36 @@ class Receiver:
         request.notifyFinish().addErrback(lambda _: None)
 
     def _be_slow(self, request: BrittleRequest, manner: dict[str, Any]) -> None:
-        self._take(request)
-        answer = self._clock.callLater(self._draw() * manner["most"], _answer, request)
-        request.notifyFinish().addErrback(self._left, request, answer)
+        wait = self._draw() * manner["most"]
+        self._take(request, lambda request: self._answer_later(request, wait))
 
-    def _left(self, _: object, request: BrittleRequest, answer: Any) -> None:
-        answer.cancel()
+    def _answer_later(self, request: BrittleRequest, wait: float) -> None:
+        if request.is_left:
+            self._left(request)
+            return
+        answer = self._clock.callLater(wait, _answer, request)
+        request.notifyFinish().addErrback(lambda _: self._left(request, answer))
+
+    def _left(self, request: BrittleRequest, answer: Any = None) -> None:
+        if answer is not None:
+            answer.cancel()
         self._note("unanswered", request, what="the sender left a slow receiver")
 
 
+def _code(response: Any) -> Any:
+    """Return an answer's code, once it is there as a whole."""
+    return treq.content(response).addCallback(lambda _: response.code)
+
+
+def _passed_on(request: BrittleRequest) -> dict[str, str]:
+    """Return the headers that the board is to see."""
+    names = ("content-type", "webhook-id", "webhook-timestamp", "buildbot-event")
+    return {name: value for name in names if (value := request.getHeader(name)) is not None}
+
+
 def _answer(request: Any, status: int = 200, retry_after: int | None = None) -> None:
+    if request.is_left:
+        return
     request.setResponseCode(status)
     if retry_after is not None:
         request.setHeader("Retry-After", str(retry_after))
@@ -132,13 +180,20 @@ class BrittleRequest(Request):
         super().__init__(channel, queued)  # type: ignore[no-untyped-call]  # Twisted's
         self._receiver = receiver
         self._was_reset = False
+        self.is_left = False
+
+    @property
+    def raw(self) -> bytes:
+        """The body as it came."""
+        content: Any = self.content
+        content.seek(0)
+        body: bytes = content.read()
+        return body
 
     @property
     def status(self) -> dict[str, Any]:
         """The body."""
-        content: Any = self.content
-        content.seek(0)
-        status: dict[str, Any] = json.load(content)
+        status: dict[str, Any] = json.loads(self.raw)
         return status
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
@@ -150,7 +205,11 @@ class BrittleRequest(Request):
         """Handle the request, whatever its method and path."""
         # A body that came together with the head is there also after a reset.
         if not self._was_reset:
+            self.notifyFinish().addErrback(self._leave)
             self._receiver.handle(self)
+
+    def _leave(self, _: object) -> None:
+        self.is_left = True
 
 
 def listen(clock: Any, port: int, site: Site) -> None:
@@ -163,10 +222,10 @@ def listen(clock: Any, port: int, site: Site) -> None:
         clock.adoptStreamPort(ours.fileno(), socket.AF_INET, site)
 
 
-def main(port: str, record: str, control: str, seed: str) -> None:
+def main(port: str, record: str, control: str, seed: str, board: str) -> None:
     """Receive until the process is ended."""
     draw = random.Random(seed).random  # noqa: S311 - faults by chance, not secrets
-    receiver = Receiver(Path(record), Path(control), draw, reactor)
+    receiver = Receiver(Path(record), Path(control), draw, reactor, board)
     site = Site(Resource(), requestFactory=partial(BrittleRequest, receiver))
     listen(reactor, int(port), site)
     reactor.run()

@@ -16,13 +16,15 @@ COLUMNS = (
     "begins not sent",
     "out of order",
     "wrong end",
+    "wrong on the board",
     "sent twice",
     "through after",
     "stop",
 )
 EXPLANATION = """\
-A real Buildbot master and a real receiver, each a process of its own. After each case, what the
-receiver wrote down is held against the master's database:
+A real Buildbot master, a real receiver, and a real board that it passes everything on to, each a
+process of its own. After each case, what the receiver wrote down and what the board shows is held
+against the master's database:
 
 - **lost**: a status that was not accepted when all was over, though it should have been. No end
   may be missing; a begin may, as the next column counts;
@@ -32,6 +34,8 @@ receiver wrote down is held against the master's database:
 - **out of order**: a begin that came after its build's end, or a status that came after one of
   a later build of the same build request;
 - **wrong end**: a build whose last accepted status is not how it ended;
+- **wrong on the board**: a build that the board behind the receiver shows otherwise than the
+  master's database has it. The board drops repeats by their `webhook-id`, as a receiver should;
 - **sent twice**: POSTs of a delivery that had been accepted before. A receiver knows them by their
   `webhook-id`. One without a cause is a failure;
 - **through after**: seconds from the receiver's return until nothing waited any more, at most 60;
@@ -121,6 +125,7 @@ def _cells(report: Report) -> list[str]:
         str(len(finding.unbegun) + len(finding.superseded)),
         str(len(finding.late)),
         str(len(finding.wrong)),
+        str(len(outcome.misshown)),
         str(sum(finding.duplicates.values()) + len(finding.unexplained)),
         ", ".join(f"{each:.0f} s" for each in outcome.through),
         f"{max((each.services for each in outcome.stops), default=0):.1f} s",

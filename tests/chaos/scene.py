@@ -15,9 +15,9 @@ from attrs import evolve, frozen
 
 from chaos import evidence
 from chaos.evidence import Accounts
-from chaos.judge import Circumstances, Finding, judge
+from chaos.judge import Circumstances, Finding, judge, misshown
 from chaos.load import DONE_FILE
-from chaos.stage import Disk, Master, Receiver, Stop, wait_until
+from chaos.stage import Board, Disk, Master, Receiver, Stop, wait_until
 
 OUTBOX = "http_status_push.sqlite"
 STOP_MOST = 5.0
@@ -45,6 +45,7 @@ class Outcome:
             about that.
         accounts: What the outbox says of itself.
         complaints: Tracebacks in the master's log.
+        misshown: What the board behind the receiver shows otherwise than the master's database.
     """
 
     finding: Finding
@@ -56,6 +57,7 @@ class Outcome:
     chatter: list[str]
     accounts: Accounts
     complaints: list[str]
+    misshown: list[str]
 
     @property
     def faults(self) -> list[str]:
@@ -65,11 +67,12 @@ class Outcome:
         unbalanced = [] if self.accounts.balanced else [f"accounts: {self.accounts}"]
         logged = [f"logged: {each}" for each in self.complaints]
         often = [f"logged too often: {each}" for each in self.chatter]
-        return [*self.finding.faults, *slow, *held_up, *unbalanced, *logged, *often]
+        shown = [f"on the board: {each}" for each in self.misshown]
+        return [*self.finding.faults, *slow, *held_up, *unbalanced, *logged, *often, *shown]
 
 
 class Scene:
-    """A master and a receiver, and what is done to them.
+    """A master, a receiver and a board behind it, and what is done to them.
 
     Args:
         template: A master's folder as ``create_master`` made it; it is copied.
@@ -83,7 +86,8 @@ class Scene:
         self._folder = folder
         self._disk: Disk | None = None
         self.chance = random.Random(seed)  # noqa: S311 - rhythm, not secrets
-        self.receiver = Receiver(folder, seed)
+        self.board = Board(folder)
+        self.receiver = Receiver(folder, seed, self.board.url)
         self.master = Master(folder / "master")
         self.outbox = self.master.folder / OUTBOX
         self.options: dict[str, Any] = {"timeout": TIMEOUT}
@@ -97,6 +101,7 @@ class Scene:
         self._chatter: list[str] = []
         self._started_at = 0
         self._load: dict[str, Any] = {}
+        self.board.start()
 
     @property
     def _database(self) -> Path:
@@ -142,6 +147,17 @@ class Scene:
         self.circumstances = evolve(
             self.circumstances, kills=[*self.circumstances.kills, time.time()]
         )
+
+    def move_master(self) -> None:
+        """Let the master stand in another folder."""
+        self.master.move(self._folder / "moved")
+        self.outbox = self.master.folder / OUTBOX
+
+    def restart_board(self) -> None:
+        """Kill the board, and start it a little later."""
+        self.board.kill()
+        self.play(0, 1)
+        self.board.start()
 
     def end_receiver(self) -> None:
         """End the receiver's process: connections are refused from now on."""
@@ -250,11 +266,18 @@ class Scene:
             chatter=self._chatter,
             accounts=evidence.read_accounts(self.outbox),
             complaints=evidence.read_complaints(self.master.log),
+            misshown=self._misshown(),
         )
+
+    def _misshown(self) -> list[str]:
+        builds = evidence.read_builds(self._database)
+        shown = evidence.read_board(self.board.database)
+        return misshown(builds, shown, self.circumstances.refused_builder)
 
     def close(self) -> None:
         """End everything."""
         self.master.kill()
         self.receiver.close()
+        self.board.kill()
         if self._disk is not None:
             self._disk.close()

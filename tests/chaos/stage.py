@@ -110,9 +110,9 @@ class _Process:
     def is_running(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
-    def _start(self, *command: str | Path, output: Path) -> None:
+    def _start(self, *command: str | Path, output: Path, **environment: str) -> None:
         paths = filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")])
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}
         with output.open("ab") as file:
             self._child = subprocess.Popen(
                 command, env=environment, stdout=file, stderr=file, start_new_session=True
@@ -135,16 +135,50 @@ class _Process:
         self.ended(STOP_PATIENCE)
 
 
+class Board(_Process):
+    """A board's process, behind the receiver.
+
+    Args:
+        folder: Where its files are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.database = folder / "board.sqlite"
+        self._output = folder / "board.log"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port: int = free.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """Where it takes statuses."""
+        return f"http://127.0.0.1:{self._port}/"
+
+    def start(self) -> None:
+        """Begin to listen."""
+        command = Path(sys.executable).with_name("buildbot-http-status-push")
+        where = ("--port", str(self._port), "--database", f"sqlite:///{self.database}")
+        self._start(command, "board", *where, output=self._output)
+        wait_until(lambda: _answers(self._port), "the board listens", START_PATIENCE)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Receiver(_Process):
     """The receiver's process, and the port that is kept for it.
 
     Args:
         folder: Where its files are.
         seed: For its chance.
+        board: The URL of the board that it passes on to.
     """
 
-    def __init__(self, folder: Path, seed: str) -> None:
+    def __init__(self, folder: Path, seed: str, board: str) -> None:
         super().__init__()
+        self._board = board
         self._seed = seed
         self._output = folder / "receiver.log"
         self.record = folder / "record.jsonl"
@@ -164,13 +198,9 @@ class Receiver(_Process):
 
     def start(self) -> None:
         """Begin to listen."""
-        arguments = (str(self.port), self.record, self.control, self._seed)
+        arguments = (str(self.port), self.record, self.control, self._seed, self._board)
         self._start(sys.executable, HERE / "receiver.py", *arguments, output=self._output)
-        wait_until(self._answers, "the receiver listens", START_PATIENCE)
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        wait_until(lambda: _answers(self.port), "the receiver listens", START_PATIENCE)
 
     def close(self) -> None:
         """End it for good."""
@@ -200,9 +230,33 @@ class Master(_Process):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
+        self._stand_in(folder)
+        shutil.copy(HERE / "master.cfg", folder)
+        self._environment: dict[str, str] = {}
+
+    def _stand_in(self, folder: Path) -> None:
         self.folder = folder
         self.log = folder / "twistd.log"
-        shutil.copy(HERE / "master.cfg", folder)
+
+    def move(self, folder: Path) -> None:
+        """Stand in another folder from the next start on: Buildbot names it anew."""
+        self.folder.rename(folder)
+        self._stand_in(folder)
+
+    def set_clock(self, ahead: int) -> None:
+        """Have the clock run ahead from the next start on.
+
+        Args:
+            ahead: By how many days.
+
+        Raises:
+            ImpossibleError: It can't be changed here.
+        """
+        found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+        if not found:
+            raise ImpossibleError("no other time can be had here: apt-get install faketime")
+        clock = {"LD_PRELOAD": str(found[0]), "FAKETIME": f"+{ahead}d"}
+        self._environment = clock if ahead else {}
 
     def configure(self, **settings: dict[str, Any]) -> None:
         """Write what ``master.cfg`` reads at the next start or reconfiguration."""
@@ -212,7 +266,8 @@ class Master(_Process):
         """Start, and do not wait."""
         buildbot = Path(sys.executable).with_name("buildbot")
         output = self.folder / "output.log"
-        self._start(buildbot, "start", "--nodaemon", self.folder, output=output)
+        start = (buildbot, "start", "--nodaemon", self.folder)
+        self._start(*start, output=output, **self._environment)
 
     def start(self) -> None:
         """Start, and wait until it runs."""

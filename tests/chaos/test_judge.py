@@ -17,6 +17,7 @@ from chaos.judge import (
     Status,
     Trouble,
     judge,
+    misshown,
 )
 
 FAILURE = 2
@@ -239,3 +240,22 @@ class DuplicateTests(SynchronousTestCase):
         ):
             twice = (*ALL_WELL, accept(FINISH, 104 if circumstances.losses else 110))
             self.assertEqual(len(find(*twice, circumstances=circumstances).unexplained), 1)
+
+
+class BoardTest(SynchronousTestCase):
+    """What a board shows, held against the master's database."""
+
+    def test_agrees(self) -> None:
+        """The same builds with the same results are no fault."""
+        self.assertEqual(misshown((BUILD, RETRIED), {1: FAILURE, 2: 0}, None), [])
+        self.assertEqual(misshown((BUILD,), {}, refused_builder="b"), [])
+
+    def test_disagrees(self) -> None:
+        """What is missing, runs for ever, has another result or is unknown is told."""
+        for shown, words in (
+            ({}, "build 1 has result none at all, and ended with 2"),
+            ({1: None}, "build 1 has result None, and ended with 2"),
+            ({1: 0}, "build 1 has result 0, and ended with 2"),
+            ({1: FAILURE, 9: 0}, "build 9 is not known to the master"),
+        ):
+            self.assertEqual(misshown((BUILD,), shown, None), [words])
