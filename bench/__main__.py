@@ -12,6 +12,7 @@ from bench.children import receiver
 from bench.figures import figures, table
 from bench.plot import svg
 from bench.rounds import FULL, QUICK, Size, take
+from buildbot_http_status_push.commands.terminal import Output
 
 PAGE = """# What was measured
 
@@ -50,8 +51,9 @@ def main() -> None:
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
     load = os.getloadavg()[0]
-    with receiver() as running:
-        rounds, memory = take(size, running, lambda words: print(words, flush=True))
+    output = Output()
+    with receiver() as running, output.progress("rounds") as advance:
+        rounds, memory = take(size, running, output.say, advance)
     found = figures(rounds, memory, size.waiting)
     (given.into / "bench.md").write_text(_page(size, load, table(found)), "utf-8")
     (given.into / "bench.svg").write_text(svg(found), "utf-8")

@@ -102,13 +102,16 @@ class Round:
     longest_large_stretch: float
 
 
-def take(size: Size, receiver: Receiver, say: Say) -> tuple[list[Round], float]:
+def take(
+    size: Size, receiver: Receiver, say: Say, advance: Advance
+) -> tuple[list[Round], float]:
     """Take all rounds, and then the memory.
 
     Args:
         size: How much is measured.
         receiver: Where statuses go.
         say: Told what is being done.
+        advance: Shows how much is done.
 
     Returns:
         The rounds, and the MiB that waiting deliveries take.
@@ -124,6 +127,7 @@ def take(size: Size, receiver: Receiver, say: Say) -> tuple[list[Round], float]:
             costs = _costs(size, receiver, template)
             rounds.append(_round(costs, size, receiver))
             say(f"  {rounds[-1]}")
+            advance(number + 1, size.rounds)
     say("memory")
     return rounds, float(run("memory", size.waiting)["grown"]) / MIB
 

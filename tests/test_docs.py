@@ -139,6 +139,19 @@ def help_of(command: list[str]) -> str:
     return subprocess.run(asked, env=wide, capture_output=True, text=True, check=True).stdout
 
 
+class BoardAloneTests(unittest.SynchronousTestCase):
+    """A board where Buildbot is not installed."""
+
+    def test_requirements(self) -> None:
+        """The page installs what the extra names."""
+        project = (ROOT / "pyproject.toml").read_text()
+        extra = re.search(r"^board = \[(.*?)^\]", project, re.DOTALL | re.MULTILINE)
+        assert extra is not None
+        needs = re.findall(r'"(.*?)"', extra[1])
+        command = " ".join(["pip install", *map(json.dumps, needs)])
+        assert f"{command}\n" in page("how-to/board.md")
+
+
 @pytest.mark.timeout(300)
 class TutorialTests(unittest.SynchronousTestCase):
     """The tutorial, word by word."""

@@ -16,6 +16,8 @@ from chaos.cases import CASES, Case
 from chaos.report import Report, to_markdown
 from chaos.runner import Runner, runner
 
+from buildbot_http_status_push.commands.terminal import Output
+
 SEED = "HTTP_STATUS_PUSH_CHAOS_SEED"
 DISTRIBUTIONS = ("buildbot-http-status-push", "buildbot", "twisted", "sqlalchemy")
 
@@ -41,9 +43,10 @@ def _surroundings() -> dict[str, str]:
     return {platform.system(): platform.machine(), "Python": platform.python_version(), **versions}
 
 
-def _run(case: Case, stage: Runner) -> Report:
+def _run(case: Case, stage: Runner, output: Output) -> Report:
     report = stage.run(case)
-    print(f"{case.__name__}: {report.result}", *report.faults, sep="\n  ", flush=True)
+    lines = [f"{case.__name__}: {report.result}", *report.faults]
+    output.say("\n  ".join(lines), "bad" if report.faults else "good")
     return report
 
 
@@ -55,8 +58,12 @@ def main() -> int:
     seed = int(os.environ.get(SEED) or random.SystemRandom().randrange(10**6))
     print(f"{SEED}={seed}", flush=True)
     began = time.monotonic()
-    with runner(seed, arguments.effort) as stage:
-        reports = [_run(case, stage) for case in arguments.cases]
+    output = Output()
+    with runner(seed, arguments.effort) as stage, output.progress("cases") as advance:
+        reports = []
+        for number, case in enumerate(arguments.cases, 1):
+            reports.append(_run(case, stage, output))
+            advance(number, len(arguments.cases))
     seconds = time.monotonic() - began
     page = to_markdown(reports, seed, _surroundings(), seconds)
     print(page)
