@@ -31,6 +31,8 @@ made through the data API without workers, a status every {interval:.0f} ms; eac
 properties and 3 changes. \
 Processor time and calls are those beyond a master without a reporter. A call that a data API \
 call makes in turn counts too.
+- Plain builds are what a scheduler asks for: one `MasterShellCommand` step on one `LocalWorker`, \
+no changes, as many as of the others.
 - The receiver is another process on the same machine. Latency is its time of acceptance less \
 the time at which the master's queue got the event.
 - The backlog is {size.backlog:,} deliveries of 2.5 kB in lanes of their own, sent 10 at once: \
@@ -53,8 +55,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     output = Output()
     with receiver() as running, output.progress("rounds") as advance:
-        rounds, memory = take(size, running, output.say, advance)
-    found = figures(rounds, memory, size.waiting)
+        measured = take(size, running, output.say, advance)
+    found = figures(measured, size)
     (given.into / "bench.md").write_text(_page(size, load, table(found)), "utf-8")
     (given.into / "bench.svg").write_text(svg(found), "utf-8")
     print(table(found))

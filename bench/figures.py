@@ -7,7 +7,7 @@ from statistics import median
 
 from attrs import frozen
 
-from bench.rounds import Round
+from bench.rounds import Measured, Round, Size
 
 
 @frozen
@@ -41,14 +41,14 @@ class Figure:
         return self.value >= self.bar if self.at_least else self.value <= self.bar
 
 
-def figures(rounds: list[Round], memory: float, waiting: int) -> list[Figure]:
+def figures(measured: Measured, size: Size) -> list[Figure]:
     """Return the figure of each bar.
 
     Args:
-        rounds: What was measured.
-        memory: The MiB that waiting deliveries take.
-        waiting: How many waited.
+        measured: What was measured.
+        size: How much was measured.
     """
+    rounds = measured.rounds
 
     def of(value: Callable[[Round], float]) -> tuple[float, ...]:
         return tuple(map(value, rounds))
@@ -63,6 +63,13 @@ def figures(rounds: list[Round], memory: float, waiting: int) -> list[Figure]:
             of(lambda each: each.this_one.processor / each.built_in.processor),
             f"{mid(lambda each: each.this_one.processor)} ms against "
             f"{mid(lambda each: each.built_in.processor)} ms",
+        ),
+        Figure(
+            "the same for plain builds",
+            1 / 4,
+            of(lambda each: each.plain_this_one.processor / each.plain_built_in.processor),
+            f"one step, no changes: {mid(lambda each: each.plain_this_one.processor)} ms against "
+            f"{mid(lambda each: each.plain_built_in.processor)} ms",
         ),
         Figure(
             "data API calls per status",
@@ -108,11 +115,26 @@ def figures(rounds: list[Round], memory: float, waiting: int) -> list[Figure]:
             unit="ms",
         ),
         Figure(
-            f"memory for {waiting:,} waiting deliveries",
+            f"memory for {size.waiting:,} waiting deliveries",
             20,
-            (memory,),
+            (measured.memory,),
             "growth of the process, receiver down",
             unit="MiB",
+        ),
+        Figure(
+            f"a start with {size.past:,} builds in the master's database",
+            1,
+            tuple(measured.starts),
+            f"until the first catch-up is done, with {size.past // 5:,} old rows in the outbox; "
+            "the very first start, and the next one",
+            unit="s",
+        ),
+        Figure(
+            "a start of Python with the start-up file",
+            0.3,
+            (measured.interpreter,),
+            "what `-X importtime` shows of it, the median of 50 starts",
+            unit="ms",
         ),
     ]
 

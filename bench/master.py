@@ -1,8 +1,8 @@
 """A real master with one reporter, or none: what its builds' statuses cost it.
 
-Builds are made through the data API, without workers, so that the reporter's share is visible:
-a few for each line that is read. Prints processor time, calls and the times of the events as one
-JSON object for each.
+Builds are made through the data API, without workers, so that the reporter's share is visible, or
+as a scheduler has them made: a few for each line that is read. Prints processor time, calls and the
+times of the events as one JSON object for each.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
+from bench.plain import CONFIGURATION, PlainBuilds
 from bench.running import run, sleep
 from buildbot_http_status_push.outbox.storage import Storage
 from buildbot_http_status_push.reporter import HttpStatusPush
@@ -68,10 +69,16 @@ class Counts:
 
 @implementer(IConfigLoader)
 class Loader:
-    """Loads a configuration with these services."""
+    """Loads a configuration with these services.
 
-    def __init__(self, services: list[Any]) -> None:
+    Args:
+        services: The services.
+        more: What else is to be in it.
+    """
+
+    def __init__(self, services: list[Any], more: dict[str, Any] | None = None) -> None:
         self._services = services
+        self._more = more or {}
 
     def loadConfig(self) -> MasterConfig:  # noqa: N802 - Buildbot's name
         """Return the parsed configuration."""
@@ -80,27 +87,28 @@ class Loader:
             "buildbotNetUsageData": None,
             "protocols": {"pb": {"port": "tcp:0:interface=127.0.0.1"}},
             "workers": [worker.Worker("idle", "password")],
-            "schedulers": [schedulers.Triggerable("any", builderNames=["runtests"])],
+            "schedulers": [],
             "builders": [
                 util.BuilderConfig("runtests", workernames=["idle"], factory=util.BuildFactory())
             ],
             "services": self._services,
             "db": {"db_url": "sqlite:///state.sqlite"},
+            **self._more,
         }
+        names = [each.name for each in content["builders"]]
+        content["schedulers"] = [schedulers.Triggerable("any", builderNames=names)]
         return MasterConfig.loadFromDict(content, "master.cfg")
 
 
-class Bench:
-    """Makes builds on a running master.
+class Events:
+    """Notes when a master's queue gets the events of builds.
 
     Args:
         master: The master.
     """
 
     def __init__(self, master: BuildMaster) -> None:
-        self.master = master
         self.events: list[tuple[int, bool, float]] = []
-        self._numbers = itertools.count()
         self._produce = master.mq.produce
         master.mq.produce = self._noting
 
@@ -108,6 +116,18 @@ class Bench:
         if key[0] == "builds" and key[-1] in ("new", "finished"):
             self.events.append((message["buildid"], message["complete"], time.time()))
         return self._produce(key, message)
+
+
+class MadeBuilds:
+    """Makes builds on a running master through its data API.
+
+    Args:
+        master: The master.
+    """
+
+    def __init__(self, master: BuildMaster) -> None:
+        self.master = master
+        self._numbers = itertools.count()
 
     async def prepare(self, count: int) -> list[int]:
         """Return claimed build requests, each with changes of its own."""
@@ -179,12 +199,22 @@ def _properties(number: int) -> Properties:
     return properties
 
 
-async def measure(basedir: str, services: list[Any], builds: int, interval: float) -> Any:
+LOADS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "made": (MadeBuilds, {}),
+    "plain": (PlainBuilds, CONFIGURATION),
+}
+"""How builds come about, and what the master's configuration has for that."""
+
+
+async def measure(
+    basedir: str, services: list[Any], load: str, builds: int, interval: float
+) -> dict[str, Any]:
     """Run a master, which has some builds for each line of the standard input.
 
     Args:
         basedir: The master's folder, with a database.
         services: The reporters to run it with.
+        load: One of ``LOADS``.
         builds: How many builds each time.
         interval: Seconds from one status to the next one.
     """
@@ -192,20 +222,21 @@ async def measure(basedir: str, services: list[Any], builds: int, interval: floa
     counts.count("data API calls", DataConnector, "get_with_resultspec")
     counts.count("database calls", DBThreadPool, "do", "do_with_transaction", "do_with_engine")
     counts.count("outbox transactions", Storage, "transact")
-    master = BuildMaster(basedir, reactor=reactor, config_loader=Loader(services))
+    make, more = LOADS[load]
+    master = BuildMaster(basedir, reactor=reactor, config_loader=Loader(services, more))
     await master.startService()
-    bench = Bench(master)
+    bench, events = make(master), Events(master)
     while await deferToThread(sys.stdin.readline):
         requests = await bench.prepare(builds)
         await sleep(SETTLING)
-        bench.events.clear()
+        events.events.clear()
         counts.reset()
         began = time.process_time()
         for request in requests:
             await bench.build(request, interval)
         await sleep(SETTLING)
         processor = time.process_time() - began
-        print(json.dumps({"processor": processor, **counts.calls, "events": bench.events}))
+        print(json.dumps({"processor": processor, **counts.calls, "events": events.events}))
         sys.stdout.flush()
     await master.stopService()
     return {}
@@ -217,11 +248,12 @@ def main() -> None:
     parser.add_argument("variant", choices=VARIANTS)
     parser.add_argument("basedir")
     parser.add_argument("url")
+    parser.add_argument("load", choices=LOADS)
     parser.add_argument("builds", type=int)
     parser.add_argument("interval", type=float)
     given = parser.parse_args()
     services = VARIANTS[given.variant](given.url)
-    run(measure(given.basedir, services, given.builds, given.interval))
+    run(measure(given.basedir, services, given.load, given.builds, given.interval))
 
 
 if __name__ == "__main__":

@@ -10,16 +10,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
 from bench.children import Again, Receiver, run
+from buildbot_http_status_push.commands.terminal import Advance
 
 VARIANTS = ("none", "built-in", "this one")
+LOADS = ("made", "plain")
+"""How builds come about: through the data API with what real ones have, or as plain as can be."""
 MIB = 1024 * 1024
 
-Say = Callable[[str], None]
+Say: TypeAlias = Callable[[str], object]
+Costs: TypeAlias = "dict[str, dict[str, Any]]"
 
 
 @frozen
@@ -34,6 +38,8 @@ class Size:
         backlog: How many deliveries are drained.
         waiting: How many deliveries wait for a receiver that is down.
         large: How many reports of 2 MiB are sent.
+        past: How many builds the database of a master has that starts, and a fifth of that its
+            outbox.
     """
 
     rounds: int
@@ -43,10 +49,22 @@ class Size:
     backlog: int
     waiting: int
     large: int
+    past: int
 
 
-FULL = Size(rounds=5, turns=12, builds=5, interval=0.1, backlog=10_000, waiting=100_000, large=20)
-QUICK = Size(rounds=1, turns=2, builds=2, interval=0.05, backlog=100, waiting=200, large=2)
+FULL = Size(
+    rounds=5,
+    turns=12,
+    builds=5,
+    interval=0.1,
+    backlog=10_000,
+    waiting=100_000,
+    large=20,
+    past=1_000_000,
+)
+QUICK = Size(
+    rounds=1, turns=2, builds=2, interval=0.05, backlog=100, waiting=200, large=2, past=1_000
+)
 
 
 @frozen
@@ -75,6 +93,8 @@ class Round:
     Args:
         built_in: What a status costs with the built-in reporter.
         this_one: What it costs with this one.
+        plain_built_in: What one of a plain build costs with the built-in reporter.
+        plain_this_one: What it costs with this one.
         treq_rate: Plain treq POSTs a second.
         outbox_rate: Deliveries a second, out of the outbox.
         treq_processor: Milliseconds of processor time of a plain treq POST.
@@ -90,6 +110,8 @@ class Round:
 
     built_in: Cost
     this_one: Cost
+    plain_built_in: Cost
+    plain_this_one: Cost
     treq_rate: float
     outbox_rate: float
     treq_processor: float
@@ -102,9 +124,25 @@ class Round:
     longest_large_stretch: float
 
 
-def take(
-    size: Size, receiver: Receiver, say: Say, advance: Advance
-) -> tuple[list[Round], float]:
+@frozen
+class Measured:
+    """What was measured.
+
+    Args:
+        rounds: The rounds.
+        memory: The MiB that waiting deliveries take.
+        starts: Seconds from a master's start until its reporter's first catch-up is done: at the
+            very first start, and at the next one.
+        interpreter: Milliseconds that the start-up file costs each start of Python.
+    """
+
+    rounds: list[Round]
+    memory: float
+    starts: list[float]
+    interpreter: float
+
+
+def take(size: Size, receiver: Receiver, say: Say, advance: Advance) -> Measured:
     """Take all rounds, and then the memory.
 
     Args:
@@ -114,7 +152,7 @@ def take(
         advance: Shows how much is done.
 
     Returns:
-        The rounds, and the MiB that waiting deliveries take.
+        All that was measured.
     """
     with TemporaryDirectory(prefix="http-status-push-bench-") as folder:
         template = Path(folder) / "template"
@@ -124,19 +162,30 @@ def take(
         rounds = []
         for number in range(size.rounds):
             say(f"round {number + 1} of {size.rounds}")
-            costs = _costs(size, receiver, template)
+            costs = {load: _costs(size, receiver, template, load) for load in LOADS}
             rounds.append(_round(costs, size, receiver))
             say(f"  {rounds[-1]}")
             advance(number + 1, size.rounds)
+        say("start")
+        starts = _starts(template, size.past)
     say("memory")
-    return rounds, float(run("memory", size.waiting)["grown"]) / MIB
+    memory = float(run("memory", size.waiting)["grown"]) / MIB
+    return Measured(rounds, memory, starts, float(run("interpreter")["milliseconds"]))
 
 
-def _costs(size: Size, receiver: Receiver, template: Path) -> dict[str, dict[str, Any]]:
+def _starts(template: Path, builds: int) -> list[float]:
+    """Return how long the very first start and the next one take, in seconds."""
+    folder = template.with_name("past")
+    shutil.copytree(template, folder)
+    first = run("start", folder, "--builds", builds, "--rows", builds // 5)
+    return [float(told["seconds"]) for told in (first, run("start", folder))]
+
+
+def _costs(size: Size, receiver: Receiver, template: Path, load: str) -> Costs:
     """Let masters of all kinds take turns, so that a machine's moods meet them alike."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in VARIANTS}
     with ExitStack() as stack:
-        masters = {name: _master(name, size, receiver, template, stack) for name in VARIANTS}
+        masters = {name: _master(name, size, receiver, template, load, stack) for name in VARIANTS}
         for turn in range(1 + size.turns):
             for name, master in masters.items():
                 told = master.measure()
@@ -147,12 +196,13 @@ def _costs(size: Size, receiver: Receiver, template: Path) -> dict[str, dict[str
 
 
 def _master(
-    variant: str, size: Size, receiver: Receiver, template: Path, stack: ExitStack
+    variant: str, size: Size, receiver: Receiver, template: Path, load: str, stack: ExitStack
 ) -> Again:
     basedir = template.with_name(variant)
     shutil.copytree(template, basedir)
     stack.callback(shutil.rmtree, basedir)
-    started = Again("master", variant, basedir, receiver.keeping, size.builds, size.interval)
+    how = (load, size.builds, size.interval)
+    started = Again("master", variant, basedir, receiver.keeping, *how)
     return stack.enter_context(started)
 
 
@@ -173,8 +223,9 @@ def _latencies(
     return [accepted[build, complete] - at for build, complete, at in events]
 
 
-def _round(costs: dict[str, dict[str, Any]], size: Size, receiver: Receiver) -> Round:
-    none, built_in, this_one = (costs[name] for name in VARIANTS)
+def _round(costs: dict[str, Costs], size: Size, receiver: Receiver) -> Round:
+    none, built_in, this_one = (costs["made"][name] for name in VARIANTS)
+    plain_none, plain_built_in, plain_this_one = (costs["plain"][name] for name in VARIANTS)
     statuses = 2 * size.builds * size.turns
     treq = run("drain", "treq", receiver.counting, size.backlog)
     outbox = run("drain", "outbox", receiver.counting, size.backlog)
@@ -184,6 +235,8 @@ def _round(costs: dict[str, dict[str, Any]], size: Size, receiver: Receiver) -> 
     return Round(
         built_in=_beyond(none, built_in, statuses),
         this_one=_beyond(none, this_one, statuses),
+        plain_built_in=_beyond(plain_none, plain_built_in, statuses),
+        plain_this_one=_beyond(plain_none, plain_this_one, statuses),
         treq_rate=size.backlog / treq["seconds"],
         outbox_rate=size.backlog / outbox["seconds"],
         treq_processor=1000 * treq["processor"] / size.backlog,

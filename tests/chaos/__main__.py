@@ -12,11 +12,10 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from buildbot_http_status_push.commands.terminal import Output
 from chaos.cases import CASES, Case
 from chaos.report import Report, to_markdown
 from chaos.runner import Runner, runner
-
-from buildbot_http_status_push.commands.terminal import Output
 
 SEED = "HTTP_STATUS_PUSH_CHAOS_SEED"
 DISTRIBUTIONS = ("buildbot-http-status-push", "buildbot", "twisted", "sqlalchemy")
