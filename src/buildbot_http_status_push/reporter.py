@@ -29,6 +29,7 @@ from buildbot_http_status_push.configuration.rendering import is_renderable, ren
 from buildbot_http_status_push.delivery.service import DeliveryService
 from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.report import events, payload, users
+from buildbot_http_status_push.report.backfill import Backfiller
 from buildbot_http_status_push.report.cache import DataCache
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.duty import Duty
@@ -69,6 +70,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._delivery: DeliveryService | None = None
         self._intake: Intake | None = None
         self._catchup: Catchup | None = None
+        self._backfiller: Backfiller | None = None
         self._duty: Duty | None = None
         self._generator_options: dict[str, Any] = {}
         self._users_are_seen = True
@@ -170,6 +172,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if self._catchup is not None:
             yield ensureDeferred(self._catchup.settle_unfinished_requests())
             self._catchup.start()
+        if self._backfiller is not None:
+            self._backfiller.start()
 
     def _create_default_generators(self) -> list[Any]:
         return [payload.DefaultGenerator(**self._generator_options)]
@@ -178,6 +182,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._duty = Duty(self.master, for_all_masters=for_all_masters)
         if self._catchup is not None:
             await self._catchup.stop()
+        if self._backfiller is not None:
+            await self._backfiller.stop()
         if self.delivers_for_itself:
             return  # no row tells what such a subclass has sent
         self._catchup = Catchup(
@@ -190,6 +196,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             self.log,
         )
         self._catchup.on_found = self._parts()[0].found
+        self._backfiller = Backfiller(self.master, outbox, self._handle, self._duty, self.log)
         await self._catchup.prepare()
 
     def _outbox_lost(self) -> None:
@@ -199,8 +206,9 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
     @inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:
         """Stop listening, and give what is under way a few seconds."""
-        if self._catchup is not None:
-            yield ensureDeferred(self._catchup.stop())
+        for part in (self._catchup, self._backfiller):
+            if part is not None:
+                yield ensureDeferred(part.stop())
         yield super().stopService()
         if self.cache is not None:
             yield ensureDeferred(self.cache.stop())

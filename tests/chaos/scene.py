@@ -122,8 +122,9 @@ class Scene:
         self._load = {"seed": seed, "builds": builds, "pause": pause, "ballast": ballast}
         (self.master.folder / DONE_FILE).unlink(missing_ok=True)
         self.configure()
-        # Claims know whole seconds, and no master claims anything in its first second.
-        self._started_at = int(time.time()) + 1
+        # Claims know whole seconds: none of the master before it may be of the same one.
+        time.sleep(1 - time.time() % 1)
+        self._started_at = int(time.time())
         if wait:
             self.master.start()
         else:

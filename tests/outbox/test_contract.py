@@ -181,12 +181,15 @@ class Contract(Case):
         self.assertEqual(("msg_1", 1), (claim.delivery.id, claim.attempts))
 
     def test_not_keeping_the_lane_over_a_restart(self) -> None:
-        """A master that starts tries again at once."""
-        self.box.put(1)
-        [claim] = self.box.claim()
-        result(self.box.outbox.record(claim, Verdict(State.WAITING, "oops", NOW + 8)))
+        """A master that starts tries again at once, and takes nothing for sent in the meantime."""
+        self.box.put(*of_lane("lane", 1, 2, subject="build"))
+        [begin] = self.box.claim()
+        self.box.record(begin, State.RETRYING)
+        [end] = self.box.claim()
+        result(self.box.outbox.record(end, Verdict(State.WAITING, "oops", NOW + 8)))
         result(self.box.outbox.release())
-        self.assertEqual(["msg_1"], self.box.claim_ids())
+        self.assertEqual(State.RETRYING, self.box.entry(1).state)
+        self.assertEqual(["msg_2"], self.box.claim_ids())
 
     def test_retry_order(self) -> None:
         """Of retries that are due, the one whose time came first goes first, in a lane too."""

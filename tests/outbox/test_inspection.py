@@ -231,7 +231,9 @@ class InspectionTests(InspectionCase):
         for number, state in ((1, "superseded"), (2, "delivered")):
             why = self.refused(redeliver, f"msg_{number}", NOW)
             self.assertEqual(
-                f"msg_{number} can't be sent again: it is {state} and its body is not kept", why
+                f"msg_{number} can't be sent again: it is {state} and its body is not kept; "
+                "'outbox backfill' has past builds sent anew",
+                why,
             )
 
     def test_redeliver_late(self) -> None:

@@ -34,6 +34,7 @@ from buildbot_http_status_push.model import PENDING, Claim, Delivery, State, Ver
 from buildbot_http_status_push.outbox import inspection, intervention
 from buildbot_http_status_push.outbox.inspection import NotPossibleError
 from buildbot_http_status_push.outbox.ledger import KEPT_FOR, Ledger, Probe
+from buildbot_http_status_push.outbox.recorder import RESTING
 from buildbot_http_status_push.outbox.schema import open_database
 
 OWNERS = ("one", "two")
@@ -122,7 +123,8 @@ class Model:
         """Hand out deliveries."""
         taken = self._first(now, limit, probe)
         if any(row.attempts or row.owner not in (None, owner) for row in taken):
-            foreign = (row for row in self.rows.values() if row.owner not in (None, owner))
+            mine = (None, owner, RESTING)
+            foreign = (row for row in self.rows.values() if row.owner not in mine)
             self._doubt([row for row in foreign if row.lease_until <= now], now)
             taken = self._first(now, limit, probe)
         for row in taken:
@@ -194,7 +196,7 @@ class Model:
         row.attempts += 1
         row.free()
         if state is State.WAITING and verdict.next_attempt is not None:
-            row.owner, row.lease_until = owner, verdict.next_attempt
+            row.owner, row.lease_until = RESTING, verdict.next_attempt
         if state is State.DELIVERED:
             self._supersede(row, now)
         return state
@@ -224,6 +226,9 @@ class Model:
     def release_all(self, owner: str, now: float) -> None:
         """Take back what a master has, which may have been sent."""
         self._doubt([row for row in self.rows.values() if row.owner == owner], now)
+        for row in self.rows.values():
+            if row.owner == RESTING:
+                row.free()
 
     def give_up(self, before: float, now: float) -> None:
         """Make dead what is old."""

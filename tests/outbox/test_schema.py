@@ -19,9 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import StorageError, file_url
 from buildbot_http_status_push.model import Claim, State, Verdict
-from buildbot_http_status_push.outbox import schema
+from buildbot_http_status_push.outbox import backfill, schema
 from buildbot_http_status_push.outbox.ledger import Ledger, Probe
-from buildbot_http_status_push.outbox.schema import deliveries, open_database, versions
+from buildbot_http_status_push.outbox.schema import backfills, deliveries, open_database, versions
 
 LEDGER = Ledger("push", "master")
 
@@ -37,6 +37,14 @@ FILL = sa.text("""
 def columns(connection: Connection) -> list[str]:
     """Return the columns that the table of deliveries has."""
     return [each["name"] for each in sa.inspect(connection).get_columns(deliveries.name)]
+
+
+PRESENT = 2
+
+
+def no_backfill(connection: Connection) -> object:
+    """Look for a backfill where there is none."""
+    return backfill.find(connection, "push")
 
 
 def add_column(connection: Connection) -> None:
@@ -69,7 +77,8 @@ class VersionTests(SynchronousTestCase):
 
     def upgrade_with(self, *upgrades: Callable[[Connection], None]) -> None:
         """Be a version of this package that has upgrades."""
-        self.patch(schema, "SCHEMA", evolve(schema.SCHEMA, upgrades=upgrades))
+        all_upgrades = (*schema.UPGRADES, *upgrades)
+        self.patch(schema, "SCHEMA", evolve(schema.SCHEMA, upgrades=all_upgrades))
 
     def found(self, connection: Connection) -> int:
         """Return the version that a database says it has."""
@@ -78,8 +87,19 @@ class VersionTests(SynchronousTestCase):
     def test_new(self) -> None:
         """A new outbox has the present version, also after it was opened again."""
         for url in self.urls():
-            self.assertEqual([1], self.ask(url, self.found))
-            self.assertEqual([1], self.ask(url, self.found))
+            self.assertEqual([PRESENT], self.ask(url, self.found))
+            self.assertEqual([PRESENT], self.ask(url, self.found))
+
+    def test_from_the_first(self) -> None:
+        """An outbox of the first version gets what it lacks, and keeps what it has."""
+        for url in self.urls():
+            with self.subTest(url):
+                self.ask(url, backfills.drop, lambda one: one.execute(versions.delete()))
+                engine = sa.create_engine(url)
+                with engine.begin() as connection:
+                    connection.execute(versions.insert().values(version=1))
+                engine.dispose()
+                self.assertEqual([None, PRESENT], self.ask(url, no_backfill, self.found))
 
     def test_upgrade(self) -> None:
         """An older outbox is brought to the present version, step by step and once."""
@@ -90,7 +110,7 @@ class VersionTests(SynchronousTestCase):
                 steps: list[str] = []
                 self.upgrade_with(add_column, lambda _, steps=steps: steps.append("second"))
                 for _ in range(2):
-                    self.assertEqual([with_column, 3], self.ask(url, columns, self.found))
+                    self.assertEqual([with_column, PRESENT + 2], self.ask(url, columns, self.found))
                 self.assertEqual(["second"], steps)
                 self.upgrade_with()
 
@@ -98,7 +118,7 @@ class VersionTests(SynchronousTestCase):
         """A new outbox is made as the present version wants it, not through older ones."""
         self.upgrade_with(fail)
         for url in self.urls():
-            self.assertEqual([2], self.ask(url, self.found))
+            self.assertEqual([PRESENT + 1], self.ask(url, self.found))
 
     def test_failed_upgrade(self) -> None:
         """An upgrade that fails half-way leaves the older version as it was."""
@@ -108,7 +128,7 @@ class VersionTests(SynchronousTestCase):
             trouble = self.assertRaises(StorageError, open_database, url)
             self.assertIn("no room", str(trouble))
             self.upgrade_with()
-            self.assertEqual([*before, 1], self.ask(url, columns, self.found))
+            self.assertEqual([*before, PRESENT], self.ask(url, columns, self.found))
 
     def test_too_new(self) -> None:
         """A newer outbox is refused, and both versions are named."""
@@ -116,7 +136,7 @@ class VersionTests(SynchronousTestCase):
             self.ask(url, lambda one: one.execute(versions.insert().values(version=7)))
             trouble = self.assertRaises(StorageError, open_database, url)
             self.assertIn("has schema version 7", str(trouble))
-            self.assertIn("knows up to 1: install the newer version again", str(trouble))
+            self.assertIn(f"knows up to {PRESENT}: install the newer version again", str(trouble))
 
     def test_together(self) -> None:
         """Many masters that start at once make one outbox."""

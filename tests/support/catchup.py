@@ -24,16 +24,26 @@ class FakeMaster:
         self.data = self.db = self.state = self
         self.builds: dict[int, dict[str, Any]] = {}
         self.masters = {1: True}
+        self.names = {1: "builder"}
         self.saved: dict[Any, Any] = {}
         self.queries = 0
 
-    def add(self, number: int, *, complete: bool = True, at: int = NOW, master: int = 1) -> None:
+    def add(
+        self,
+        number: int,
+        *,
+        complete: bool = True,
+        at: int = NOW,
+        master: int = 1,
+        builder: int = 1,
+    ) -> None:
         """Add a build, or change one."""
         moment = datetime.fromtimestamp(at, timezone.utc)
         self.builds[number] = {
             "buildid": number,
             "buildrequestid": number,
             "masterid": master,
+            "builderid": builder,
             "started_at": moment,
             "complete": complete,
             "complete_at": moment if complete else None,
@@ -47,14 +57,19 @@ class FakeMaster:
         if path == ("masters",):
             known = self.masters.items()
             return succeed([{"masterid": each, "active": active} for each, active in known])
+        if path == ("builders",):
+            return succeed([{"builderid": one, "name": name} for one, name in self.names.items()])
         self.queries += 1
         if len(path) == 2:
             return succeed(self.builds.get(path[1]))
         if filters and filters[0].op == "eq":
             named = [self.builds[each] for each in filters[0].values if each in self.builds]
             return succeed(named)
-        above = filters[0].values[0] if filters else 0
-        found = sorted(number for number in self.builds if number > above)
+        if filters and filters[0].op == "lt":
+            found = sorted(number for number in self.builds if number < filters[0].values[0])
+        else:
+            above = filters[0].values[0] if filters else 0
+            found = sorted(number for number in self.builds if number > above)
         if order == ["-buildid"]:
             found.reverse()
         return succeed([self.builds[number] for number in found[:limit]])

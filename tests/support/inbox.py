@@ -57,6 +57,11 @@ class Inbox:
         self._waiting.append((condition, done))
         return done
 
+    def forget(self) -> None:
+        """Begin empty, as a new receiver does."""
+        self.statuses.clear()
+        self.receiver._ids.clear()
+
     def _got(self, received: Received) -> None:
         self.statuses.append(received)
         for condition, done in list(self._waiting):

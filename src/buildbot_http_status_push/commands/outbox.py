@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildbot_http_status_push.commands import outbox_backfill as backfill
 from buildbot_http_status_push.commands import outbox_changes as changes
 from buildbot_http_status_push.commands import outbox_looks as looks
 from buildbot_http_status_push.commands import outbox_output as outbox_words
@@ -49,6 +50,7 @@ def add_outbox(commands: SubParsers) -> None:
     _add_redeliver(actions)
     _add_drop(actions)
     _add_move(actions)
+    _add_backfill(actions)
 
 
 def _add_action(
@@ -201,6 +203,28 @@ def _add_move(actions: SubParsers) -> None:
     parser.add_argument("--from", dest="of", metavar="OLD", required=True, help="whose they are")
     parser.add_argument("--to", metavar="NEW", required=True, help="who is to send them")
     _add_yes(parser)
+
+
+def _add_backfill(actions: SubParsers) -> None:
+    words = (
+        "have a running master send the ends of past builds once more, made anew from its "
+        "database, with the ids that they had"
+    )
+    keys = ("stage", "done", "total")
+    parser = _add_action(actions, "backfill", backfill.backfill, words, keys)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--since",
+        metavar="TIME",
+        type=parse_time,
+        help="of builds that ended since: an age such as 30d, or a time such as 2030-01-31T08:00",
+    )
+    what.add_argument("--stop", action="store_true", help="end the one that is under way")
+    parser.add_argument("--builder", metavar="NAME", help="only of this builder")
+    parser.add_argument(
+        "--reporter", metavar="NAME", help="of which reporter, where there are several"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only count them")
 
 
 def _add_yes(parser: argparse.ArgumentParser) -> None:

@@ -107,13 +107,17 @@ class Pipeline:
         self._relay.start()
         self._tidying.start(TIDY_INTERVAL).addErrback(self._notices.failed, "tidying the outbox")
 
-    def put(self, delivery: Delivery) -> Deferred[bool]:
+    def put(self, delivery: Delivery, *, again: bool = False) -> Deferred[bool]:
         """Keep a delivery, and have it sent.
+
+        Args:
+            delivery: What to send.
+            again: Whether to send it though it was sent before.
 
         Returns:
             Once it is kept: whether it is new.
         """
-        kept = self.outbox.put(delivery)
+        kept = self.outbox.put(delivery, again=again)
         # What it claims is claimed in the same transaction, after this.
         self._relay.poke(delivery.lane)
         return kept

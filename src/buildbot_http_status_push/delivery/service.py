@@ -110,15 +110,19 @@ class DeliveryService:
         if self._meter is not None:
             self._meter.found()
 
-    async def put(self, delivery: Delivery) -> bool:
+    async def put(self, delivery: Delivery, *, again: bool = False) -> bool:
         """Keep a delivery, and have it sent.
+
+        Args:
+            delivery: What to send.
+            again: Whether to send it though it was sent before.
 
         Returns:
             Once it is kept: whether it is new.
         """
         if self._pipeline is None:
             return False
-        return await self._pipeline.put(delivery)
+        return await self._pipeline.put(delivery, again=again)
 
     async def stop(self) -> None:
         """End attempts within a few seconds, and close the outbox and all connections."""

@@ -58,7 +58,8 @@ def redeliver(connection: Connection, prefix: str, now: float) -> Entry:
         raise NotPossibleError(f"{entry.id} waits to be sent as it is")
     if entry.state not in REDELIVERABLE or entry.size is None:
         raise NotPossibleError(
-            f"{entry.id} can't be sent again: it is {entry.state.value} and its body is not kept"
+            f"{entry.id} can't be sent again: it is {entry.state.value} and its body is not kept; "
+            "'outbox backfill' has past builds sent anew"
         )
     if not _send_again(connection, _d.id == entry.id, now):
         raise NotPossibleError(

@@ -17,7 +17,7 @@ from buildbot_http_status_push.model import Claim, Delivery
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.backlog import Backlog
 from buildbot_http_status_push.outbox.insertion import count, insert
-from buildbot_http_status_push.outbox.recorder import Recorder, supersede_older
+from buildbot_http_status_push.outbox.recorder import RESTING, Recorder, supersede_older
 from buildbot_http_status_push.outbox.rows import claimed, new_row
 
 Found: TypeAlias = tuple[Any, bool]
@@ -69,6 +69,20 @@ class Ledger:
             Whether it is new.
         """
         return insert(connection, self.reporter, new_row(delivery, now))
+
+    def put_again(self, connection: Connection, delivery: Delivery, now: float) -> bool:
+        """Keep a delivery whether or not its id has been seen: what was sent is sent once more.
+
+        It has its old place in its lane.
+
+        Returns:
+            Whether it is to be sent, and did not wait for that before.
+        """
+        if self.put(connection, delivery, now):
+            return True
+        values = {"of_id": delivery.id, "to_body": delivery.body, "at": now}
+        mine = {"of_reporter": self.reporter}
+        return connection.execute(statements.PUT_AGAIN, {**values, **mine}).rowcount == 1
 
     def known(self, connection: Connection, ids: Collection[str]) -> set[str]:
         """Return those of the ids that have been seen."""
@@ -140,9 +154,14 @@ class Ledger:
         connection.execute(statements.RELEASE, {**mine, "sequences": list(sequences)})
 
     def release_all(self, connection: Connection, now: float) -> None:
-        """Give back all that this master has claimed: some of it may have been sent."""
+        """Give back all that this master has claimed: some of it may have been sent.
+
+        What keeps its lane until its next attempt need not wait for that any more.
+        """
         claims = self._claims(connection)
         self._give_back(connection, [row for row in claims if row.owner == self.owner], now)
+        resting = {"of_reporter": self.reporter, "of_owner": RESTING}
+        connection.execute(statements.RELEASE_ALL, resting)
 
     def _release_lapsed(self, connection: Connection, now: float) -> bool:
         """Give back what masters that are gone have claimed: some of it may have been sent."""
@@ -151,8 +170,9 @@ class Ledger:
         self._give_back(connection, lapsed, now)
         return bool(lapsed)
 
-    def _claims(self, connection: Connection) -> Any:
-        return connection.execute(statements.CLAIMED, {"of_reporter": self.reporter}).all()
+    def _claims(self, connection: Connection) -> list[Any]:
+        rows = connection.execute(statements.CLAIMED, {"of_reporter": self.reporter})
+        return [row for row in rows if row.owner != RESTING]
 
     def _give_back(self, connection: Connection, claims: Sequence[Any], now: float) -> None:
         for row in claims:

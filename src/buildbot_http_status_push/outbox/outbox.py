@@ -16,9 +16,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from buildbot_http_status_push.database import Operation, StorageError
 from buildbot_http_status_push.model import Claim, Delivery, State, Verdict
+from buildbot_http_status_push.outbox import backfill
 from buildbot_http_status_push.outbox.inspection import Stats, stats_of
 from buildbot_http_status_push.outbox.ledger import Ledger, Probe
 from buildbot_http_status_push.outbox.storage import Storage
+from buildbot_http_status_push.report.past import Backfill
 
 RESTORE_INTERVAL = 10.0
 
@@ -82,14 +84,27 @@ class Outbox:
         """Whether deliveries are on disk, or memory is all that was asked for."""
         return not self._storage.fallen_back
 
-    def put(self, delivery: Delivery) -> Deferred[bool]:
+    def put(self, delivery: Delivery, *, again: bool = False) -> Deferred[bool]:
         """Keep a delivery, unless its id has been seen.
 
+        Args:
+            delivery: What to keep.
+            again: Whether to keep it though it has been sent.
+
         Returns:
-            Once it is committed: whether it is new.
+            Once it is committed: whether it is to be sent.
         """
         now = self._reactor.seconds()
-        return self._run(lambda connection: self._ledger.put(connection, delivery, now))
+        put = self._ledger.put_again if again else self._ledger.put
+        return self._run(lambda connection: put(connection, delivery, now))
+
+    def backfill(self) -> Deferred[Backfill | None]:
+        """Return what a person wants sent once more."""
+        return self._run(lambda connection: backfill.find(connection, self._ledger.reporter))
+
+    def advance_backfill(self, known: Backfill) -> Deferred[bool]:
+        """Write down how far that has come; say whether it is still wanted."""
+        return self._run(lambda connection: backfill.advance(connection, known))
 
     def known(self, ids: Collection[str]) -> Deferred[set[str]]:
         """Return those of the ids that have been seen."""

@@ -26,6 +26,10 @@ from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.insertion import insert
 from buildbot_http_status_push.outbox.rows import new_row, storable
 
+RESTING = "nobody, until its next attempt"
+"""Who has what keeps its lane after a refusal. It is under way with no master: what stops or dies
+meanwhile leaves no doubt about it."""
+
 Ended: TypeAlias = tuple[Claim, Verdict]
 """A delivery whose attempt has ended, and what becomes of it."""
 
@@ -126,7 +130,7 @@ class Recorder:
             "attempts": place.attempts + 1,
             "next_attempt": verdict.next_attempt if state is State.RETRYING else None,
             "updated_at": now,
-            "owner": self.owner if keeps_lane else None,
+            "owner": RESTING if keeps_lane else None,
             "lease_until": verdict.next_attempt if keeps_lane else 0.0,
         }
         write(connection, claim.delivery.id, values)

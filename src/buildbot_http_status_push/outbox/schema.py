@@ -68,11 +68,25 @@ totals = sa.Table(
     sa.Column("count", sa.BigInteger, nullable=False),
 )
 
+backfills = sa.Table(
+    "http_status_push_backfills",
+    metadata,
+    sa.Column("reporter", sa.Text, primary_key=True),
+    sa.Column("since", sa.Float(53), nullable=False),
+    sa.Column("builder", sa.Text),
+    sa.Column("only_count", sa.Boolean, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("place", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.BigInteger),
+)
+
 versions = sa.Table(
     "http_status_push_schema", metadata, sa.Column("version", sa.Integer, primary_key=True)
 )
 
-SCHEMA = Schema("the outbox", metadata, versions)
+UPGRADES = (lambda connection: backfills.create(connection),)
+SCHEMA = Schema("the outbox", metadata, versions, UPGRADES)
 
 
 def open_database(url: str) -> Database:

@@ -35,6 +35,12 @@ RELEASE = (
     .values(owner=None, lease_until=0.0)
 )
 
+RELEASE_ALL = (
+    deliveries.update()
+    .where(_mine, _d.owner == _given("of_owner"))
+    .values(owner=None, lease_until=0.0)
+)
+
 RENEW = (
     deliveries.update()
     .where(_mine, _d.owner == _given("of_owner"), _these)
@@ -121,6 +127,22 @@ GIVE_UP = (
         outcome=_given("to_outcome"),
         updated_at=_given("at"),
     )
+)
+
+PUT_AGAIN = (
+    deliveries.update()
+    .where(_mine, _d.id == _given("of_id"), _d.state.in_(ENDED))
+    .values(
+        state=State.WAITING.value,
+        body=_given("to_body"),
+        attempts=0,
+        next_attempt=None,
+        outcome=None,
+        created_at=_given("at"),
+        updated_at=_given("at"),
+    )
+    # Whether a row was changed is what is asked, and what some drivers tell only on request.
+    .execution_options(preserve_rowcount=True)
 )
 
 PULL_BACK_BEGIN = (

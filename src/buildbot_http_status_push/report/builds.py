@@ -40,6 +40,13 @@ class BuildQueries:
         """Return the next builds in the order of their ids, one page at most."""
         return await self._page("buildid", build_id)
 
+    async def older_than(self, build_id: int | None) -> list[Build]:
+        """Return the builds before one, the newest first, one page at most; None for the latest."""
+        older = [] if build_id is None else [Filter("buildid", "lt", [build_id])]
+        return list(
+            await self.master.data.get(("builds",), filters=older, order=["-buildid"], limit=PAGE)
+        )
+
     async def latest(self, newer_than: int = 0) -> list[Build]:
         """Return the latest builds, the newest first, one page at most."""
         return await self._page("-buildid", newer_than)

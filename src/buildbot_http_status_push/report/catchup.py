@@ -234,5 +234,10 @@ def _key(event: str, build: Build) -> tuple[str, str, str]:
     return ("builds", str(build["buildid"]), event.rpartition(".")[2])
 
 
+def ended_at(build: Build) -> int:
+    """Return when a build ended, in whole seconds since the epoch."""
+    return _epoch(build["complete_at"])
+
+
 def _epoch(moment: datetime | int) -> int:
     return moment if isinstance(moment, int) else int(moment.timestamp())

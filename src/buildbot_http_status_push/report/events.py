@@ -24,6 +24,7 @@ class Event:
         settled: Whether a generator has said that this event will never give a report.
         failed: Whether the report could not be made now and is to be tried again.
         sent: How many deliveries came of it until now.
+        again: Whether it is to be sent though it was before.
     """
 
     key: tuple[str, ...]
@@ -31,6 +32,7 @@ class Event:
     settled: bool = False
     failed: bool = False
     sent: int = 0
+    again: bool = False
 
     @property
     def path(self) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ Knows neither where deliveries are kept nor where they go.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol
 
 from twisted.logger import Logger
 
@@ -16,6 +16,13 @@ from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import make_delivery
 from buildbot_http_status_push.report.payload import title
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
+
+
+class Put(Protocol):
+    """Keeps a delivery."""
+
+    def __call__(self, delivery: Delivery, /, *, again: bool) -> Awaitable[bool]:
+        """Keep it, and send it though it was sent before where that is wanted."""
 
 
 class Intake:
@@ -32,7 +39,7 @@ class Intake:
         self,
         reactor: Any,
         name: str,
-        put: Callable[[Delivery], Awaitable[bool]],
+        put: Put,
         log: Logger,
     ) -> None:
         self._reactor = reactor
@@ -61,7 +68,7 @@ class Intake:
         delivery = make_delivery(self._name, event, report, encoded, self._reactor.seconds())
         if event is not None:
             event.sent += 1
-        await self._put(delivery)
+        await self._put(delivery, again=event is not None and event.again)
 
     def _tell_of_nulls(self, report: Mapping[str, Any], encoded: Encoded) -> None:
         for key in set(encoded.nulls).difference(self._told):

@@ -1,0 +1,239 @@
+"""Past builds sent once more: what is asked for in the outbox, and a master that carries it out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from attrs import evolve
+from buildbot.process.results import FAILURE, SUCCESS
+from buildbot.util.twisted import async_to_deferred
+from support.catchup import NOW, FakeMaster
+from support.commands import Command, run
+from support.master import EndWith, Master, ReporterTestCase, configuration
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.trial.unittest import SynchronousTestCase
+
+from buildbot_http_status_push.report import backfill
+from buildbot_http_status_push.report.backfill import PATIENCE, WAITING_MOST, Backfiller
+from buildbot_http_status_push.report.builds import PAGE
+from buildbot_http_status_push.report.duty import Duty
+from buildbot_http_status_push.report.events import Event
+from buildbot_http_status_push.report.past import Backfill, Stage
+from buildbot_http_status_push.reporter import HttpStatusPush
+
+BUILDERS = {"success": [EndWith(SUCCESS)], "failure": [EndWith(FAILURE)]}
+
+
+class FakeOutbox:
+    """Holds what is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: Backfill | None = None
+        self.waits = 0
+
+    def backfill(self) -> Deferred[Backfill | None]:
+        """Return it."""
+        return succeed(self.asked)
+
+    def advance_backfill(self, backfill: Backfill) -> Deferred[bool]:
+        """Keep it."""
+        if self.asked is None:
+            return succeed(False)
+        self.asked = backfill
+        return succeed(True)
+
+    def waiting(self) -> Deferred[int]:
+        """Return what the test says."""
+        return succeed(self.waits)
+
+
+class BackfillerTests(SynchronousTestCase):
+    """Which builds are sent, in what order, and how fast."""
+
+    def setUp(self) -> None:
+        """Make a master with builds, one an hour, the last one still running."""
+        self.master, self.outbox = FakeMaster(), FakeOutbox()
+        self.master.names = {1: "linux", 2: "windows"}
+        for number in range(1, 11):
+            self.master.add(number, at=NOW - 3600 * (10 - number), builder=1 + number % 2)
+        self.master.add(10, complete=False)
+        self.announced: list[int] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the master."""
+        duty = Duty(self.master, for_all_masters=True)
+        self.backfiller = Backfiller(self.master, self.outbox, self.announce, duty, Logger())
+
+    def announce(self, event: Event) -> Deferred[Event]:
+        """Take note of an event."""
+        assert event.again
+        assert event.key == ("builds", str(event.message["buildid"]), "finished")
+        self.announced.append(event.message["buildid"])
+        return succeed(event)
+
+    def ask(self, hours: float, **more: Any) -> None:
+        """Ask for the builds of some hours."""
+        self.outbox.asked = Backfill(reporter="push", since=NOW - 3600 * hours, **more)
+
+    def look(self) -> Deferred[None]:
+        """Let it look."""
+        return Deferred.fromCoroutine(self.backfiller.look())
+
+    def done(self) -> Backfill:
+        """Let it look, and return what became of it."""
+        self.successResultOf(self.look())
+        assert self.outbox.asked is not None
+        return self.outbox.asked
+
+    def test_nothing(self) -> None:
+        """Where nothing is asked for, nothing is done."""
+        self.successResultOf(self.look())
+        self.assertEqual(self.announced, [])
+
+    def test_since(self) -> None:
+        """What ended since is sent in order, once, and not what runs."""
+        self.ask(3)
+        done = self.done()
+        self.assertEqual((done.stage, done.done, done.total), (Stage.DONE, 3, 3))
+        self.assertEqual(self.announced, [7, 8, 9])
+        self.done()
+        self.assertEqual(self.announced, [7, 8, 9])
+
+    def test_builder(self) -> None:
+        """One builder's can be asked for; of an unknown one there are none."""
+        self.ask(24, builder="linux")
+        self.assertEqual(self.done().done, 4)
+        self.assertEqual(self.announced, [2, 4, 6, 8])
+        self.ask(24, builder="other")
+        self.assertEqual(self.done().total, 0)
+
+    def test_only_count(self) -> None:
+        """They can be counted, which sends nothing."""
+        self.ask(24, only_count=True)
+        done = self.done()
+        self.assertEqual((done.stage, done.done, done.total), (Stage.DONE, 0, 9))
+        self.assertEqual(self.announced, [])
+
+    def test_many_pages(self) -> None:
+        """A long past is sent in order too."""
+        for number in range(11, 3 * PAGE):
+            self.master.add(number)
+        self.ask(0)
+        self.done()
+        self.assertEqual(self.announced, list(range(11, 3 * PAGE)))
+
+    def test_throttled(self) -> None:
+        """While many wait none is added."""
+        self.ask(3)
+        self.outbox.waits = WAITING_MOST
+        looking = self.look()
+        self.master.reactor.advance(10 * PATIENCE)
+        self.assertEqual(self.announced, [])
+        self.outbox.waits = 0
+        self.master.reactor.advance(PATIENCE)
+        self.successResultOf(looking)
+        self.assertEqual(len(self.announced), 3)
+
+    def test_over_a_restart(self) -> None:
+        """A master that starts goes on where the one before was."""
+        self.ask(3)
+        assert self.outbox.asked is not None
+        self.outbox.asked = evolve(self.outbox.asked, stage=Stage.RUNNING, place=7, done=1, total=3)
+        done = self.done()
+        self.assertEqual(self.announced, [8, 9])
+        self.assertEqual((done.done, done.total), (3, 3))
+
+    def test_stopped(self) -> None:
+        """What nobody wants any more ends after the build that is being sent."""
+        self.ask(24)
+        announce = self.announce
+
+        def announce_and_stop(event: Event) -> Deferred[Event]:
+            self.outbox.asked = None
+            return announce(event)
+
+        self.announce = announce_and_stop  # type: ignore[method-assign]  # for this test
+        self.begin()
+        self.successResultOf(self.look())
+        self.assertEqual(self.announced, [1])
+
+
+class MasterTests(ReporterTestCase):
+    """The command beside a real master."""
+
+    timeout = 90
+
+    async def command(self, *arguments: str) -> tuple[int, Any]:
+        """Run it, and return its exit code and its document."""
+        where = ("--basedir", str(self.folder / "master"), "--json")
+        code, output, errors = await deferToThread(run, "outbox", "backfill", *where, *arguments)
+        self.assertEqual(errors, "")
+        return code, json.loads(output)
+
+    async def begin(self) -> tuple[Any, Master]:
+        """Start a master that has built something."""
+        self.patch(backfill, "LOOK_EVERY", 0.1)
+        inbox, url = await self.open_inbox()
+        services = [HttpStatusPush(url)]
+        master = await self.start_master(configuration(services, BUILDERS))
+        for name in ("success", "failure", "success"):
+            await master.build(name)
+        await inbox.until(6)
+        return inbox, master
+
+    @async_to_deferred
+    async def test_new_receiver(self) -> None:
+        """A receiver that has lost all gets the ends again, with their ids and in their order."""
+        inbox, _ = await self.begin()
+        ends = [each.id for each in inbox.statuses if each.event == "builds.finished"]
+        inbox.forget()
+        code, told = await self.command("--since", "1h", "--dry-run")
+        self.assertEqual((code, told["total"]), (0, 3))
+        code, told = await self.command("--since", "1h")
+        self.assertEqual((code, told), (0, {"stage": "done", "done": 3, "total": 3}))
+        await inbox.until(3)
+        self.assertEqual([each.id for each in inbox.statuses], ends)
+        self.assertEqual([each["results"] for each in inbox.builds], [SUCCESS, FAILURE, SUCCESS])
+        code, stats, _ = await deferToThread(
+            run, "outbox", "stats", "--basedir", str(self.folder / "master"), "--json"
+        )
+        self.assertEqual((code, json.loads(stats)["all"]["produced"]), (0, 6))
+        inbox.forget()
+        await self.command("--since", "1h", "--builder", "failure")
+        await inbox.until(1)
+        self.assertEqual(inbox.seen(), [("failure", 1, "builds.finished")])
+
+    @async_to_deferred
+    async def test_no_master(self) -> None:
+        """Where no master runs, Ctrl-C leaves it for the next one, and --stop takes it back."""
+        _, master = await self.begin()
+        await master.stop()
+        where = ("--basedir", str(self.folder / "master"))
+        waiting = Command("outbox", "backfill", *where, "--since", "1h")
+        self.addCleanup(waiting.kill)
+        await deferToThread(self.until_asked, where)
+        waiting.interrupt()
+        code, _, errors = await deferToThread(waiting.end)
+        self.assertEqual(code, 1)
+        self.assertIn("it goes on in the master; 'outbox backfill --stop' ends it", errors)
+        for code in (0, 1):
+            ended, _, _ = await deferToThread(run, "outbox", "backfill", *where, "--stop")
+            self.assertEqual(ended, code)
+
+    def until_asked(self, where: tuple[str, ...]) -> None:
+        """Wait until the request is written down."""
+        from buildbot_http_status_push.commands.outbox_access import OUTBOX_FILE
+        from buildbot_http_status_push.database import file_url
+        from buildbot_http_status_push.outbox import backfill as kept
+        from buildbot_http_status_push.outbox.schema import open_database
+
+        database = open_database(file_url(self.folder / "master" / OUTBOX_FILE))
+        try:
+            while database.transact([lambda one: kept.find(one, "HttpStatusPush")]) == [None]:
+                pass
+        finally:
+            database.close()
