@@ -4,7 +4,7 @@ from buildbot_http_status_push import __version__
 
 project = "buildbot-http-status-push"
 release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 
 html_theme = "furo"

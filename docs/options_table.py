@@ -3,6 +3,7 @@
 Run it after a change of the options: ``python docs/options_table.py``. A test says when to.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ All options may be given by name. The first six may also be given by position, i
 `serverUrl`, `auth`, `headers`, `generators`, `debug`, `verify`. A *renderable* is a value that
 Buildbot works out when it is needed, such as `util.Secret("name")` or
 `util.Interpolate("%(secret:name)s")`.
+
+"""
+
+UNKNOWN = """\
 
 An option that is no option is told too, with the nearest right one:
 
@@ -356,10 +361,24 @@ def error_of(written: str) -> str:
 
 def page() -> str:
     """Return the whole page."""
-    text = INTRODUCTION + _errors(("verfy=False",))
+    text = INTRODUCTION + _summary() + UNKNOWN + _errors(("verfy=False",))
     for title, section in SECTIONS:
         text += f"\n## {title}\n" + "".join(map(_entry, section))
     return text
+
+
+def _summary() -> str:
+    rows = [
+        f"| [`{each.name}`](#{each.name.lower()}) | {each.kind} "
+        f"| {_default(each.name)} | {_first_sentence(each)} |"
+        for each in options()
+    ]
+    head = ["| option | takes | default | what it does |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows, ""])
+
+
+def _first_sentence(option: Option) -> str:
+    return re.split(r"(?<=\.) (?=[A-Z`])", option.does)[0]
 
 
 def _entry(option: Option) -> str:
@@ -367,8 +386,15 @@ def _entry(option: Option) -> str:
         f"\n### {option.name}\n\n{option.does}\n\n"
         f"- Takes: {option.kind}\n"
         f"- Default: {_default(option.name)}\n"
-        f"- Checked: {option.checked}\n" + ("\n" if option.wrong else "") + _errors(option.wrong)
+        f"- Checked: {option.checked}\n{_folded_errors(option.wrong)}"
     )
+
+
+def _folded_errors(wrong: tuple[str, ...]) -> str:
+    if not wrong:
+        return ""
+    begin = "\n<details>\n<summary>What wrong values are told</summary>\n\n"
+    return f"{begin}{_errors(wrong)}\n</details>\n"
 
 
 def _default(name: str) -> str:

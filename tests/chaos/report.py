@@ -11,7 +11,6 @@ from chaos.scene import Outcome
 COLUMNS = (
     "case",
     "result",
-    "builds",
     "lost",
     "begins not sent",
     "out of order",
@@ -120,7 +119,6 @@ def _cells(report: Report) -> list[str]:
     return [
         name,
         report.result,
-        str(outcome.builds),
         str(len(finding.missing)),
         str(len(finding.unbegun) + len(finding.superseded)),
         str(len(finding.late)),
@@ -137,7 +135,11 @@ def _note(report: Report) -> str:
     if report.outcome is None:
         return f"- **{name}**: {report.result}."
     outcome = report.outcome
-    told = [f"{outcome.accepted} POSTs accepted", f"accounts {outcome.accounts}"]
+    told = [
+        f"{outcome.builds} builds",
+        f"{outcome.accepted} POSTs accepted",
+        f"accounts {outcome.accounts}",
+    ]
     return f"- **{name}**: {'; '.join([*told, *_remarks(outcome)])}."
 
 
