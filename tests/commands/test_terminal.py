@@ -52,6 +52,19 @@ class TerminalTests(SynchronousTestCase):
         os.environ["NO_COLOR"] = "1"
         self.assertEqual(self.shown(lambda output: output.say("broken", "bad")), "broken\r\n")
 
+    def test_redrawn(self) -> None:
+        """Lines that change take the place of those before, cut to the window's width."""
+
+        def work(output: Output) -> None:
+            with output.redrawn() as redraw:
+                redraw(["one", "x" * 50])
+                redraw(["two"])
+
+        shown = self.shown(work)
+        self.assertIn("one", shown)
+        self.assertNotIn("x" * 41, shown)
+        self.assertRegex(shown, r"one(?s:.*)\x1b\[1A(?s:.*)two")
+
     def test_progress(self) -> None:
         """What is done of how much is shown, in a line that the next line takes the place of."""
 

@@ -48,10 +48,14 @@ class Asked:
         [answer] = self.database.transact([lambda connection: operation(connection, *arguments)])
         return answer
 
-    def answer(self, document: object, lines: Sequence[str]) -> None:
-        """Print lines, or with ``--json`` a document."""
-        as_json = self.arguments.json
-        self.output.say(outbox_words.to_json(document) if as_json else "\n".join(lines))
+    def answer(self, document: object, lines: Sequence[str], troubles: Sequence[str] = ()) -> None:
+        """Print lines and what is not well, or with ``--json`` a document."""
+        if self.arguments.json:
+            self.output.say(outbox_words.to_json(document))
+            return
+        self.output.say("\n".join(lines))
+        for trouble in troubles:
+            self.output.say(trouble, "bad")
 
 
 Action: TypeAlias = Callable[[Asked], int]

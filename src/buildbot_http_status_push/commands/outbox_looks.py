@@ -63,7 +63,8 @@ def check(asked: Asked) -> int:
         "oldest": health.oldest,
         "dead": health.given_up,
     }
-    asked.answer(document, [check_line(health, *limits)])
+    line = check_line(health, *limits)
+    asked.answer(document, *(([], [line]) if status else ([line], [])))
     return status
 
 
