@@ -35,17 +35,24 @@ def stats(asked: Asked) -> int:
         return _follow(asked, _stats_lines)
     each = asked.ask(inspection.stats)
     document = outbox_words.stats_document(each, inspection.in_all(each))
-    asked.answer(document, _stats_lines(asked))
+    asked.answer(document, *_stats_words(asked))
     return DONE if document["holds"] else FAILED
 
 
-def _stats_lines(asked: Asked) -> list[str]:
+def _stats_words(asked: Asked) -> tuple[list[str], list[str]]:
+    """Return the counts, and what is not well."""
     from buildbot_http_status_push.outbox import inspection
 
     each = asked.ask(inspection.stats)
     lines = outbox_words.stats_lines(each, inspection.in_all(each), asked.now)
-    healths = [Health(one, asked.ask(inspection.given_up, one.reporter), asked.now) for one in each]
-    return [*lines, *health_lines(healths)]
+    dead = [asked.ask(inspection.given_up, one.reporter) for one in each]
+    healths = map(Health, each, dead, [asked.now] * len(each))
+    return lines, health_lines([*healths])
+
+
+def _stats_lines(asked: Asked) -> list[str]:
+    lines, troubles = _stats_words(asked)
+    return [*lines, *troubles]
 
 
 def check(asked: Asked) -> int:
