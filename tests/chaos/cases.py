@@ -7,9 +7,18 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from chaos.cluster import (
+    database_restarted,
+    one_of_two_gone_for_good,
+    one_of_two_killed,
+    receiver_of_two_down,
+    router_killed,
+    two_masters,
+)
 from chaos.scene import Scene
 
-Case: TypeAlias = Callable[[Scene], None]
+Case: TypeAlias = Callable[[Any], None]
+"""Does something to a ``Scene``, or to a ``Cluster``."""
 
 
 def receiver_down_then_up(scene: Scene) -> None:
@@ -329,6 +338,15 @@ def _lose_outbox(scene: Scene, lose: Callable[[], object]) -> None:
     scene.wait_until_through()
 
 
+CLUSTER_CASES: tuple[Case, ...] = (
+    two_masters,
+    one_of_two_killed,
+    one_of_two_gone_for_good,
+    router_killed,
+    database_restarted,
+    receiver_of_two_down,
+)
+
 CASES: tuple[Case, ...] = (
     receiver_down_then_up,
     answers_503,
@@ -356,4 +374,5 @@ CASES: tuple[Case, ...] = (
     stopped_while_the_disk_is_full,
     outbox_deleted_between_runs,
     outbox_overwritten_between_runs,
+    *CLUSTER_CASES,
 )

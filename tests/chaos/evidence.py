@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import sqlalchemy as sa
 from attrs import frozen
+from sqlalchemy.pool import NullPool
 
 from chaos.judge import Acceptance, Build, Record, Rows, Status, Trouble
 
@@ -67,12 +69,20 @@ class Accounts:
         return f"{self.produced} = {states or '0'}"
 
 
-def _query(database: Path, statement: str) -> list[tuple[Any, ...]]:
+Place: TypeAlias = "Path | str"
+"""A SQLite file, or the URL of a PostgreSQL database."""
+
+
+def _query(database: Place, statement: str) -> list[tuple[Any, ...]]:
+    if isinstance(database, str):
+        engine = sa.create_engine(database, poolclass=NullPool)
+        with engine.connect() as connected:
+            return [tuple(row) for row in connected.execute(sa.text(statement))]
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
         return connection.execute(statement).fetchall()
 
 
-def read_builds(database: Path) -> list[Build]:
+def read_builds(database: Place) -> list[Build]:
     """Return all builds that the master's database has."""
     return [Build(*row) for row in _query(database, BUILDS)]
 
@@ -82,16 +92,21 @@ def read_board(database: Path) -> dict[int, int | None]:
     return dict(_query(database, SHOWN))
 
 
+def count(database: Place, statement: str) -> int:
+    """Return the one number that a query yields."""
+    [(number,)] = _query(database, statement)
+    return int(number)
+
+
 def requests_left(database: Path, since: int) -> int:
     """Return how many build requests a master that was started then still has to work on.
 
     A master that is killed while it starts leaves some claimed for ever: nobody works on them.
     """
-    [(count,)] = _query(database, REQUESTS_LEFT.format(since=since))
-    return int(count)
+    return count(database, REQUESTS_LEFT.format(since=since))
 
 
-def read_rows(outbox: Path) -> Rows:
+def read_rows(outbox: Place) -> Rows:
     """Return the state of each status that the outbox holds; none where it can't be read."""
     try:
         rows = _query(outbox, ROWS)
@@ -100,7 +115,7 @@ def read_rows(outbox: Path) -> Rows:
     return {Status(build, event.endswith("finished")): state for build, event, state in rows}
 
 
-def read_accounts(outbox: Path) -> Accounts:
+def read_accounts(outbox: Place) -> Accounts:
     """Count."""
     totals = dict(_query(outbox, TOTALS))
     produced = totals.pop("produced", 0)

@@ -15,6 +15,8 @@ UNRECORDED_MOST = 10.0
 """Seconds until a start is recorded at the latest, on a machine with much to do."""
 RECEIVER_ENDED = "the receiver ended before it answered"
 REACH_OF_AN_END = 0.5
+AWAY = "accepted while the outbox stood in memory"
+REACH_OF_AN_OUTAGE = 30.0
 LOST_OUTBOX = "lost outbox"
 NO_ROW = "no row"
 
@@ -108,6 +110,7 @@ class Circumstances:
         kills: When the master was killed, in seconds since the epoch.
         ends: When the receiver was ended.
         losses: When the outbox was lost.
+        outages: When the outbox's database was back after a moment away.
         refused_builder: The builder whose statuses the receiver never takes.
         keeps_begins: Whether nothing was done that makes a begin superfluous.
     """
@@ -115,6 +118,7 @@ class Circumstances:
     kills: Sequence[float] = ()
     ends: Sequence[float] = ()
     losses: Sequence[float] = ()
+    outages: Sequence[float] = ()
     refused_builder: str | None = None
     keeps_begins: bool = False
 
@@ -334,4 +338,5 @@ def _cause(
     for cause, (times, reach) in causes.items():
         if any(earlier.at <= at <= min(later.at, earlier.at + reach) for at in times):
             return cause
-    return None
+    in_memory = (abs(earlier.at - at) <= REACH_OF_AN_OUTAGE for at in circumstances.outages)
+    return AWAY if any(in_memory) else None

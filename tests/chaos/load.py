@@ -106,8 +106,10 @@ class Load(BuildbotService):  # type: ignore[misc]  # Buildbot has no types
     @inlineCallbacks
     def _ask_for_one(self) -> Generator[Any, Any, None]:
         found = yield self.master.data.get(("builders",))
+        own = {each.name for each in self.master.config.builders}
         # By name: ids depend on the order in which a new master comes to know its builders.
-        builder = self._chance.choice(sorted(found, key=itemgetter("name")))
+        named = sorted((each for each in found if each["name"] in own), key=itemgetter("name"))
+        builder = self._chance.choice(named)
         stamp = {"codebase": "", "repository": "", "branch": None, "revision": None, "project": ""}
         yield self.master.data.updates.addBuildset(
             waited_for=False,

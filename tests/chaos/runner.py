@@ -8,10 +8,12 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
-from chaos.cases import Case
+from chaos.cases import CLUSTER_CASES, Case
+from chaos.cluster import Cluster
 from chaos.report import Report
 from chaos.scene import Scene
 from chaos.stage import ImpossibleError, create_master
@@ -36,7 +38,11 @@ class Runner:
         name = case.__name__
         folder = self.folder / name
         folder.mkdir()
-        scene = Scene(self.folder / "template", folder, f"{self.seed}-{name}", self.effort)
+        make = Cluster if case in CLUSTER_CASES else Scene
+        try:
+            scene = make(self.folder / "template", folder, f"{self.seed}-{name}", self.effort)
+        except ImpossibleError as trouble:
+            return Report(name, None, str(trouble))
         try:
             report = _play(case, scene)
         finally:
@@ -59,7 +65,7 @@ def runner(seed: int, effort: int) -> Iterator[Runner]:
             folder.rmdir()
 
 
-def _play(case: Case, scene: Scene) -> Report:
+def _play(case: Case, scene: Any) -> Report:
     name = case.__name__
     try:
         case(scene)

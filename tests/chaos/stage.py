@@ -100,7 +100,7 @@ class Disk:
         subprocess.run(command, check=True)
 
 
-class _Process:
+class Process:
     """A child process, in a process group of its own."""
 
     def __init__(self) -> None:
@@ -108,6 +108,7 @@ class _Process:
 
     @property
     def is_running(self) -> bool:
+        """Whether it has been started and has not ended."""
         return self._child is not None and self._child.poll() is None
 
     def _start(self, *command: str | Path, output: Path, **environment: str) -> None:
@@ -135,7 +136,7 @@ class _Process:
         self.ended(STOP_PATIENCE)
 
 
-class Board(_Process):
+class Board(Process):
     """A board's process, behind the receiver.
 
     Args:
@@ -146,8 +147,7 @@ class Board(_Process):
         super().__init__()
         self.database = folder / "board.sqlite"
         self._output = folder / "board.log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port: int = free.getsockname()[1]
+        self._port = free_port()
 
     @property
     def url(self) -> str:
@@ -159,15 +159,23 @@ class Board(_Process):
         command = Path(sys.executable).with_name("buildbot-http-status-push")
         where = ("--port", str(self._port), "--database", f"sqlite:///{self.database}")
         self._start(command, "board", *where, output=self._output)
-        wait_until(lambda: _answers(self._port), "the board listens", START_PATIENCE)
+        wait_until(lambda: answers(self._port), "the board listens", START_PATIENCE)
 
 
-def _answers(port: int) -> bool:
+def free_port() -> int:
+    """Return a port that nobody listened on a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Tell whether something listens on a port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-class Receiver(_Process):
+class Receiver(Process):
     """The receiver's process, and the port that is kept for it.
 
     Args:
@@ -200,7 +208,7 @@ class Receiver(_Process):
         """Begin to listen."""
         arguments = (str(self.port), self.record, self.control, self._seed, self._board)
         self._start(sys.executable, HERE / "receiver.py", *arguments, output=self._output)
-        wait_until(lambda: _answers(self.port), "the receiver listens", START_PATIENCE)
+        wait_until(lambda: answers(self.port), "the receiver listens", START_PATIENCE)
 
     def close(self) -> None:
         """End it for good."""
@@ -221,17 +229,18 @@ class Stop:
     services: float
 
 
-class Master(_Process):
+class Master(Process):
     """The master's process.
 
     Args:
         folder: The master's folder, as ``create_master`` makes it.
+        configuration: Which of the files here is its ``master.cfg``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, configuration: str = "master.cfg") -> None:
         super().__init__()
         self._stand_in(folder)
-        shutil.copy(HERE / "master.cfg", folder)
+        shutil.copy(HERE / configuration, folder / "master.cfg")
         self._environment: dict[str, str] = {}
 
     def _stand_in(self, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from chaos.judge import (
+    AWAY,
     KILLED,
     LOST_OUTBOX,
     RECEIVER_ENDED,
@@ -240,6 +241,19 @@ class DuplicateTests(SynchronousTestCase):
         ):
             twice = (*ALL_WELL, accept(FINISH, 104 if circumstances.losses else 110))
             self.assertEqual(len(find(*twice, circumstances=circumstances).unexplained), 1)
+
+
+class OutageTest(SynchronousTestCase):
+    """A database that was away."""
+
+    def test_sent_again(self) -> None:
+        """What was accepted while the outbox stood in memory may come again, and nothing else."""
+        again = accept(FINISH, 190.0)
+        for at, cause in ((103.0, {AWAY: 1}), (140.0, {})):
+            found = judge(
+                (BUILD,), Record([*ALL_WELL, again], []), {}, Circumstances(outages=(at,))
+            )
+            self.assertEqual((found.duplicates, bool(found.unexplained)), (cause, not cause))
 
 
 class BoardTest(SynchronousTestCase):

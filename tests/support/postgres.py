@@ -21,7 +21,7 @@ PATIENCE = 60.0
 SETTINGS = (
     "listen_addresses = ''\n"
     "fsync = off\n"  # what a power cut does is not what is tested
-    "max_connections = 50\n"
+    "max_connections = 200\n"  # a master has some dozens of its own
 )
 
 
