@@ -9,7 +9,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from pathlib import Path
 
 import trustme
@@ -17,6 +16,7 @@ from support.boards import ask
 from support.certificates import write_pair
 from support.commands import Command, temporary_folder
 from support.nginx import ADDRESS, Nginx
+from support.ports import PATIENCE, free_port, wait_until_listening
 from support.programs import missing
 from support.statuses import a_body, as_bytes
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,7 +25,6 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "board-behind-a-proxy.md"
-PATIENCE = 30.0
 NAME = "board.example.com"
 LARGE = 9_000_000
 CADDY = """
@@ -56,8 +55,7 @@ class Caddy:
             raise missing("Caddy", "caddy")
         self._program = program
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
+        self.port = free_port()
 
     def start(self, sites: str) -> None:
         """Start it, and return when it listens."""
@@ -71,19 +69,8 @@ class Caddy:
                 stdout=log,
                 stderr=log,
             )
-        end = time.monotonic() + PATIENCE
-        while not self._listens():
-            told = (self._folder / "caddy.log").read_text()
-            assert self._process.poll() is None, told
-            assert time.monotonic() < end, told
-            time.sleep(0.05)
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
-        except OSError:
-            return False
-        return True
+        told = (self._folder / "caddy.log").read_text
+        wait_until_listening(self.port, self._process, told)
 
     def stop(self) -> None:
         """End it."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve
+from support.ports import free_port, listens
 from support.postgres import Postgres
 
 from chaos import evidence
@@ -27,8 +28,6 @@ from chaos.stage import (
     Process,
     Receiver,
     Stop,
-    answers,
-    free_port,
     wait_until,
 )
 
@@ -97,7 +96,7 @@ class Router(Process):
         command = (str(self._program), "start", "--cbdir", str(self._folder))
         output = self._folder / "output.log"
         self._start(*command, output=output, CROSSBAR_DISABLE_TELEMETRY="1")
-        wait_until(lambda: answers(self._port), "the router listens", START_PATIENCE)
+        wait_until(lambda: listens(self._port), "the router listens", START_PATIENCE)
 
 
 class Cluster:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from support.ports import free_port, listens
 
 HERE = Path(__file__).parent
 START_PATIENCE = 60.0
@@ -159,20 +160,7 @@ class Board(Process):
         command = Path(sys.executable).with_name("buildbot-http-status-push")
         where = ("--port", str(self._port), "--database", f"sqlite:///{self.database}")
         self._start(command, "board", *where, output=self._output)
-        wait_until(lambda: answers(self._port), "the board listens", START_PATIENCE)
-
-
-def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
-def answers(port: int) -> bool:
-    """Tell whether something listens on a port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        wait_until(lambda: listens(self._port), "the board listens", START_PATIENCE)
 
 
 class Receiver(Process):
@@ -208,7 +196,7 @@ class Receiver(Process):
         """Begin to listen."""
         arguments = (str(self.port), self.record, self.control, self._seed, self._board)
         self._start(sys.executable, HERE / "receiver.py", *arguments, output=self._output)
-        wait_until(lambda: answers(self.port), "the receiver listens", START_PATIENCE)
+        wait_until(lambda: listens(self.port), "the receiver listens", START_PATIENCE)
 
     def close(self) -> None:
         """End it for good."""

@@ -13,6 +13,7 @@ from support.commands import temporary_folder
 from support.fakes import LogBook, a_delivery
 from support.master import EndWith, Master, ReporterTestCase, configuration
 from support.outboxes import NOW
+from support.ports import free_port
 from support.prometheus import Prometheus
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
@@ -41,13 +42,6 @@ def samples(text: str) -> dict[str, float]:
         for family in text_string_to_metric_families(text)
         for each in family.samples
     }
-
-
-def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 class MeterTest(SynchronousTestCase):

@@ -6,13 +6,13 @@ import grp
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 
+from support.ports import free_port
 from support.programs import missing
 
 MODULE_FOLDER = Path("/usr/lib/apache2/modules")
@@ -31,14 +31,6 @@ def find_apache() -> str:
     if found is None:
         raise missing("apache2", "apache2")
     return found
-
-
-def free_port() -> int:
-    """Return a port that nobody listened on a moment ago: Apache can't choose one itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Apache:

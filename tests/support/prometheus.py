@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import unittest
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from support.boards import ask
+from support.ports import PATIENCE, free_port
 
-PATIENCE = 30.0
 SCRAPE = """
 global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}
 scrape_configs:
@@ -36,8 +35,7 @@ class Prometheus:
             raise unittest.SkipTest("apt-get install prometheus")
         config = folder / "prometheus.yml"
         config.write_text(SCRAPE.format(port=scraped))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = int(free.getsockname()[1])
+        self._port = free_port()
         command = [
             program,
             f"--config.file={config}",

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from pathlib import Path
 
-from support.apache import free_port
+from support.ports import PATIENCE, free_port, wait_until_listening
 from support.programs import missing
 
-PATIENCE = 30.0
 CONFIGURATION = """
 Port {port}
 Listen 127.0.0.1
@@ -43,25 +40,11 @@ class Tinyproxy:
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        self._wait()
-
-    def _wait(self) -> None:
-        end = time.monotonic() + PATIENCE
-        while not self._listens():
-            assert self._process.poll() is None, "tinyproxy has ended"
-            assert time.monotonic() < end, "tinyproxy does not listen"
-            time.sleep(0.02)
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
-        except OSError:
-            return False
-        return True
+        wait_until_listening(self.port, self._process, self.told)
 
     def told(self) -> str:
         """Return its log."""
-        return self._log.read_text()
+        return self._log.read_text() if self._log.exists() else "it wrote nothing"
 
     def stop(self) -> None:
         """End it."""
