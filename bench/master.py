@@ -164,14 +164,19 @@ class MadeBuilds:
         request: int = next(iter(requests.values()))
         return request
 
-    async def build(self, request: int, interval: float) -> None:
-        """Begin and end a build, and wait some seconds after either."""
+    async def begin(self, request: int) -> int:
+        """Begin a build, and return its id."""
         updates = self.master.data.updates
         build, number = await updates.addBuild(buildrequestid=request, **self._ids)
         await updates.setBuildProperties(build, _properties(number))
         await updates.generateNewBuildEvent(build)
+        return int(build)
+
+    async def build(self, request: int, interval: float) -> None:
+        """Begin and end a build, and wait some seconds after either."""
+        build = await self.begin(request)
         await sleep(interval)
-        await updates.finishBuild(build, SUCCESS)
+        await self.master.data.updates.finishBuild(build, SUCCESS)
         await sleep(interval)
 
 

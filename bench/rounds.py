@@ -134,12 +134,15 @@ class Measured:
         starts: Seconds from a master's start until its reporter's first catch-up is done: at the
             very first start, and at the next one.
         interpreter: Milliseconds that the start-up file costs each start of Python.
+        burst: Milliseconds from a begin's event to its committed row, where 16 builds begin at
+            once: the median and the 99th percentile.
     """
 
     rounds: list[Round]
     memory: float
     starts: list[float]
     interpreter: float
+    burst: tuple[float, float]
 
 
 def take(size: Size, receiver: Receiver, say: Say, advance: Advance) -> Measured:
@@ -168,9 +171,21 @@ def take(size: Size, receiver: Receiver, say: Say, advance: Advance) -> Measured
             advance(number + 1, size.rounds)
         say("start")
         starts = _starts(template, size.past)
+        say("burst")
+        burst = _burst(template, receiver, size.turns)
     say("memory")
     memory = float(run("memory", size.waiting)["grown"]) / MIB
-    return Measured(rounds, memory, starts, float(run("interpreter")["milliseconds"]))
+    interpreter = float(run("interpreter")["milliseconds"])
+    return Measured(rounds, memory, starts, interpreter, burst)
+
+
+def _burst(template: Path, receiver: Receiver, bursts: int) -> tuple[float, float]:
+    """Return how many milliseconds a begin needs into the outbox: median, 99th percentile."""
+    folder = template.with_name("burst")
+    shutil.copytree(template, folder)
+    told = run("burst", folder, receiver.keeping, bursts)
+    receiver.taken()
+    return 1000 * told["median"], 1000 * told["late"]
 
 
 def _starts(template: Path, builds: int) -> list[float]:
