@@ -111,6 +111,16 @@ class BackfillerTests(SynchronousTestCase):
         self.ask(24, builder="other")
         self.assertEqual(self.done().total, 0)
 
+    def test_one_of_several(self) -> None:
+        """Of masters with a common outbox one sends them: the active one of the lowest number."""
+        self.master.masters = {1: False, 2: True, 3: True}
+        for me, sent in ((3, []), (2, [8, 9])):
+            self.master.masterid = me
+            self.begin()
+            self.ask(2)
+            self.done()
+            self.assertEqual(self.announced, sent)
+
     def test_only_count(self) -> None:
         """They can be counted, which sends nothing."""
         self.ask(24, only_count=True)

@@ -91,7 +91,7 @@ class Backfiller:
     async def look(self) -> None:
         """Carry out what is asked for, if anything is."""
         asked = await self._outbox.backfill()
-        if asked is None or asked.stage is Stage.DONE:
+        if asked is None or asked.stage is Stage.DONE or not await self._duty.leads():
             return
         ids = await self._find(asked)
         total = asked.done + len(ids)

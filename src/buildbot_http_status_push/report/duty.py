@@ -40,10 +40,17 @@ class Duty:
             self._master_ids = self._gone(await self._master.data.get(("masters",)))
 
     def _gone(self, masters: list[dict[str, Any]]) -> frozenset[int]:
-        active = {each["masterid"] for each in masters if each["active"]}
+        active = _active(masters)
         if self._master.masterid != min(active, default=None):
             return frozenset()
         return frozenset(each["masterid"] for each in masters) - active
+
+    async def leads(self) -> bool:
+        """Tell whether this master is to do what one of those with a common outbox must do."""
+        if not self._for_all_masters:
+            return True  # it has an outbox of its own
+        active = _active(await self._master.data.get(("masters",)))
+        return bool(self._master.masterid == min(active, default=self._master.masterid))
 
     def covers(self, build: Mapping[str, Any]) -> bool:
         """Tell whether a build is to be announced, as far as is known since the last look.
@@ -56,3 +63,7 @@ class Duty:
         if self._for_all_masters or ran_on is None:
             return True
         return ran_on == self._master.masterid or ran_on in self._master_ids
+
+
+def _active(masters: list[dict[str, Any]]) -> frozenset[int]:
+    return frozenset(each["masterid"] for each in masters if each["active"])
