@@ -1,6 +1,6 @@
 """Which proxy requests go through: as it is written, or as the environment says.
 
-Pure: connects to nothing. The rules of the environment are curl's.
+Connects to nothing. The rules of the environment are curl's.
 """
 
 from __future__ import annotations
