@@ -11,6 +11,7 @@ from buildbot.process.results import FAILURE, SUCCESS
 from buildbot.reporters.generators.build import BuildStatusGenerator
 from buildbot.reporters.message import MessageFormatterFunction
 from buildbot.util.twisted import async_to_deferred
+from sqlalchemy.exc import OperationalError
 from support.master import EndWith, ReporterTestCase, configuration
 from twisted.internet import reactor, task
 from twisted.internet.defer import Deferred
@@ -184,6 +185,27 @@ class Catchup(ReporterTestCase):
         await master.build("success")
         await inbox.when(lambda: inbox.seen()[-1:] == [("success", 1, "builds.finished")])
         self.assertEqual(len(self.flushLoggedErrors()), 2)
+
+    @async_to_deferred
+    async def test_database_away(self) -> None:
+        """A database that is away for a moment is one line, and the event comes all the same."""
+        self.patch(catchup, "SOON", 0.05)
+        inbox, url = await self.open_inbox()
+        master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
+        enrich, failures = payload.enrich, [2]
+
+        async def enrich_with_trouble(*args: Any) -> Any:
+            if failures[0]:
+                failures[0] -= 1
+                raise OperationalError("SELECT 1", {}, Exception("connection refused"))
+            return await enrich(*args)
+
+        self.patch(payload, "enrich", enrich_with_trouble)
+        with capturedLogs() as lines:
+            await master.build("success")
+            await inbox.when(lambda: inbox.seen()[-1:] == [("success", 1, "builds.finished")])
+        told = [each for each in lines if "can't be asked now what" in str(each.get("log_format"))]
+        self.assertEqual([each["trouble"] for each in told], ["connection refused"] * 2)
 
     @async_to_deferred
     async def test_unwanted_builds(self) -> None:

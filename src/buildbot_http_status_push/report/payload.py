@@ -13,11 +13,13 @@ from typing import Any, ClassVar
 from attrs import fields, frozen
 from buildbot.interfaces import IReportGenerator
 from buildbot.process.results import Results, statusToString
+from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from buildbot_http_status_push.formats.news import Format
+from buildbot_http_status_push.redaction import one_line
 from buildbot_http_status_push.report import events
 from buildbot_http_status_push.report.comparison import compare
 from buildbot_http_status_push.report.encoding import RunCooperatively
@@ -104,6 +106,10 @@ class DefaultGenerator:
             wanted = self._wants(full, finished=key[2] == "finished")
             if wanted and isinstance(self.format_fn, Format):
                 full = await compare(master, full, self.format_fn)
+        except DBAPIError as trouble:
+            _note(failed=True)
+            _tell_away(build, trouble)
+            return None
         except Exception:
             _note(failed=True)
             raise
@@ -257,6 +263,15 @@ def title(build: Mapping[str, Any]) -> str:
     builder = build.get("builder") or {}
     name = builder.get("name", f"builder {build.get('builderid')}")
     return f"build {name}#{build.get('number')}"
+
+
+def _tell_away(build: Build, trouble: DBAPIError) -> None:
+    log.warn(
+        "{title}: the master's database can't be asked now what to send of it ({trouble}); it is "
+        "tried again",
+        title=title(build),
+        trouble=one_line(str(trouble.orig)),
+    )
 
 
 def _note(*, settled: bool = False, failed: bool = False) -> None:
