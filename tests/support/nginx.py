@@ -12,14 +12,14 @@ from pathlib import Path
 from support.programs import missing
 
 PATIENCE = 30.0
-ADDRESS = "127.0.0.1:443"
+ADDRESS = "<address>"
 
 CONFIGURATION = """
 daemon off;
 {user}
 pid nginx.pid;
 error_log error.log;
-events {{ worker_connections 256; }}
+events {{ worker_connections 1024; }}
 http {{
     access_log off;
     client_body_temp_path body;
