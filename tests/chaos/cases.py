@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeAlias
 
+from chaos.boards import one_of_two_boards_killed
 from chaos.cluster import (
     database_restarted,
     one_of_two_gone_for_good,
@@ -18,7 +20,7 @@ from chaos.cluster import (
 from chaos.scene import Scene
 
 Case: TypeAlias = Callable[[Any], None]
-"""Does something to a ``Scene``, or to a ``Cluster``."""
+"""Does something to a ``Scene`` of one or two boards, or to a ``Cluster``."""
 
 
 def receiver_down_then_up(scene: Scene) -> None:
@@ -139,11 +141,11 @@ def clock_ahead_then_right(scene: Scene) -> None:
     """The clock is 400 days ahead at the first start, while all is refused, and then set right."""
     scene.receiver.behave("status", status=422)
     scene.receiver.start()
-    scene.master.set_clock(400)
+    scene.set_clock(timedelta(days=400))
     scene.start_master(builds=scene.builds)
     scene.play(5, 6)
     scene.stop_master()
-    scene.master.set_clock(0)
+    scene.set_clock(timedelta())
     scene.receiver.behave("accept")
     scene.start_master(builds=5)
     scene.wait_for_builds()
@@ -155,7 +157,7 @@ def clock_set_ahead(scene: Scene) -> None:
     scene.start_master(builds=scene.builds)
     scene.wait_for_builds()
     scene.stop_master()
-    scene.master.set_clock(400)
+    scene.set_clock(timedelta(days=400))
     scene.start_master(builds=5)
     scene.wait_for_builds()
     scene.play(5, 6)
@@ -347,6 +349,8 @@ CLUSTER_CASES: tuple[Case, ...] = (
     receiver_of_two_down,
 )
 
+BOARDS_CASES: tuple[Case, ...] = (one_of_two_boards_killed,)
+
 CASES: tuple[Case, ...] = (
     receiver_down_then_up,
     answers_503,
@@ -374,5 +378,6 @@ CASES: tuple[Case, ...] = (
     stopped_while_the_disk_is_full,
     outbox_deleted_between_runs,
     outbox_overwritten_between_runs,
+    *BOARDS_CASES,
     *CLUSTER_CASES,
 )

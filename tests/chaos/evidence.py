@@ -87,7 +87,7 @@ def read_builds(database: Place) -> list[Build]:
     return [Build(*row) for row in _query(database, BUILDS)]
 
 
-def read_board(database: Path) -> dict[int, int | None]:
+def read_board(database: Place) -> dict[int, int | None]:
     """Return the results of all builds that a board shows, None of those that run."""
     return dict(_query(database, SHOWN))
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from attrs import frozen
 
-from chaos.cases import CLUSTER_CASES, Case
+from chaos.boards import TwoBoardsScene
+from chaos.cases import BOARDS_CASES, CLUSTER_CASES, Case
 from chaos.cluster import Cluster
 from chaos.report import Report
 from chaos.scene import Scene
@@ -38,9 +39,10 @@ class Runner:
         name = case.__name__
         folder = self.folder / name
         folder.mkdir()
-        make = Cluster if case in CLUSTER_CASES else Scene
         try:
-            scene = make(self.folder / "template", folder, f"{self.seed}-{name}", self.effort)
+            scene = _kind_of_scene(case)(
+                self.folder / "template", folder, f"{self.seed}-{name}", self.effort
+            )
         except ImpossibleError as trouble:
             return Report(name, None, str(trouble))
         try:
@@ -63,6 +65,12 @@ def runner(seed: int, effort: int) -> Iterator[Runner]:
         shutil.rmtree(folder / "template")
         if not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _kind_of_scene(case: Case) -> type[Any]:
+    if case in CLUSTER_CASES:
+        return Cluster
+    return TwoBoardsScene if case in BOARDS_CASES else Scene
 
 
 def _play(case: Case, scene: Any) -> Report:

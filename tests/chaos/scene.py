@@ -17,7 +17,7 @@ from chaos import evidence
 from chaos.evidence import Accounts
 from chaos.judge import Circumstances, Finding, judge, misshown
 from chaos.load import DONE_FILE
-from chaos.stage import Board, Disk, Master, Receiver, Stop, wait_until
+from chaos.stage import Board, Clock, Disk, Master, Receiver, Stop, wait_until
 
 OUTBOX = "http_status_push.sqlite"
 STOP_MOST = 5.0
@@ -83,15 +83,16 @@ class Scene:
 
     def __init__(self, template: Path, folder: Path, seed: str, effort: int) -> None:
         shutil.copytree(template, folder / "master")
-        self._folder = folder
+        self.folder = folder
         self._disk: Disk | None = None
         self.chance = random.Random(seed)  # noqa: S311 - rhythm, not secrets
-        self.board = Board(folder)
+        self.board = self.make_board()
         self.receiver = Receiver(folder, seed, self.board.url)
         self.master = Master(folder / "master")
         self.outbox = self.master.folder / OUTBOX
         self.options: dict[str, Any] = {"timeout": TIMEOUT}
         self.work = {"longest": 2.0}
+        self.groups = [""]
         self.effort = effort
         self.builds = 5 * effort
         self.circumstances = Circumstances()
@@ -102,6 +103,10 @@ class Scene:
         self._started_at = 0
         self._load: dict[str, Any] = {}
         self.board.start()
+
+    def make_board(self) -> Any:
+        """Return what the receiver passes statuses on to."""
+        return Board(self.folder)
 
     @property
     def _database(self) -> Path:
@@ -135,8 +140,21 @@ class Scene:
         self.options |= options
         url = f"http://127.0.0.1:{self.receiver.port}/submit"
         self.master.configure(
-            reporter={"serverUrl": url, **self.options}, load=self._load, work=self.work
+            reporter={"serverUrl": url, **self.options},
+            load=self._load,
+            work=self.work,
+            groups=self.groups,
         )
+
+    def set_clock(self, ahead: timedelta) -> None:
+        """Have the master's clock run ahead, from its next start on.
+
+        Raises:
+            ImpossibleError: It can't be changed here.
+        """
+        if self.master.clock is None:
+            self.master.clock = Clock(self.folder / "clock")
+        self.master.clock.set(ahead)
 
     def stop_master(self) -> None:
         """Stop the master, and note how long that took."""
@@ -151,7 +169,7 @@ class Scene:
 
     def move_master(self) -> None:
         """Let the master stand in another folder."""
-        self.master.move(self._folder / "moved")
+        self.master.move(self.folder / "moved")
         self.outbox = self.master.folder / OUTBOX
 
     def restart_board(self) -> None:
@@ -176,7 +194,7 @@ class Scene:
 
     def move_outbox_to_small_disk(self) -> Disk:
         """Have the outbox on a disk that can be filled."""
-        folder = self._folder / "disk"
+        folder = self.folder / "disk"
         folder.mkdir()
         self._disk = Disk(folder)
         self.outbox = folder / OUTBOX

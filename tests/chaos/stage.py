@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +103,49 @@ class Disk:
         subprocess.run(command, check=True)
 
 
+class Clock:
+    """The time that processes see; it can be changed while they run.
+
+    Args:
+        file: A file that says how far it is ahead.
+
+    Raises:
+        ImpossibleError: No other time can be had here.
+    """
+
+    def __init__(self, file: Path) -> None:
+        found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+        if not found:
+            raise ImpossibleError("no other time can be had here: apt-get install faketime")
+        self._file = file
+        # CLOCK_MONOTONIC goes along: left as it is, sleeps fail (libfaketime 0.9.10).
+        self.environment = {"LD_PRELOAD": str(found[0]), "FAKETIME_TIMESTAMP_FILE": str(file)}
+
+    def set(self, ahead: timedelta) -> None:
+        """Let it run ahead: processes see it within ten seconds."""
+        new = self._file.with_suffix(".new")
+        new.write_text(f"+{ahead.total_seconds():.0f}")
+        new.replace(self._file)
+
+
 class Process:
-    """A child process, in a process group of its own."""
+    """A child process, in a process group of its own.
+
+    Attributes:
+        clock: What it takes the time from when it is started, None for the machine's.
+    """
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self.clock: Clock | None = None
+
+    @property
+    def memory(self) -> float:
+        """The MiB that it has in memory."""
+        child = self._child
+        assert child is not None, "it was not started"
+        status = Path(f"/proc/{child.pid}/status").read_text()
+        return float(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
 
     @property
     def is_running(self) -> bool:
@@ -115,6 +155,7 @@ class Process:
     def _start(self, *command: str | Path, output: Path, **environment: str) -> None:
         paths = filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")])
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}
+        environment |= self.clock.environment if self.clock else {}
         with output.open("ab") as file:
             self._child = subprocess.Popen(
                 command, env=environment, stdout=file, stderr=file, start_new_session=True
@@ -142,25 +183,28 @@ class Board(Process):
 
     Args:
         folder: Where its files are.
+        database: The URL of its database, if it is not a file in that folder.
+        name: What its log is named.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str | None = None, name: str = "board") -> None:
         super().__init__()
-        self.database = folder / "board.sqlite"
-        self._output = folder / "board.log"
-        self._port = free_port()
+        self.database: Path | str = database or folder / "board.sqlite"
+        self._output = folder / f"{name}.log"
+        self.port = free_port()
 
     @property
     def url(self) -> str:
         """Where it takes statuses."""
-        return f"http://127.0.0.1:{self._port}/"
+        return f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
         """Begin to listen."""
         command = Path(sys.executable).with_name("buildbot-http-status-push")
-        where = ("--port", str(self._port), "--database", f"sqlite:///{self.database}")
+        url = self.database if isinstance(self.database, str) else f"sqlite:///{self.database}"
+        where = ("--port", str(self.port), "--database", url)
         self._start(command, "board", *where, output=self._output)
-        wait_until(lambda: listens(self._port), "the board listens", START_PATIENCE)
+        wait_until(lambda: listens(self.port), "the board listens", START_PATIENCE)
 
 
 class Receiver(Process):
@@ -229,7 +273,6 @@ class Master(Process):
         super().__init__()
         self._stand_in(folder)
         shutil.copy(HERE / configuration, folder / "master.cfg")
-        self._environment: dict[str, str] = {}
 
     def _stand_in(self, folder: Path) -> None:
         self.folder = folder
@@ -240,22 +283,7 @@ class Master(Process):
         self.folder.rename(folder)
         self._stand_in(folder)
 
-    def set_clock(self, ahead: int) -> None:
-        """Have the clock run ahead from the next start on.
-
-        Args:
-            ahead: By how many days.
-
-        Raises:
-            ImpossibleError: It can't be changed here.
-        """
-        found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-        if not found:
-            raise ImpossibleError("no other time can be had here: apt-get install faketime")
-        clock = {"LD_PRELOAD": str(found[0]), "FAKETIME": f"+{ahead}d"}
-        self._environment = clock if ahead else {}
-
-    def configure(self, **settings: dict[str, Any]) -> None:
+    def configure(self, **settings: Any) -> None:
         """Write what ``master.cfg`` reads at the next start or reconfiguration."""
         (self.folder / "settings.json").write_text(json.dumps(settings))
 
@@ -264,7 +292,7 @@ class Master(Process):
         buildbot = Path(sys.executable).with_name("buildbot")
         output = self.folder / "output.log"
         start = (buildbot, "start", "--nodaemon", self.folder)
-        self._start(*start, output=output, **self._environment)
+        self._start(*start, output=output)
 
     def start(self) -> None:
         """Start, and wait until it runs."""

@@ -57,9 +57,13 @@ class Follower(Thread):
                 self.losses += 1
                 time.sleep(PAUSE)  # as browsers do: it is no use to hurry
 
+    def leave(self) -> None:
+        """Leave soon, and do not wait for it."""
+        self._ended.set()
+
     def stop(self) -> None:
         """End."""
-        self._ended.set()
+        self.leave()
         self.join()
 
     def _follow(self) -> None:
