@@ -14,7 +14,7 @@ from buildbot.plugins import util
 
 from buildbot_http_status_push import formats
 from buildbot_http_status_push.configuration.options import Options
-from buildbot_http_status_push.report.payload import DefaultGenerator
+from buildbot_http_status_push.report.default_generator import DefaultGenerator
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 PAGE = Path(__file__).with_name("reference") / "options.md"

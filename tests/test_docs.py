@@ -24,7 +24,7 @@ from twisted.trial import unittest
 from buildbot_http_status_push.configuration.options import OPTION_NAMES
 from buildbot_http_status_push.model import State
 from buildbot_http_status_push.report import contract
-from buildbot_http_status_push.report.payload import GENERATOR_OPTIONS
+from buildbot_http_status_push.report.default_generator import GENERATOR_OPTIONS
 from buildbot_http_status_push.wire import errors, tls_errors
 
 ROOT = Path(__file__).parents[1]

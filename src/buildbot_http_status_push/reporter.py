@@ -28,13 +28,13 @@ from buildbot_http_status_push.configuration.built_in import BuiltInAttributes
 from buildbot_http_status_push.configuration.rendering import is_renderable, render_as_buildbot
 from buildbot_http_status_push.delivery.service import DeliveryService
 from buildbot_http_status_push.outbox.outbox import Outbox
-from buildbot_http_status_push.report import events, payload, users
+from buildbot_http_status_push.report import default_generator, events, users
 from buildbot_http_status_push.report.backfill import Backfiller
 from buildbot_http_status_push.report.cache import DataCache
 from buildbot_http_status_push.report.catchup import Catchup
-from buildbot_http_status_push.report.duty import Duty
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.intake import Intake
+from buildbot_http_status_push.report.responsibility import Duty
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 from buildbot_http_status_push.wire.session import Session
 
@@ -89,12 +89,17 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
     ) -> None:
         """Tell every fault of the options through Buildbot's configuration errors."""
         given = by_name((serverUrl, auth, headers, generators, debug, verify), others)
-        names = (*payload.GENERATOR_OPTIONS, *payload.OLD_SPELLINGS, "generators", "name")
-        for old in payload.deprecations(given):
+        names = (
+            *default_generator.GENERATOR_OPTIONS,
+            *default_generator.OLD_SPELLINGS,
+            "generators",
+            "name",
+        )
+        for old in default_generator.deprecations(given):
             warnings.warn(f"{self.name}: {old}", DeprecatedApiWarning, stacklevel=2)
         of_generators = generators_faults(generators)
         of_renderables = renderables.faults(given, HttpStatusPush.secrets)
-        found = (*options.faults(given, names, is_renderable), *payload.faults(given))
+        found = (*options.faults(given, names, is_renderable), *default_generator.faults(given))
         of_machine = (
             *local_checks.file_faults(given),
             *local_checks.metrics_faults(given.get("metrics")),
@@ -157,8 +162,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             **others: See the class.
         """
         values = (serverUrl, auth, headers, None, debug, verify)
-        given = payload.renamed(by_name(values, others))
-        shaping = payload.GENERATOR_OPTIONS
+        given = default_generator.renamed(by_name(values, others))
+        shaping = default_generator.GENERATOR_OPTIONS
         self._generator_options = {name: given.pop(name) for name in shaping if name in given}
         given.pop("generators", None)
         yield ensureDeferred(self._parts()[0].configure(options.read(given)))
@@ -176,7 +181,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             self._backfiller.start()
 
     def _create_default_generators(self) -> list[Any]:
-        return [payload.DefaultGenerator(**self._generator_options)]
+        return [default_generator.DefaultGenerator(**self._generator_options)]
 
     async def _replace_catchup(self, outbox: Outbox, for_all_masters: bool) -> None:
         self._duty = Duty(self.master, for_all_masters=for_all_masters)

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.audience import PATIENCE
+from buildbot_http_status_push.board.browsers import PATIENCE
 from buildbot_http_status_push.board.framing import FrameMaker
 from buildbot_http_status_push.board.live import GATHER, HEARD, POLL, Hub, pause
 from buildbot_http_status_push.board.model import Position

@@ -19,7 +19,7 @@ from twisted.web.server import Site
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from buildbot_http_status_push.board import audience, live, websocket
+from buildbot_http_status_push.board import browsers, live, websocket
 from buildbot_http_status_push.board.framing import FrameMaker
 from buildbot_http_status_push.board.live import Hub
 from buildbot_http_status_push.board.websocket import LiveFactory, LiveResource, position_in
@@ -311,7 +311,7 @@ class SlowReaderTest(LiveTest):
 
     async def test_dropping(self) -> None:
         """After long it is dropped."""
-        self.patch(audience, "PATIENCE", 0.0)
+        self.patch(browsers, "PATIENCE", 0.0)
         await self.until(lambda: self.factory.countConnections == 0)
         with self.assertRaises(ConnectionResetError):
             await deferToThread(read_all, self.client)

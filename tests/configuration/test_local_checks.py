@@ -19,7 +19,7 @@ from buildbot_http_status_push.configuration.local_checks import (
 )
 from buildbot_http_status_push.delivery.notices import Notices
 from buildbot_http_status_push.model import Unreachable
-from buildbot_http_status_push.report.payload import DefaultGenerator
+from buildbot_http_status_push.report.default_generator import DefaultGenerator
 
 CONFIG = SimpleNamespace(
     builders=[SimpleNamespace(name="linux", tags=["unix"]), SimpleNamespace(name="mac", tags=None)],

@@ -21,7 +21,7 @@ from buildbot_http_status_push.configuration.rendering import Renderer, is_rende
 from buildbot_http_status_push.model import Accepted, Unreachable
 from buildbot_http_status_push.wire import urls
 from buildbot_http_status_push.wire.client import Client
-from buildbot_http_status_push.wire.proxies import Proxy
+from buildbot_http_status_push.wire.proxy_choice import Proxy
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.target import RenderingError, Target
 

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.delivery.patience import DAY, GAP_MOST, Patience
+from buildbot_http_status_push.delivery.expiry import DAY, GAP_MOST, Patience
 from buildbot_http_status_push.delivery.pipeline import Pipeline
 from buildbot_http_status_push.delivery.prefetch import Settings
 from buildbot_http_status_push.delivery.retry import LONGEST_WAIT

@@ -15,8 +15,8 @@ from buildbot_http_status_push.database import StorageError
 from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.report.catchup import Catchup
-from buildbot_http_status_push.report.duty import Duty
 from buildbot_http_status_push.report.events import Event
+from buildbot_http_status_push.report.responsibility import Duty
 from buildbot_http_status_push.wire.target import Target
 
 

@@ -19,9 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.report import backfill
 from buildbot_http_status_push.report.backfill import PATIENCE, WAITING_MOST, Backfiller
 from buildbot_http_status_push.report.builds import PAGE
-from buildbot_http_status_push.report.duty import Duty
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.past import Backfill, Stage
+from buildbot_http_status_push.report.responsibility import Duty
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 BUILDERS = {"success": [EndWith(SUCCESS)], "failure": [EndWith(FAILURE)]}

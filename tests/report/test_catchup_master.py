@@ -17,7 +17,7 @@ from twisted.internet import reactor, task
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
-from buildbot_http_status_push.report import catchup, payload, scan_timer
+from buildbot_http_status_push.report import catchup, default_generator, scan_timer
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 BUILDERS = {"success": [EndWith(SUCCESS)], "failure": [EndWith(FAILURE)]}
@@ -173,7 +173,7 @@ class Catchup(ReporterTestCase):
         self.patch(catchup, "SOON", 0.05)
         inbox, url = await self.open_inbox()
         master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
-        enrich, failures = payload.enrich, [2]
+        enrich, failures = default_generator.enrich, [2]
 
         async def enrich_with_trouble(*args: Any) -> Any:
             if failures[0]:
@@ -181,7 +181,7 @@ class Catchup(ReporterTestCase):
                 raise RuntimeError("database trouble")
             return await enrich(*args)
 
-        self.patch(payload, "enrich", enrich_with_trouble)
+        self.patch(default_generator, "enrich", enrich_with_trouble)
         await master.build("success")
         await inbox.when(lambda: inbox.seen()[-1:] == [("success", 1, "builds.finished")])
         self.assertEqual(len(self.flushLoggedErrors()), 2)
@@ -192,7 +192,7 @@ class Catchup(ReporterTestCase):
         self.patch(catchup, "SOON", 0.05)
         inbox, url = await self.open_inbox()
         master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
-        enrich, failures = payload.enrich, [2]
+        enrich, failures = default_generator.enrich, [2]
 
         async def enrich_with_trouble(*args: Any) -> Any:
             if failures[0]:
@@ -200,7 +200,7 @@ class Catchup(ReporterTestCase):
                 raise OperationalError("SELECT 1", {}, Exception("connection refused"))
             return await enrich(*args)
 
-        self.patch(payload, "enrich", enrich_with_trouble)
+        self.patch(default_generator, "enrich", enrich_with_trouble)
         with capturedLogs() as lines:
             await master.build("success")
             await inbox.when(lambda: inbox.seen()[-1:] == [("success", 1, "builds.finished")])

@@ -19,11 +19,11 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.board.audience import Audience, Browser
-from buildbot_http_status_push.board.bell import Bell
+from buildbot_http_status_push.board.browsers import Audience, Browser
 from buildbot_http_status_push.board.framing import FrameMaker
 from buildbot_http_status_push.board.model import Master, Position, Update
 from buildbot_http_status_push.board.recent import KEPT, Recent
+from buildbot_http_status_push.board.wakeup import Bell
 from buildbot_http_status_push.database import StorageError
 
 POLL = 3.0

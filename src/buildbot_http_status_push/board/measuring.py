@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from buildbot_http_status_push.board.audience import Audience
+from buildbot_http_status_push.board.browsers import Audience
 from buildbot_http_status_push.board.documents import Asked, Document, sentence
 from buildbot_http_status_push.board.store import Store
 

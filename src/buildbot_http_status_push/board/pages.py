@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from jinja2 import Environment
 
 from buildbot_http_status_push.board import filters
-from buildbot_http_status_push.board.kept import Kept
+from buildbot_http_status_push.board.cache import Kept
 from buildbot_http_status_push.board.model import Filter, Position
 from buildbot_http_status_push.board.templating import environment
 from buildbot_http_status_push.board.views import Asked, Reader, View, view

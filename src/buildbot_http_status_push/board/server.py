@@ -13,6 +13,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from buildbot_http_status_push.board.access import Access
+from buildbot_http_status_push.board.api_routes import Outlets
 from buildbot_http_status_push.board.documents import HTML, Asked, Document, Route
 from buildbot_http_status_push.board.fragments import FragmentRenderer
 from buildbot_http_status_push.board.framing import FrameMaker
@@ -20,7 +21,6 @@ from buildbot_http_status_push.board.intake import Intake
 from buildbot_http_status_push.board.listening import Listener
 from buildbot_http_status_push.board.live import Hub
 from buildbot_http_status_push.board.measuring import open_metrics
-from buildbot_http_status_push.board.outlets import Outlets
 from buildbot_http_status_push.board.pages import Pages
 from buildbot_http_status_push.board.parts import Parts
 from buildbot_http_status_push.board.static_files import StaticFiles, robots

@@ -19,8 +19,7 @@ from twisted.python.failure import Failure
 
 from buildbot_http_status_push.board import pruning
 from buildbot_http_status_push.board.body import Status
-from buildbot_http_status_push.board.commits import Commits
-from buildbot_http_status_push.board.link import Link
+from buildbot_http_status_push.board.group_commit import Commits
 from buildbot_http_status_push.board.model import (
     Build,
     BuildDetail,
@@ -32,6 +31,7 @@ from buildbot_http_status_push.board.model import (
     Update,
 )
 from buildbot_http_status_push.board.reading import Cache, Reading, read
+from buildbot_http_status_push.board.reconnecting import Link
 from buildbot_http_status_push.board.serial import Serial
 from buildbot_http_status_push.board.tables import open_database, open_snapshots
 from buildbot_http_status_push.board.writing import Arrival, Stored, write

@@ -123,7 +123,7 @@ def headers_of(arguments: argparse.Namespace) -> dict[str, str]:
 
 def make_target(arguments: argparse.Namespace) -> Target:
     """Make of the parsed arguments what a client sends to, with all that must stay secret."""
-    from buildbot_http_status_push.wire.proxies import find_proxy
+    from buildbot_http_status_push.wire.proxy_choice import find_proxy
     from buildbot_http_status_push.wire.target import Target
 
     headers = headers_of(arguments)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildbot_http_status_push.commands import outbox_backfill as backfill
-from buildbot_http_status_push.commands import outbox_changes as changes
-from buildbot_http_status_push.commands import outbox_looks as looks
+from buildbot_http_status_push.commands import outbox_edits as edits
 from buildbot_http_status_push.commands import outbox_output as outbox_words
+from buildbot_http_status_push.commands import outbox_queries as queries
 from buildbot_http_status_push.commands.console import UNUSABLE, number
 from buildbot_http_status_push.commands.outbox_access import Action, run_outbox
 from buildbot_http_status_push.commands.outbox_health import UNKNOWN
@@ -102,7 +102,7 @@ def _add_stats(actions: SubParsers) -> None:
     )
     keys = ("holds", "all", "reporters", *outbox_words.STATS_KEYS)
     openmetrics = ("--openmetrics", "print the OpenMetrics format, for Prometheus")
-    _add_action(actions, "stats", looks.stats, words, keys, [openmetrics, FOLLOW])
+    _add_action(actions, "stats", queries.stats, words, keys, [openmetrics, FOLLOW])
 
 
 def _add_list(actions: SubParsers) -> None:
@@ -110,7 +110,7 @@ def _add_list(actions: SubParsers) -> None:
         "list deliveries, the oldest first, by default those that are not delivered or superseded"
     )
     keys = ("more", "total", "causes", "deliveries", *outbox_words.ENTRY_KEYS)
-    parser = _add_action(actions, "list", looks.list_deliveries, words, keys, [FOLLOW])
+    parser = _add_action(actions, "list", queries.list_deliveries, words, keys, [FOLLOW])
     add_selection(parser)
     parser.add_argument("--newest", action="store_true", help="the newest first")
     parser.add_argument(
@@ -132,7 +132,7 @@ def _add_list(actions: SubParsers) -> None:
 def _add_show(actions: SubParsers) -> None:
     words = "show all about one delivery, with its body"
     keys = (*outbox_words.ENTRY_KEYS, "body")
-    _add_id(_add_action(actions, "show", looks.show, words, keys))
+    _add_id(_add_action(actions, "show", queries.show, words, keys))
 
 
 def _add_export(actions: SubParsers) -> None:
@@ -141,7 +141,7 @@ def _add_export(actions: SubParsers) -> None:
         "print deliveries with their bodies, by default all of them: a line of JSON for each, "
         f"with the keys {keys}. {TIMES[:-1]}"
     )
-    add_selection(_add_action(actions, "export", looks.export, words))
+    add_selection(_add_action(actions, "export", queries.export, words))
 
 
 def _add_check(actions: SubParsers) -> None:
@@ -151,7 +151,7 @@ def _add_check(actions: SubParsers) -> None:
         "for, 3 if the outbox can't be read"
     )
     keys = ("status", "waiting", "oldest", "dead")
-    parser = _add_action(actions, "check", looks.check, words, keys, unusable=UNKNOWN)
+    parser = _add_action(actions, "check", queries.check, words, keys, unusable=UNKNOWN)
     parser.add_argument(
         "--max-age",
         metavar="TIME",
@@ -170,7 +170,7 @@ def _add_check(actions: SubParsers) -> None:
 
 def _add_redeliver(actions: SubParsers) -> None:
     words = "have deliveries sent again, from a running master within seconds"
-    parser = _add_action(actions, "redeliver", changes.redeliver, words, ("redelivered",))
+    parser = _add_action(actions, "redeliver", edits.redeliver, words, ("redelivered",))
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("id", metavar="ID", nargs="?", help="the one whose id begins like this")
     which.add_argument("--dead", action="store_true", help="all that were given up")
@@ -185,7 +185,7 @@ def _add_redeliver(actions: SubParsers) -> None:
 
 def _add_drop(actions: SubParsers) -> None:
     words = "never send deliveries, and forget their bodies"
-    parser = _add_action(actions, "drop", changes.drop, words, ("dropped",))
+    parser = _add_action(actions, "drop", edits.drop, words, ("dropped",))
     parser.add_argument("id", metavar="ID", nargs="?", help="the one whose id begins like this")
     parser.add_argument("--reporter", metavar="NAME", help="all of this reporter")
     parser.add_argument(
@@ -199,7 +199,7 @@ def _add_drop(actions: SubParsers) -> None:
 
 def _add_move(actions: SubParsers) -> None:
     words = "give what is to be sent, or dead, of a reporter that was renamed to another one"
-    parser = _add_action(actions, "move", changes.move, words, ("moved",))
+    parser = _add_action(actions, "move", edits.move, words, ("moved",))
     parser.add_argument("--from", dest="of", metavar="OLD", required=True, help="whose they are")
     parser.add_argument("--to", metavar="NEW", required=True, help="who is to send them")
     _add_yes(parser)

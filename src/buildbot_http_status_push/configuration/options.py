@@ -18,7 +18,7 @@ from buildbot_http_status_push import signing
 from buildbot_http_status_push.configuration import conflicts
 from buildbot_http_status_push.redaction import HIDDEN, mask_url
 from buildbot_http_status_push.wire import auth as authentication
-from buildbot_http_status_push.wire import proxies, tls, urls
+from buildbot_http_status_push.wire import proxy_choice, tls, urls
 
 IsRenderable = Callable[[object], bool]
 
@@ -176,8 +176,8 @@ def check_proxy(value: object) -> str:
     if not isinstance(value, str):
         raise OptionError(f"proxy is a {type(value).__name__}: {right}")
     try:
-        if value != proxies.ENVIRONMENT:
-            proxies.parse(value)
+        if value != proxy_choice.ENVIRONMENT:
+            proxy_choice.parse(value)
     except urls.URLError as why:
         raise OptionError(f"proxy is {_shown(value)!r}, {why}: {right}") from None
     return value

@@ -27,7 +27,7 @@ from buildbot_http_status_push.configuration.options import (
 )
 from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.wire import auth as authentication
-from buildbot_http_status_push.wire.proxies import find_proxy
+from buildbot_http_status_push.wire.proxy_choice import find_proxy
 from buildbot_http_status_push.wire.target import RenderingError, Target
 from buildbot_http_status_push.wire.urls import URLError, parse
 

@@ -17,8 +17,8 @@ from buildbot_http_status_push.delivery.circuit_breaker import (
     CircuitBreaker,
     ProbeAllowed,
 )
+from buildbot_http_status_push.delivery.expiry import Patience
 from buildbot_http_status_push.delivery.notices import Notices
-from buildbot_http_status_push.delivery.patience import Patience
 from buildbot_http_status_push.delivery.prefetch import (
     LEASE,
     RENEW_INTERVAL,

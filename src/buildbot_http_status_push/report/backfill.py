@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
 from buildbot_http_status_push.report.catchup import ended_at
-from buildbot_http_status_push.report.duty import Duty
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.past import Backfill, Stage
+from buildbot_http_status_push.report.responsibility import Duty
 
 LOOK_EVERY = 10.0
 """Seconds after which what is asked for is taken up at the latest."""

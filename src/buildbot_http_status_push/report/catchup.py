@@ -16,10 +16,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
-from buildbot_http_status_push.report.duty import Duty
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import FINISHED, NEW, build_event_id
 from buildbot_http_status_push.report.progress import Progress, ProgressStore
+from buildbot_http_status_push.report.responsibility import Duty
 from buildbot_http_status_push.report.scan_timer import AFTER_FAILURE, SOON, ScanTimer
 
 TRIES = 2

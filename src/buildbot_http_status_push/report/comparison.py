@@ -10,7 +10,7 @@ from typing import Any
 from buildbot.data.resultspec import Filter
 
 from buildbot_http_status_push.formats.news import Format
-from buildbot_http_status_push.report.enrichment import Build
+from buildbot_http_status_push.report.body import Build
 from buildbot_http_status_push.results import CONCLUSIVE
 
 LOOKED_AT = 20

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from buildbot_http_status_push.model import Delivery
+from buildbot_http_status_push.report.default_generator import title
 from buildbot_http_status_push.report.encoding import Encoded, EncodingError, encode
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import make_delivery
-from buildbot_http_status_push.report.payload import title
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 
 

@@ -20,7 +20,7 @@ from buildbot.reporters.message import (
     MessageFormatterRenderable,
 )
 
-from buildbot_http_status_push.report.payload import DefaultGenerator
+from buildbot_http_status_push.report.default_generator import DefaultGenerator
 
 # Exact classes: a subclass may look at what these leave alone.
 PLAIN_GENERATORS = (BuildStatusGenerator, BuildStartEndStatusGenerator, BuildSetStatusGenerator)

@@ -11,7 +11,7 @@ from twisted.web.client import RequestTransmissionFailed, ResponseFailed, Respon
 from buildbot_http_status_push.wire import tls_errors
 from buildbot_http_status_push.wire.answer_heads import NotHTTPError
 from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
-from buildbot_http_status_push.wire.proxied import ProxyError
+from buildbot_http_status_push.wire.proxy_connection import ProxyError
 
 WITH_REASONS = (ResponseFailed, RequestTransmissionFailed)
 CANCELLATIONS = (defer.CancelledError, error.ConnectingCancelledError)

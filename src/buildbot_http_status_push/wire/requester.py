@@ -22,7 +22,7 @@ from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.wire import auth
 from buildbot_http_status_push.wire.bodies import BytesProducer
 from buildbot_http_status_push.wire.debugging import DebugAgent
-from buildbot_http_status_push.wire.proxies import Proxy
+from buildbot_http_status_push.wire.proxy_choice import Proxy
 from buildbot_http_status_push.wire.sent_secrets import NotingAgent
 from buildbot_http_status_push.wire.target import Render, Target
 from buildbot_http_status_push.wire.urls import ServerURL, parse

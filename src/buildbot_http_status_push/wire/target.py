@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.wire import urls
-from buildbot_http_status_push.wire.proxies import Proxy
+from buildbot_http_status_push.wire.proxy_choice import Proxy
 
 
 class RenderingError(Exception):

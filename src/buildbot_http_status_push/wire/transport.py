@@ -33,8 +33,8 @@ from zope.interface import implementer
 
 from buildbot_http_status_push.wire.answer_heads import AnswerHeadsFactory
 from buildbot_http_status_push.wire.errors import explain
-from buildbot_http_status_push.wire.proxied import ProxyError, Tunnel
-from buildbot_http_status_push.wire.proxies import Proxy
+from buildbot_http_status_push.wire.proxy_choice import Proxy
+from buildbot_http_status_push.wire.proxy_connection import ProxyError, Tunnel
 
 CONNECTION_IDLE = 30
 CONNECTION_TIMEOUT = 30.0

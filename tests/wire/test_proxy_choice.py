@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.wire import proxies, urls
-from buildbot_http_status_push.wire.proxies import Proxy, find_proxy, from_environment
+from buildbot_http_status_push.wire import proxy_choice, urls
+from buildbot_http_status_push.wire.proxy_choice import Proxy, find_proxy, from_environment
 from buildbot_http_status_push.wire.urls import URLError
 
 PROXY = Proxy("proxy.example.com", 3128)
@@ -28,7 +28,7 @@ class WrittenTest(SynchronousTestCase):
             ),
             ("http://[::1]:8080", Proxy("::1", 8080)),
         ):
-            self.assertEqual(proxies.parse(text), found)
+            self.assertEqual(proxy_choice.parse(text), found)
         self.assertEqual((PROXY.address, Proxy("::1", 1).address), (URL[7:], "[::1]:1"))
 
     def test_authorization(self) -> None:
@@ -50,7 +50,7 @@ class WrittenTest(SynchronousTestCase):
             ("http://:3128", "it has no host"),
         ):
             with self.assertRaises(URLError) as refused:
-                proxies.parse(text)
+                proxy_choice.parse(text)
             self.assertIn(words, str(refused.exception))
 
     def test_wanted(self) -> None:

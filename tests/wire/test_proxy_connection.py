@@ -17,7 +17,7 @@ from twisted.internet.defer import succeed
 from twisted.internet.threads import deferToThread
 
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, Unreachable
-from buildbot_http_status_push.wire import proxies, tls
+from buildbot_http_status_push.wire import proxy_choice, tls
 from buildbot_http_status_push.wire.client import Client
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.target import Target
@@ -38,7 +38,7 @@ class ProxiedCase(ServerTestCase):
 
     def sending(self, url: str, proxy: str) -> Client:
         """Return a client of its own."""
-        found = proxies.parse(proxy)
+        found = proxy_choice.parse(proxy)
         target = Target(url, secrets=found.secrets, proxy=found)
         connections = Connections(reactor, tls.make_policy(self.verify, None), 2)
         self.addCleanup(connections.pool.closeCachedConnections)

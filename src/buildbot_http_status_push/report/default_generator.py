@@ -21,9 +21,9 @@ from zope.interface import implementer
 from buildbot_http_status_push.formats.news import Format
 from buildbot_http_status_push.redaction import one_line
 from buildbot_http_status_push.report import events
+from buildbot_http_status_push.report.body import Build, enrich
 from buildbot_http_status_push.report.comparison import compare
 from buildbot_http_status_push.report.encoding import RunCooperatively
-from buildbot_http_status_push.report.enrichment import Build, enrich
 from buildbot_http_status_push.report.trimming import trim
 
 log = Logger()

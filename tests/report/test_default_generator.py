@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs
 from twisted.trial import unittest
 
-from buildbot_http_status_push.report.payload import DefaultGenerator
+from buildbot_http_status_push.report.default_generator import DefaultGenerator
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 SUCCEED = {"success": [EndWith(SUCCESS)]}

@@ -16,7 +16,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from buildbot_http_status_push.wire.proxies import Proxy, authority
+from buildbot_http_status_push.wire.proxy_choice import Proxy, authority
 
 HEAD_MOST = 65_536
 END = b"\r\n\r\n"

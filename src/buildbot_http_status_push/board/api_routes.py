@@ -14,12 +14,12 @@ from urllib.parse import parse_qs
 from attrs import define, evolve, field
 
 from buildbot_http_status_push.board import filters
+from buildbot_http_status_push.board.cache import Kept
 from buildbot_http_status_push.board.documents import Asked, Document, Route, sentence, with_etag
 from buildbot_http_status_push.board.formats import api
 from buildbot_http_status_push.board.formats.badge import badge
 from buildbot_http_status_push.board.formats.cctray import cctray
 from buildbot_http_status_push.board.formats.feed import feed, news
-from buildbot_http_status_push.board.kept import Kept
 from buildbot_http_status_push.board.model import Build, Builder, Filter
 from buildbot_http_status_push.board.store import Store
 from buildbot_http_status_push.results import CONCLUSIVE
