@@ -34,7 +34,7 @@ from buildbot_http_status_push.report.cache import DataCache
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.intake import Intake
-from buildbot_http_status_push.report.responsibility import Duty
+from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 from buildbot_http_status_push.wire.session import Session
 
@@ -71,7 +71,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._intake: Intake | None = None
         self._catchup: Catchup | None = None
         self._backfiller: Backfiller | None = None
-        self._duty: Duty | None = None
+        self._responsibility: Responsibility | None = None
         self._generator_options: dict[str, Any] = {}
         self._users_are_seen = True
         self.cache: DataCache | None = None
@@ -184,7 +184,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         return [default_generator.DefaultGenerator(**self._generator_options)]
 
     async def _replace_catchup(self, outbox: Outbox, for_all_masters: bool) -> None:
-        self._duty = Duty(self.master, for_all_masters=for_all_masters)
+        self._responsibility = Responsibility(self.master, for_all_masters=for_all_masters)
         if self._catchup is not None:
             await self._catchup.stop()
         if self._backfiller is not None:
@@ -197,11 +197,13 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             outbox,
             self._handle,
             self._wants,
-            self._duty,
+            self._responsibility,
             self.log,
         )
         self._catchup.on_found = self._parts()[0].found
-        self._backfiller = Backfiller(self.master, outbox, self._handle, self._duty, self.log)
+        self._backfiller = Backfiller(
+            self.master, outbox, self._handle, self._responsibility, self.log
+        )
         await self._catchup.prepare()
 
     def _outbox_lost(self) -> None:
@@ -240,7 +242,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         return any(self._does_generator_want_key(each, key) for each in self.generators)
 
     def _got_event(self, key: tuple[str, ...], msg: dict[str, Any]) -> Deferred[Any]:
-        if self._duty is not None and not self._duty.covers(msg):
+        if self._responsibility is not None and not self._responsibility.includes(msg):
             return succeed(None)  # another master's, which announces it
         # The queue hands the same dict to every reporter, and generators edit it in place.
         return self._handle(Event(key, copy.deepcopy(msg)))

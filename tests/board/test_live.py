@@ -337,7 +337,7 @@ class JoiningTest(HubTest):
         joining = self.hub.join(watcher, watcher.position)
         joining.cancel()
         self.settle()
-        self.assertEqual((watcher.frames, len(self.hub.audience)), ([], 0))
+        self.assertEqual((watcher.frames, len(self.hub.browsers)), ([], 0))
 
     def test_asking(self) -> None:
         """Who only asks is told the same as who stays."""
@@ -365,20 +365,20 @@ class FallingBehindTest(HubTest):
         """Let a browser in and let its buffer be full."""
         watcher = self.watcher()
         watcher.is_full = True
-        self.hub.audience.filled(watcher)
+        self.hub.browsers.pause(watcher)
         return watcher
 
     def drain(self, watcher: Watcher) -> None:
         """Let it take all."""
         watcher.is_full = False
-        self.hub.audience.drained(watcher)
+        self.hub.browsers.resume(watcher)
 
     def test_nothing_is_queued(self) -> None:
         """A browser whose buffer is full is sent nothing; it counts as behind."""
         self.full()
         self.store.change(1)
         self.settle(HEARD)
-        self.assertEqual((self.hub.audience.behind, len(self.hub.audience)), (1, 1))
+        self.assertEqual((self.hub.browsers.behind, len(self.hub.browsers)), (1, 1))
 
     def test_catching_up(self) -> None:
         """Once it has taken all, it is told to fetch its page, and goes on from there."""
@@ -407,14 +407,14 @@ class FallingBehindTest(HubTest):
         self.assertFalse(watcher.is_dropped)
         self.clock.pump([HEARD, HEARD])
         self.assertEqual((watcher.is_dropped, other.is_dropped), (True, False))
-        self.assertEqual(len(self.hub.audience), 1)
+        self.assertEqual(len(self.hub.browsers), 1)
 
     def test_leaving(self) -> None:
         """A browser that leaves is forgotten, whether it keeps up or not."""
         for watcher in (self.full(), self.watcher()):
-            self.hub.audience.leave(watcher)
+            self.hub.browsers.leave(watcher)
             self.drain(watcher)
-        self.assertEqual(len(self.hub.audience), 0)
+        self.assertEqual(len(self.hub.browsers), 0)
 
     def test_a_buffer_filled_by_the_first_frame(self) -> None:
         """A browser whose buffer the first frame fills is behind from the start."""
@@ -423,11 +423,11 @@ class FallingBehindTest(HubTest):
             def send(watcher, message: Any) -> None:  # noqa: N805  the test is self
                 super().send(message)
                 watcher.is_full = True
-                self.hub.audience.filled(watcher)
+                self.hub.browsers.pause(watcher)
 
         watcher = Slow(self.store)
         self.hub.join(watcher, watcher.position)
         self.settle()
         self.store.change(1)
         self.settle()
-        self.assertEqual((self.told(watcher), self.hub.audience.behind), (["updates"], 1))
+        self.assertEqual((self.told(watcher), self.hub.browsers.behind), (["updates"], 1))

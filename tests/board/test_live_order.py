@@ -91,14 +91,14 @@ class Story:
             # Nothing was sent yet on a connection whose browser still asks for what it missed.
             if self.joining[watcher].called:
                 watcher.is_full = True
-                self.hub.audience.filled(watcher)
+                self.hub.browsers.pause(watcher)
 
     def do_drain(self, number: int) -> None:
         """Empty a browser's buffer."""
         for watcher in self._one(number):
             if watcher.is_full:
                 watcher.is_full = False
-                self.hub.audience.drained(watcher)
+                self.hub.browsers.resume(watcher)
 
     def do_leave(self, number: int) -> None:
         """Lose a connection; the page stays as it is."""
@@ -137,7 +137,7 @@ class Story:
 
     def _lose(self, watcher: Watcher) -> None:
         self.joining.pop(watcher).cancel()
-        self.hub.audience.leave(watcher)
+        self.hub.browsers.leave(watcher)
         watcher.is_full = False
         self.outside.append(watcher)
 

@@ -175,10 +175,10 @@ class ConnectionTest(LiveTest):
     async def test_leaving(self) -> None:
         """A browser that leaves, or whose connection breaks, is forgotten."""
         polite, rude = await self.connect(), self.raw(HANDSHAKE)
-        await self.until(lambda: len(self.hub.audience) == 2)
+        await self.until(lambda: len(self.hub.browsers) == 2)
         rude.close()
         await deferToThread(polite.close)
-        await self.until(lambda: len(self.hub.audience) == 0)
+        await self.until(lambda: len(self.hub.browsers) == 0)
 
     async def test_after_a_page(self) -> None:
         """A connection that was kept alive after a page can become a live one."""
@@ -263,9 +263,9 @@ class LimitsTest(LiveTest):
         self.factory.protocol.autoPingInterval = 1
         self.factory.protocol.autoPingTimeout = 1
         client = self.raw(HANDSHAKE)
-        await self.until(lambda: len(self.hub.audience) == 1)
+        await self.until(lambda: len(self.hub.browsers) == 1)
         await deferToThread(read_until, client, b"\x89")
-        await self.until(lambda: len(self.hub.audience) == 0)
+        await self.until(lambda: len(self.hub.browsers) == 0)
 
 
 class SlowReaderTest(LiveTest):
@@ -277,9 +277,9 @@ class SlowReaderTest(LiveTest):
         self.patch(live, "HEARD", 0.1)
         await super().setUp()
         self.client = self.raw(HANDSHAKE)
-        await self.until(lambda: len(self.hub.audience) == 1)
+        await self.until(lambda: len(self.hub.browsers) == 1)
         await self.change_much()
-        await self.until(lambda: self.hub.audience.behind)
+        await self.until(lambda: self.hub.browsers.behind)
 
     async def change_much(self) -> None:
         """Change something that takes 100 KiB to tell."""
@@ -307,7 +307,7 @@ class SlowReaderTest(LiveTest):
         self.renderer.padding = 0
         self.store.change(2)
         await deferToThread(read_until, self.client, b'"row/2"')
-        self.assertEqual(self.hub.audience.behind, 0)
+        self.assertEqual(self.hub.browsers.behind, 0)
 
     async def test_dropping(self) -> None:
         """After long it is dropped."""

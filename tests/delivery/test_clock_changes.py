@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.delivery.expiry import DAY, GAP_MOST, Patience
+from buildbot_http_status_push.delivery.expiry import DAY, GAP_MOST, Expiry
 from buildbot_http_status_push.delivery.pipeline import Pipeline
 from buildbot_http_status_push.delivery.prefetch import Settings
 from buildbot_http_status_push.delivery.retry import LONGEST_WAIT
@@ -211,7 +211,7 @@ class PatienceTest(SynchronousTestCase):
     def test_watched(self) -> None:
         """A day must have been seen to pass; a shorter time where less than that is asked for."""
         for give_up_after, watched in ((WEEK, DAY), (600.0, 600.0)):
-            patience, now = Patience(), NOW
+            patience, now = Expiry(), NOW
             while now < NOW + watched:
                 self.assertEqual(patience.given_up_before(now, give_up_after), float("-inf"))
                 now += GAP_MOST
@@ -220,7 +220,7 @@ class PatienceTest(SynchronousTestCase):
     @given(st.floats(-FAR, -0.001) | st.floats(GAP_MOST + 0.001, FAR))
     def test_jump(self, jump: float) -> None:
         """Who has seen the clock jump begins to watch anew."""
-        patience, now = Patience(), NOW
+        patience, now = Expiry(), NOW
         for _ in range(int(DAY / GAP_MOST) + 1):
             patience.given_up_before(now, WEEK)
             now += GAP_MOST

@@ -16,7 +16,7 @@ from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
-from buildbot_http_status_push.report.responsibility import Duty
+from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.wire.target import Target
 
 
@@ -57,9 +57,9 @@ class UnfinishedRequestsTests(unittest.SynchronousTestCase):
         self.master, self.outbox = MasterWithRequests(), FakeOutbox()
         self.announced: list[tuple[str, ...]] = []
         self.master.add(1, at=NOW - 1000)
-        duty = Duty(self.master, for_all_masters=True)
+        responsibility = Responsibility(self.master, for_all_masters=True)
         self.catchup = Catchup(
-            self.master, "r", self.outbox, self.announce, lambda key: True, duty, Logger()
+            self.master, "r", self.outbox, self.announce, lambda key: True, responsibility, Logger()
         )
         self.successResultOf(Deferred.fromCoroutine(self.catchup.prepare()))
         for number in (2, 3, 4):

@@ -21,7 +21,7 @@ from buildbot_http_status_push.report.backfill import PATIENCE, WAITING_MOST, Ba
 from buildbot_http_status_push.report.builds import PAGE
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.past import Backfill, Stage
-from buildbot_http_status_push.report.responsibility import Duty
+from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 BUILDERS = {"success": [EndWith(SUCCESS)], "failure": [EndWith(FAILURE)]}
@@ -65,8 +65,10 @@ class BackfillerTests(SynchronousTestCase):
 
     def begin(self) -> None:
         """Start the master."""
-        duty = Duty(self.master, for_all_masters=True)
-        self.backfiller = Backfiller(self.master, self.outbox, self.announce, duty, Logger())
+        responsibility = Responsibility(self.master, for_all_masters=True)
+        self.backfiller = Backfiller(
+            self.master, self.outbox, self.announce, responsibility, Logger()
+        )
 
     def announce(self, event: Event) -> Deferred[Event]:
         """Take note of an event."""

@@ -11,7 +11,7 @@ from buildbot_http_status_push.report.builds import PAGE
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import build_event_id
-from buildbot_http_status_push.report.responsibility import Duty
+from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.report.scan_timer import AFTER_FAILURE
 
 
@@ -27,9 +27,9 @@ class CatchupTests(unittest.SynchronousTestCase):
 
     def make(self, *, for_all_masters: bool = True) -> Catchup:
         """Make a catch-up as a (re)started master does."""
-        duty = Duty(self.master, for_all_masters=for_all_masters)
+        responsibility = Responsibility(self.master, for_all_masters=for_all_masters)
         made = Catchup(
-            self.master, "r", self.outbox, self.announce, lambda key: True, duty, Logger()
+            self.master, "r", self.outbox, self.announce, lambda key: True, responsibility, Logger()
         )
         self.successResultOf(Deferred.fromCoroutine(made.prepare()))
         return made

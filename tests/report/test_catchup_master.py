@@ -173,15 +173,15 @@ class Catchup(ReporterTestCase):
         self.patch(catchup, "SOON", 0.05)
         inbox, url = await self.open_inbox()
         master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
-        enrich, failures = default_generator.enrich, [2]
+        make_body, failures = default_generator.make_body, [2]
 
-        async def enrich_with_trouble(*args: Any) -> Any:
+        async def make_body_with_trouble(*args: Any) -> Any:
             if failures[0]:
                 failures[0] -= 1
                 raise RuntimeError("database trouble")
-            return await enrich(*args)
+            return await make_body(*args)
 
-        self.patch(default_generator, "enrich", enrich_with_trouble)
+        self.patch(default_generator, "make_body", make_body_with_trouble)
         await master.build("success")
         await inbox.when(lambda: inbox.seen()[-1:] == [("success", 1, "builds.finished")])
         self.assertEqual(len(self.flushLoggedErrors()), 2)
@@ -192,15 +192,15 @@ class Catchup(ReporterTestCase):
         self.patch(catchup, "SOON", 0.05)
         inbox, url = await self.open_inbox()
         master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
-        enrich, failures = default_generator.enrich, [2]
+        make_body, failures = default_generator.make_body, [2]
 
-        async def enrich_with_trouble(*args: Any) -> Any:
+        async def make_body_with_trouble(*args: Any) -> Any:
             if failures[0]:
                 failures[0] -= 1
                 raise OperationalError("SELECT 1", {}, Exception("connection refused"))
-            return await enrich(*args)
+            return await make_body(*args)
 
-        self.patch(default_generator, "enrich", enrich_with_trouble)
+        self.patch(default_generator, "make_body", make_body_with_trouble)
         with capturedLogs() as lines:
             await master.build("success")
             await inbox.when(lambda: inbox.seen()[-1:] == [("success", 1, "builds.finished")])

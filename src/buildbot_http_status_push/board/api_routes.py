@@ -14,8 +14,14 @@ from urllib.parse import parse_qs
 from attrs import define, evolve, field
 
 from buildbot_http_status_push.board import filters
-from buildbot_http_status_push.board.cache import Kept
-from buildbot_http_status_push.board.documents import Asked, Document, Route, sentence, with_etag
+from buildbot_http_status_push.board.cache import Cache
+from buildbot_http_status_push.board.documents import (
+    Document,
+    Route,
+    RouteRequest,
+    sentence,
+    with_etag,
+)
 from buildbot_http_status_push.board.formats import api
 from buildbot_http_status_push.board.formats.badge import badge
 from buildbot_http_status_push.board.formats.cctray import cctray
@@ -36,7 +42,7 @@ LARGEST = 2**63 - 1
 
 
 @define(eq=False)
-class Outlets:
+class ApiRoutes:
     """Makes the documents.
 
     Args:
@@ -46,11 +52,11 @@ class Outlets:
 
     _store: Store
     _seconds: Callable[[], float]
-    _kept: Kept[Document] = field(init=False)
+    _cache: Cache[Document] = field(init=False)
     _openapi: Document = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._kept = Kept(self._seconds, LASTING, MOST)
+        self._cache = Cache(self._seconds, LASTING, MOST)
         description = files(api.__package__).joinpath("openapi.json").read_bytes()
         self._openapi = with_etag(Document(body=description, content_type=api.JSON))
 
@@ -72,20 +78,22 @@ class Outlets:
             (r"/api/.*", self._nothing),
         )
 
-    async def _answer(self, make: Callable[[Asked], Awaitable[Document]], asked: Asked) -> Document:
+    async def _answer(
+        self, make: Callable[[RouteRequest], Awaitable[Document]], asked: RouteRequest
+    ) -> Document:
         key = (asked, self._store.latest)
         try:
-            return await self._kept.get(key, partial(_tagged, make, asked))
+            return await self._cache.get(key, partial(_tagged, make, asked))
         except ValueError as fault:
             return _fault(asked, 400, str(fault))
 
-    async def _description(self, _: Asked) -> Document:
+    async def _description(self, _: RouteRequest) -> Document:
         return self._openapi
 
-    async def _nothing(self, asked: Asked) -> Document:
+    async def _nothing(self, asked: RouteRequest) -> Document:
         return _fault(asked, 404, "it is not here: /api/openapi.json tells what is")
 
-    async def _badge(self, asked: Asked) -> Document:
+    async def _badge(self, asked: RouteRequest) -> Document:
         name = asked.path.removeprefix("/badge/").removesuffix(".svg")
         chosen = filters.from_query(asked.query)
         builders = await self._store.builders(Filter(master=chosen.master))
@@ -101,36 +109,36 @@ class Outlets:
         found = [await self._store.builds(chosen, each.id, 1) for each in builders]
         return [build for builds in found for build in builds]
 
-    async def _cctray(self, asked: Asked) -> Document:
+    async def _cctray(self, asked: RouteRequest) -> Document:
         chosen = filters.from_query(asked.query)
         return cctray(await self._store.builders(chosen), asked.address)
 
-    async def _feed(self, asked: Asked) -> Document:
+    async def _feed(self, asked: RouteRequest) -> Document:
         chosen = filters.from_query(asked.query)
         found = news(await self._store.builders(chosen), evolve(chosen, results=frozenset()))
         itself = f"{asked.address}feed.atom" + (f"?{asked.query}" if asked.query else "")
         return feed(found, asked.address, itself, self._store.latest.epoch)
 
-    async def _builders(self, asked: Asked) -> Document:
+    async def _builders(self, asked: RouteRequest) -> Document:
         position = self._store.latest
         chosen = filters.from_query(asked.query)
         return api.builders(await self._store.builders(chosen), position)
 
-    async def _builds(self, asked: Asked) -> Document:
+    async def _builds(self, asked: RouteRequest) -> Document:
         position = self._store.latest
         chosen = filters.from_query(asked.query)
         limit = _number(asked.query, "limit", MOST_BUILDS) or BUILDS
         before = _number(asked.query, "before", LARGEST)
         return api.builds(await self._store.builds(chosen, None, limit, before), position)
 
-    async def _build(self, asked: Asked) -> Document:
+    async def _build(self, asked: RouteRequest) -> Document:
         number = int(asked.path.rpartition("/")[2])
         found = await self._store.build(number)
         if found is None:
             return api.fault(404, f"there is no build {number} on the board (any more)")
         return api.detail(found)
 
-    async def _changes(self, asked: Asked) -> Document:
+    async def _changes(self, asked: RouteRequest) -> Document:
         since = _number(asked.query, "since", LARGEST)
         if since is None:
             raise ValueError("since=SEQUENCE is missing: the sequence of an earlier answer, or 0")
@@ -142,11 +150,13 @@ class Outlets:
         return api.changes(found, position)
 
 
-async def _tagged(make: Callable[[Asked], Awaitable[Document]], asked: Asked) -> Document:
+async def _tagged(
+    make: Callable[[RouteRequest], Awaitable[Document]], asked: RouteRequest
+) -> Document:
     return with_etag(await make(asked))
 
 
-def _fault(asked: Asked, status: int, told: str) -> Document:
+def _fault(asked: RouteRequest, status: int, told: str) -> Document:
     is_json = asked.path.startswith("/api/")
     return api.fault(status, told) if is_json else sentence(status, told)
 

@@ -41,7 +41,7 @@ class _Full:
 
 
 @define(eq=False)
-class Audience(Generic[Message]):
+class Browsers(Generic[Message]):
     """All browsers that watch.
 
     Args:
@@ -82,16 +82,16 @@ class Audience(Generic[Message]):
         self._keeping_up.discard(browser)
         self._full.pop(browser, None)
 
-    def tell(self, message: Message) -> None:
+    def broadcast(self, message: Message) -> None:
         """Tell something that nobody may miss.
 
         Args:
             message: Who can't be sent it is told to look for itself later.
         """
         self._told += 1
-        self.remind(message)
+        self.broadcast_lossy(message)
 
-    def remind(self, message: Message) -> None:
+    def broadcast_lossy(self, message: Message) -> None:
         """Tell something that may be missed.
 
         Args:
@@ -101,7 +101,7 @@ class Audience(Generic[Message]):
         for browser in tuple(self._keeping_up):
             browser.send(message)
 
-    def filled(self, browser: Browser[Message]) -> None:
+    def pause(self, browser: Browser[Message]) -> None:
         """Send a browser no more: its buffer is full.
 
         Args:
@@ -111,7 +111,7 @@ class Audience(Generic[Message]):
             self._keeping_up.remove(browser)
             self._full[browser] = _Full(self._seconds(), self._told)
 
-    def drained(self, browser: Browser[Message]) -> None:
+    def resume(self, browser: Browser[Message]) -> None:
         """Go on with a browser that has taken all it was sent.
 
         Args:
@@ -124,7 +124,7 @@ class Audience(Generic[Message]):
         if full.told != self._told:
             browser.send(self._snapshot())
 
-    def drop_late(self) -> None:
+    def drop_stalled(self) -> None:
         """Drop who has taken nothing for too long."""
         now = self._seconds()
         late = [browser for browser, full in self._full.items() if now - full.since >= PATIENCE]

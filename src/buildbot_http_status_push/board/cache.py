@@ -14,8 +14,8 @@ Made = TypeVar("Made")
 
 
 @define(eq=False)
-class Kept(Generic[Made]):
-    """Things that many ask for.
+class Cache(Generic[Made]):
+    """Things that many ask for, the least recently used ones dropped.
 
     Args:
         seconds: Returns the time in seconds.

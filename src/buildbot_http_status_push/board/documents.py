@@ -64,7 +64,7 @@ class Document:
 
 
 @frozen(kw_only=True)
-class Asked:
+class RouteRequest:
     """What somebody asks for.
 
     Args:
@@ -78,7 +78,7 @@ class Asked:
     address: str
 
 
-Route: TypeAlias = Callable[[Asked], Awaitable[Document]]
+Route: TypeAlias = Callable[[RouteRequest], Awaitable[Document]]
 """Makes the document of some paths; may raise ``StorageError``."""
 
 

@@ -12,23 +12,23 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-Asked = TypeVar("Asked")
+Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
 @define(eq=False)
-class Commits(Generic[Asked, Answer]):
+class GroupCommit(Generic[Item, Answer]):
     """Carries out what is asked for, all that has gathered at once.
 
     Args:
         commit: Carries out some, in order; fires with the answer to each, or fails for all.
     """
 
-    _commit: Callable[[Sequence[Asked]], Deferred[list[Answer]]]
-    _waiting: list[tuple[Asked, Deferred[Answer]]] = field(factory=list, init=False)
+    _commit: Callable[[Sequence[Item]], Deferred[list[Answer]]]
+    _waiting: list[tuple[Item, Deferred[Answer]]] = field(factory=list, init=False)
     _busy: Deferred[None] | None = field(default=None, init=False)
 
-    def ask(self, what: Asked) -> Deferred[Answer]:
+    def ask(self, what: Item) -> Deferred[Answer]:
         """Ask for something.
 
         Returns:

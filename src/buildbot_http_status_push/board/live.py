@@ -19,11 +19,11 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.board.browsers import Audience, Browser
+from buildbot_http_status_push.board.browsers import Browser, Browsers
 from buildbot_http_status_push.board.framing import FrameMaker
 from buildbot_http_status_push.board.model import Master, Position, Update
 from buildbot_http_status_push.board.recent import KEPT, Recent
-from buildbot_http_status_push.board.wakeup import Bell
+from buildbot_http_status_push.board.wakeup import Wakeup
 from buildbot_http_status_push.database import StorageError
 
 POLL = 3.0
@@ -83,18 +83,18 @@ class Hub(Generic[Message]):
     _log: Logger = field(factory=Logger)
     observe_lag: Callable[[float], None] = field(default=lambda seconds: None, init=False)
     """Called for each change that browsers are told, with the seconds since it was accepted."""
-    audience: Audience[Message] = field(init=False)
+    browsers: Browsers[Message] = field(init=False)
     position: Position = field(init=False)
     """What browsers that keep up have been told."""
     _recent: Recent = field(init=False)
-    _bell: Bell = field(init=False)
+    _wakeup: Wakeup = field(init=False)
     _requests: list[_Request] = field(factory=list, init=False)
     _endings: list[Callable[[], None]] = field(factory=list, init=False)
     _in_trouble: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.audience = Audience(self._clock.seconds, self._snapshot)
-        self._bell = Bell(self._clock)
+        self.browsers = Browsers(self._clock.seconds, self._snapshot)
+        self._wakeup = Wakeup(self._clock)
         # After a restart thousands come back at once, and nearly all ask for the same frame.
         self._prepare = lru_cache(maxsize=8)(self._prepare)
 
@@ -106,7 +106,7 @@ class Hub(Generic[Message]):
         """
         await self._begin_at(await self._source.position())
         self.position = self._recent.position
-        self._endings.append(self._source.subscribe(self._bell.ring))
+        self._endings.append(self._source.subscribe(self._wakeup.set))
         following = Deferred.fromCoroutine(self._follow())
         following.addErrback(expect_cancelling)
         self._endings.append(following.cancel)
@@ -120,7 +120,7 @@ class Hub(Generic[Message]):
         while self._endings:
             self._endings.pop()()
         self._refuse_requests()
-        self.audience.drop_all()
+        self.browsers.drop_all()
 
     def join(self, browser: Browser[Message], since: Position) -> Deferred[None]:
         """Let a browser in, once it can be told what it missed.
@@ -133,7 +133,7 @@ class Hub(Generic[Message]):
             Fires when the browser is in; to be cancelled where the browser leaves before.
         """
         welcomed = self.changes_since(since).addCallback(
-            lambda frame: self.audience.welcome(browser, self._prepare(frame))
+            lambda frame: self.browsers.welcome(browser, self._prepare(frame))
         )
         return welcomed.addErrback(expect_cancelling)
 
@@ -149,14 +149,14 @@ class Hub(Generic[Message]):
         """
         request = _Request(since)
         self._requests.append(request)
-        self._bell.ring()
+        self._wakeup.set()
         return request.answer
 
     async def _follow(self) -> None:
         while True:
-            await self._bell.wait(POLL)
+            await self._wakeup.wait(POLL)
             told = await self._turn_safely()
-            await deferLater(self._clock, pause(told, len(self.audience)))
+            await deferLater(self._clock, pause(told, len(self.browsers)))
 
     async def _turn_safely(self) -> int:
         try:
@@ -215,7 +215,7 @@ class Hub(Generic[Message]):
             return 0
         accepted = self._recent.accepted_after(self.position)
         self.position = self._recent.position
-        self.audience.tell(self._prepare(frame))
+        self.browsers.broadcast(self._prepare(frame))
         for at in accepted:
             self.observe_lag(self._clock.seconds() - at)
         return len(frame)
@@ -233,11 +233,11 @@ class Hub(Generic[Message]):
         return self._prepare(self._maker.snapshot(self.position))
 
     async def _give_sign(self) -> None:
-        self.audience.drop_late()
+        self.browsers.drop_stalled()
         # Trouble with the store is told where its updates are read.
         with contextlib.suppress(StorageError):
             masters = await self._source.masters()
-            self.audience.remind(self._prepare(self._maker.heard(self.position, masters)))
+            self.browsers.broadcast_lossy(self._prepare(self._maker.heard(self.position, masters)))
 
     def _tell_trouble(self, trouble: StorageError) -> None:
         if not self._in_trouble:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from buildbot_http_status_push.board.browsers import Audience
-from buildbot_http_status_push.board.documents import Asked, Document, sentence
+from buildbot_http_status_push.board.browsers import Browsers
+from buildbot_http_status_push.board.documents import Document, RouteRequest, sentence
 from buildbot_http_status_push.board.store import Store
 
 if TYPE_CHECKING:
@@ -24,20 +24,20 @@ class Unmeasured:
     def told(self, lag: float) -> None:
         """Count nothing."""
 
-    async def document(self, _: Asked) -> Document:
+    async def document(self, _: RouteRequest) -> Document:
         """Say what is missing."""
         return sentence(HTTPStatus.NOT_IMPLEMENTED, MISSING)
 
 
-def open_metrics(store: Store, audience: Audience[Any]) -> Metrics | Unmeasured:
+def open_metrics(store: Store, browsers: Browsers[Any]) -> Metrics | Unmeasured:
     """Begin to measure.
 
     Args:
         store: The board's store.
-        audience: Its browsers.
+        browsers: Its browsers.
     """
     try:
         from buildbot_http_status_push.board.metrics import Metrics
     except ImportError:
         return Unmeasured()
-    return Metrics(store, audience)
+    return Metrics(store, browsers)

@@ -10,7 +10,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from buildbot_http_status_push.board.documents import Asked, Document
+from buildbot_http_status_push.board.documents import Document, RouteRequest
 from buildbot_http_status_push.board.store import Store
 from buildbot_http_status_push.results import RESULTS, result_word
 
@@ -22,7 +22,7 @@ LAGS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Watched(Protocol):
-    """What is needed of the audience."""
+    """What is needed of the browsers that watch."""
 
     @property
     def behind(self) -> int:
@@ -37,12 +37,12 @@ class Metrics:
 
     Args:
         store: Where masters and builds are read.
-        audience: The browsers.
+        watched: The browsers.
     """
 
-    def __init__(self, store: Store, audience: Watched) -> None:
+    def __init__(self, store: Store, watched: Watched) -> None:
         self._store = store
-        self._audience = audience
+        self._watched = watched
         registry = self._registry = CollectorRegistry()
         name = "buildbot_board_"
         self._statuses = Counter(
@@ -88,7 +88,7 @@ class Metrics:
         """
         self._lag.observe(max(lag, 0.0))
 
-    async def document(self, _: Asked) -> Document:
+    async def document(self, _: RouteRequest) -> Document:
         """Make the document; may raise ``StorageError``."""
         masters = await self._store.masters()
         builds = await self._store.results()
@@ -99,7 +99,7 @@ class Metrics:
         for code in (None, *range(len(RESULTS))):
             word = RUNNING if code is None else result_word(code)
             self._builds.labels(word).set(builds.get(code, 0))
-        self._browsers.set(len(self._audience))
-        self._behind.set(self._audience.behind)
+        self._browsers.set(len(self._watched))
+        self._behind.set(self._watched.behind)
         body: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]  # not typed
         return Document(body=body, content_type=CONTENT_TYPE_LATEST, caching="no-store")

@@ -15,10 +15,10 @@ from attrs import define, field, frozen
 from jinja2 import Environment
 
 from buildbot_http_status_push.board import filters
-from buildbot_http_status_push.board.cache import Kept
+from buildbot_http_status_push.board.cache import Cache
 from buildbot_http_status_push.board.model import Filter, Position
 from buildbot_http_status_push.board.templating import environment
-from buildbot_http_status_push.board.views import Asked, Reader, View, view
+from buildbot_http_status_push.board.views import PageRequest, Reader, View, view
 from buildbot_http_status_push.results import RESULTS
 
 LASTING = 5.0
@@ -58,10 +58,10 @@ class Pages:
     _store: Reader
     _seconds: Callable[[], float]
     _environment: Environment = field(factory=environment, init=False)
-    _kept: Kept[Page] = field(init=False)
+    _cache: Cache[Page] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._kept = Kept(self._seconds, LASTING, MOST)
+        self._cache = Cache(self._seconds, LASTING, MOST)
 
     async def page(self, path: str, query: str, address: str) -> Page:
         """Return a page.
@@ -82,15 +82,15 @@ class Pages:
         # Another board may have told the browser of what this one does not know yet.
         position = await self._store.position()
         key = (path, query, address, position)
-        return await self._kept.get(key, partial(self._make, path, query, address, position))
+        return await self._cache.get(key, partial(self._make, path, query, address, position))
 
     async def _make(self, path: str, query: str, address: str, position: Position) -> Page:
         now = self._seconds()
         try:
-            asked = Asked(path=path, query=query, chosen=filters.from_query(query), now=now)
+            asked = PageRequest(path=path, query=query, chosen=filters.from_query(query), now=now)
             shown = await view(self._store, asked)
         except ValueError as fault:
-            asked = Asked(path=path, query="", chosen=Filter(), now=now)
+            asked = PageRequest(path=path, query="", chosen=Filter(), now=now)
             shown = View("message.html", "No such filter", {"message": str(fault)}, status=400)
         masters = await self._store.masters()
         html = self._environment.get_template(shown.template).render(

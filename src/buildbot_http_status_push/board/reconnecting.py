@@ -14,7 +14,7 @@ from buildbot_http_status_push.database import Operation, StorageError, Transact
 
 
 @define(eq=False)
-class Link:
+class ReconnectingDatabase:
     """Runs transactions on a database.
 
     Args:

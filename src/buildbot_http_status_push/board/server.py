@@ -13,8 +13,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from buildbot_http_status_push.board.access import Access
-from buildbot_http_status_push.board.api_routes import Outlets
-from buildbot_http_status_push.board.documents import HTML, Asked, Document, Route
+from buildbot_http_status_push.board.api_routes import ApiRoutes
+from buildbot_http_status_push.board.documents import HTML, Document, Route, RouteRequest
 from buildbot_http_status_push.board.fragments import FragmentRenderer
 from buildbot_http_status_push.board.framing import FrameMaker
 from buildbot_http_status_push.board.intake import Intake
@@ -95,10 +95,10 @@ class Board:
         maker = FrameMaker(FragmentRenderer(self.store, Parts(), seconds), seconds, self._log)
         self.hub = live.hub = Hub(self._reactor, self.store, maker, live.prepare, self._log)
         intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
-        metrics = open_metrics(self.store, self.hub.audience)
+        metrics = open_metrics(self.store, self.hub.browsers)
         self.hub.observe_lag = metrics.told
-        outlets = (*Outlets(self.store, seconds).routes, (r"/metrics", metrics.document))
-        routes = _routes(Pages(self.store, seconds), outlets)
+        for_programs = (*ApiRoutes(self.store, seconds).routes, (r"/metrics", metrics.document))
+        routes = _routes(Pages(self.store, seconds), for_programs)
         answers = Answers(intake, routes, settings.access, metrics.answered, self._log)
         root = Root(answers, LiveResource(live))
         self._site = BoardSite(root, settings.max_body, self._reactor)
@@ -149,10 +149,10 @@ class Board:
                     self._log.info("{deleted} builds were older than wanted", deleted=deleted)
 
 
-def _routes(pages: Pages, outlets: Sequence[tuple[str, Route]]) -> Routes:
+def _routes(pages: Pages, for_programs: Sequence[tuple[str, Route]]) -> Routes:
     files = StaticFiles()
 
-    async def page(asked: Asked) -> Document:
+    async def page(asked: RouteRequest) -> Document:
         made = await pages.page(asked.path, asked.query, asked.address)
         return Document(
             body=made.html,
@@ -166,6 +166,6 @@ def _routes(pages: Pages, outlets: Sequence[tuple[str, Route]]) -> Routes:
         (r"/static/[^/]+", files.file),
         (r"/favicon\.(?:svg|ico)", files.icon),
         (r"/robots\.txt", robots),
-        *outlets,
+        *for_programs,
     )
     return Routes(routes, page)

@@ -9,8 +9,8 @@ from attrs import evolve
 from buildbot_http_status_push.board.documents import (
     FOREVER,
     LATEST,
-    Asked,
     Document,
+    RouteRequest,
     sentence,
     with_etag,
 )
@@ -42,7 +42,7 @@ class StaticFiles:
     def __init__(self) -> None:
         self._files = static_files()
 
-    async def file(self, asked: Asked) -> Document:
+    async def file(self, asked: RouteRequest) -> Document:
         """Return the file ``/static/NAME``."""
         name = asked.path.removeprefix("/static/")
         document = self._files.get(name)
@@ -52,11 +52,11 @@ class StaticFiles:
         is_this_version = given is not None and static(name).endswith(f"?v={given[0]}")
         return evolve(document, caching=FOREVER if is_this_version else LATEST)
 
-    async def icon(self, _: Asked) -> Document:
+    async def icon(self, _: RouteRequest) -> Document:
         """Return the icon for whoever looks at its usual place."""
         return self._files[ICON]
 
 
-async def robots(_: Asked) -> Document:
+async def robots(_: RouteRequest) -> Document:
     """Keep crawlers away: each page is small work, and there are as many pages as builds."""
     return with_etag(Document(body=b"User-agent: *\nDisallow: /\n"))

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from buildbot_http_status_push.board import pruning
 from buildbot_http_status_push.board.body import Status
-from buildbot_http_status_push.board.group_commit import Commits
+from buildbot_http_status_push.board.group_commit import GroupCommit
 from buildbot_http_status_push.board.model import (
     Build,
     BuildDetail,
@@ -31,7 +31,7 @@ from buildbot_http_status_push.board.model import (
     Update,
 )
 from buildbot_http_status_push.board.reading import Cache, Reading, read
-from buildbot_http_status_push.board.reconnecting import Link
+from buildbot_http_status_push.board.reconnecting import ReconnectingDatabase
 from buildbot_http_status_push.board.serial import Serial
 from buildbot_http_status_push.board.tables import open_database, open_snapshots
 from buildbot_http_status_push.board.writing import Arrival, Stored, write
@@ -64,17 +64,17 @@ class Store:
     latest: Position = field(default=Position("", 0), init=False)
     _cache: Cache = field(factory=Cache, init=False)
     _listeners: list[Callable[[], None]] = field(factory=list, init=False)
-    _commits: Commits[Arrival, Stored] = field(init=False)
-    _writer: Link = field(init=False)
+    _commits: GroupCommit[Arrival, Stored] = field(init=False)
+    _writer: ReconnectingDatabase = field(init=False)
     _writing: Serial = field(init=False)
-    _reader: Link = field(init=False)
+    _reader: ReconnectingDatabase = field(init=False)
     _reading: Serial = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._commits = Commits(self._commit)
-        self._writer = Link(partial(open_database, self._url))
+        self._commits = GroupCommit(self._commit)
+        self._writer = ReconnectingDatabase(partial(open_database, self._url))
         self._writing = Serial(self._in_thread)
-        self._reader = Link(partial(open_snapshots, self._url))
+        self._reader = ReconnectingDatabase(partial(open_snapshots, self._url))
         self._reading = Serial(self._in_thread)
 
     async def open(self) -> None:

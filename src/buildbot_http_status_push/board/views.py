@@ -70,7 +70,7 @@ class Reader(Protocol):
 
 
 @frozen(kw_only=True)
-class Asked:
+class PageRequest:
     """What a browser asks for.
 
     Args:
@@ -127,7 +127,7 @@ class View:
     status: int = 200
 
 
-async def view(store: Reader, asked: Asked) -> View:
+async def view(store: Reader, asked: PageRequest) -> View:
     """Read what a page shows.
 
     Args:
@@ -149,7 +149,7 @@ def _missing(message: str) -> View:
     return View("message.html", "Not here", {"message": message}, status=404)
 
 
-async def _overview(store: Reader, asked: Asked) -> View:
+async def _overview(store: Reader, asked: PageRequest) -> View:
     builders = await _builders(store, asked.chosen)
     seen = overview(builders)
     stands = state(builders)
@@ -158,7 +158,7 @@ async def _overview(store: Reader, asked: Asked) -> View:
     return View("overview.html", "board", {"overview": seen}, _live(asked), stands)
 
 
-async def _grid(store: Reader, asked: Asked) -> View:
+async def _grid(store: Reader, asked: PageRequest) -> View:
     builders = await _builders(store, asked.chosen)
     shown = {"builders": builders, "columns": charts.GRID}
     return View("grid.html", "Grid · board", shown, _live(asked), state(builders))
@@ -168,17 +168,17 @@ async def _builders(store: Reader, chosen: Filter) -> list[Builder]:
     return await store.builders(chosen)
 
 
-def _live(asked: Asked) -> Live:
+def _live(asked: PageRequest) -> Live:
     return Live(how="page" if asked.chosen.is_about_builds else "parts")
 
 
-async def _revisions(store: Reader, asked: Asked) -> View:
+async def _revisions(store: Reader, asked: PageRequest) -> View:
     revisions = await store.revisions(asked.chosen, REVISIONS)
     builders, made = lines(revisions, await store.builders(asked.chosen))
     return View("revisions.html", "Revisions · board", {"builders": builders, "lines": made})
 
 
-async def _builder(store: Reader, asked: Asked, number: int) -> View | None:
+async def _builder(store: Reader, asked: PageRequest, number: int) -> View | None:
     builder = await store.builder(number)
     if builder is None:
         return None
@@ -201,7 +201,7 @@ def _before(query: str) -> int | None:
     return int(given) if given else None
 
 
-async def _build(store: Reader, asked: Asked, number: int) -> View | None:
+async def _build(store: Reader, asked: PageRequest, number: int) -> View | None:
     detail = await store.build(number)
     if detail is None:
         return None

@@ -1,4 +1,4 @@
-"""Something to wait for: a ring that is remembered until someone has waited for it."""
+"""An event to wait for, which is remembered until someone has waited for it, and then reset."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 @define(eq=False)
-class Bell:
-    """One that a single listener waits for.
+class Wakeup:
+    """An event that resets itself, for one that waits.
 
     Args:
-        clock: Tells when the listener has waited long enough.
+        clock: Tells when it has been waited for long enough.
     """
 
     _clock: IReactorTime
-    _rung: bool = field(default=False, init=False)
+    _is_set: bool = field(default=False, init=False)
     _waiting: Deferred[None] | None = field(default=None, init=False)
 
-    def ring(self) -> None:
-        """Wake the listener, now or when it next waits."""
-        self._rung = True
+    def set(self) -> None:
+        """Wake who waits, or who does so next."""
+        self._is_set = True
         self._wake()
 
-    async def wait(self, patience: float) -> None:
-        """Wait for a ring.
+    async def wait(self, timeout: float) -> None:
+        """Wait until it is set, and reset it.
 
         Args:
-            patience: Seconds after which to wait no longer.
+            timeout: Seconds after which to wait no longer.
         """
-        if not self._rung:
-            call = self._clock.callLater(patience, self._wake)
-            await self._silence(call)
-        self._rung = False
+        if not self._is_set:
+            call = self._clock.callLater(timeout, self._wake)
+            await self._woken(call)
+        self._is_set = False
 
-    async def _silence(self, call: IDelayedCall) -> None:
+    async def _woken(self, call: IDelayedCall) -> None:
         self._waiting = Deferred()
         try:
             await self._waiting

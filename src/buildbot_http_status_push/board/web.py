@@ -26,9 +26,9 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from buildbot_http_status_push.board.access import Access, AccessError
 from buildbot_http_status_push.board.documents import (
     SECURITY,
-    Asked,
     Document,
     Route,
+    RouteRequest,
     answer,
     sentence,
 )
@@ -112,7 +112,7 @@ class Routes:
     _routes: Sequence[tuple[str, Route]]
     _other: Route
 
-    def document(self, asked: Asked) -> Awaitable[Document]:
+    def document(self, asked: RouteRequest) -> Awaitable[Document]:
         """Make the document that is asked for; may raise ``StorageError``."""
         for pattern, route in self._routes:
             if re.fullmatch(pattern, asked.path):
@@ -254,10 +254,10 @@ def _delivery(request: Request, *, is_whole: bool) -> Delivery:
     return Delivery(headers=headers, body=body, sender=getattr(client, "host", "nowhere"))
 
 
-def _asked(request: Request) -> Asked:
+def _asked(request: Request) -> RouteRequest:
     path, _, query = request.uri.decode("ascii", "replace").partition("?")
     host = request.getHeader("Host") or "localhost"
-    return Asked(
+    return RouteRequest(
         # Two slashes at the beginning would name another host where a browser is sent there.
         path="/" + unquote(path, errors="replace").lstrip("/"),
         query=query,

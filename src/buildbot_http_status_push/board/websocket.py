@@ -70,7 +70,7 @@ class LiveConnection(WebSocketServerProtocol):
         joining: Deferred[None] | None = getattr(self, "_joining", None)
         if joining is not None:
             joining.cancel()
-        self.factory.hub.audience.leave(self)
+        self.factory.hub.browsers.leave(self)
 
     def send(self, message: PreparedMessage) -> None:
         """Send a frame.
@@ -88,11 +88,11 @@ class LiveConnection(WebSocketServerProtocol):
 
     def pauseProducing(self) -> None:  # noqa: N802  Twisted's name
         """Note that the browser takes less than it is sent: 64 KiB wait for it."""
-        self.factory.hub.audience.filled(self)
+        self.factory.hub.browsers.pause(self)
 
     def resumeProducing(self) -> None:  # noqa: N802  Twisted's name
         """Note that it has taken all."""
-        self.factory.hub.audience.drained(self)
+        self.factory.hub.browsers.resume(self)
 
     def stopProducing(self) -> None:  # noqa: N802  Twisted's name
         """Do nothing: autobahn tells that the connection is closed."""

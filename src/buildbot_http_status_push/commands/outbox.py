@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from buildbot_http_status_push.commands import outbox_backfill as backfill
 from buildbot_http_status_push.commands import outbox_edits as edits
-from buildbot_http_status_push.commands import outbox_output as outbox_words
+from buildbot_http_status_push.commands import outbox_output
 from buildbot_http_status_push.commands import outbox_queries as queries
 from buildbot_http_status_push.commands.console import UNUSABLE, number
 from buildbot_http_status_push.commands.outbox_access import Action, run_outbox
@@ -100,7 +100,7 @@ def _add_stats(actions: SubParsers) -> None:
         "count the deliveries by their state, and say what is not well; exit code 1 if any is not "
         "accounted for"
     )
-    keys = ("holds", "all", "reporters", *outbox_words.STATS_KEYS)
+    keys = ("holds", "all", "reporters", *outbox_output.STATS_KEYS)
     openmetrics = ("--openmetrics", "print the OpenMetrics format, for Prometheus")
     _add_action(actions, "stats", queries.stats, words, keys, [openmetrics, FOLLOW])
 
@@ -109,7 +109,7 @@ def _add_list(actions: SubParsers) -> None:
     words = (
         "list deliveries, the oldest first, by default those that are not delivered or superseded"
     )
-    keys = ("more", "total", "causes", "deliveries", *outbox_words.ENTRY_KEYS)
+    keys = ("more", "total", "causes", "deliveries", *outbox_output.ENTRY_KEYS)
     parser = _add_action(actions, "list", queries.list_deliveries, words, keys, [FOLLOW])
     add_selection(parser)
     parser.add_argument("--newest", action="store_true", help="the newest first")
@@ -131,12 +131,12 @@ def _add_list(actions: SubParsers) -> None:
 
 def _add_show(actions: SubParsers) -> None:
     words = "show all about one delivery, with its body"
-    keys = (*outbox_words.ENTRY_KEYS, "body")
+    keys = (*outbox_output.ENTRY_KEYS, "body")
     _add_id(_add_action(actions, "show", queries.show, words, keys))
 
 
 def _add_export(actions: SubParsers) -> None:
-    keys = ", ".join((*outbox_words.ENTRY_KEYS, "body"))
+    keys = ", ".join((*outbox_output.ENTRY_KEYS, "body"))
     words = (
         "print deliveries with their bodies, by default all of them: a line of JSON for each, "
         f"with the keys {keys}. {TIMES[:-1]}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import frozen
 
-from buildbot_http_status_push.commands import outbox_output as outbox_words
+from buildbot_http_status_push.commands import outbox_output
 from buildbot_http_status_push.commands.console import complain
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ OUTBOX_FILE = "http_status_push.sqlite"
 
 
 @frozen
-class Asked:
+class CommandContext:
     """What a person asks of an outbox.
 
     Args:
@@ -51,14 +51,14 @@ class Asked:
     def answer(self, document: object, lines: Sequence[str], troubles: Sequence[str] = ()) -> None:
         """Print lines and what is not well, or with ``--json`` a document."""
         if self.arguments.json:
-            self.output.say(outbox_words.to_json(document))
+            self.output.say(outbox_output.to_json(document))
             return
         self.output.say("\n".join(lines))
         for trouble in troubles:
             self.output.say(trouble, "bad")
 
 
-Action: TypeAlias = Callable[[Asked], int]
+Action: TypeAlias = Callable[[CommandContext], int]
 
 
 def run_outbox(act: Action, unusable: int, arguments: argparse.Namespace, output: Output) -> int:
@@ -79,7 +79,7 @@ def run_outbox(act: Action, unusable: int, arguments: argparse.Namespace, output
         complain(str(trouble))
         return unusable
     try:
-        return act(Asked(database, arguments, output, time.time()))
+        return act(CommandContext(database, arguments, output, time.time()))
     except (StorageError, NotPossibleError) as trouble:
         complain(str(trouble))
         return unusable

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from buildbot_http_status_push.commands.console import DONE, FAILED, complain
-from buildbot_http_status_push.commands.outbox_access import Asked
+from buildbot_http_status_push.commands.outbox_access import CommandContext
 from buildbot_http_status_push.commands.outbox_selection import seconds_of
 from buildbot_http_status_push.report.past import Backfill, Stage
 
@@ -22,7 +22,7 @@ TAKEN_UP_WITHIN = 60.0
 """Seconds; a master that runs looks more often."""
 
 
-def backfill(asked: Asked) -> int:
+def backfill(asked: CommandContext) -> int:
     """Have the past sent once more, count it, or end that."""
     reporter = _reporter(asked)
     if reporter is None:
@@ -30,7 +30,7 @@ def backfill(asked: Asked) -> int:
     return _stop(asked, reporter) if asked.arguments.stop else _begin(asked, reporter)
 
 
-def _reporter(asked: Asked) -> str | None:
+def _reporter(asked: CommandContext) -> str | None:
     from buildbot_http_status_push.outbox import inspection
 
     each: Sequence[Stats] = asked.ask(inspection.stats)
@@ -39,7 +39,7 @@ def _reporter(asked: Asked) -> str | None:
     return named or (known[0] if len(known) == 1 else None)
 
 
-def _stop(asked: Asked, reporter: str) -> int:
+def _stop(asked: CommandContext, reporter: str) -> int:
     from buildbot_http_status_push.outbox import backfill as kept
 
     if not asked.ask(kept.remove, reporter):
@@ -49,7 +49,7 @@ def _stop(asked: Asked, reporter: str) -> int:
     return DONE
 
 
-def _begin(asked: Asked, reporter: str) -> int:
+def _begin(asked: CommandContext, reporter: str) -> int:
     from buildbot_http_status_push.outbox import backfill as kept
 
     given = asked.arguments
@@ -68,7 +68,7 @@ def _begin(asked: Asked, reporter: str) -> int:
     return _tell(asked, found)
 
 
-def _watch(asked: Asked, reporter: str) -> Backfill | None:
+def _watch(asked: CommandContext, reporter: str) -> Backfill | None:
     """Show how it gets on until it is done, or nobody takes it up."""
     from buildbot_http_status_push.outbox import backfill as kept
 
@@ -84,7 +84,7 @@ def _watch(asked: Asked, reporter: str) -> Backfill | None:
             time.sleep(LOOK_EVERY)
 
 
-def _tell(asked: Asked, found: Backfill | None) -> int:
+def _tell(asked: CommandContext, found: Backfill | None) -> int:
     if found is None:
         complain("somebody has stopped it")
         return FAILED

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from buildbot_http_status_push.commands.console import DONE, FAILED, UNUSABLE, complain
-from buildbot_http_status_push.commands.outbox_access import Asked
+from buildbot_http_status_push.commands.outbox_access import CommandContext
 from buildbot_http_status_push.commands.outbox_selection import seconds_of
 from buildbot_http_status_push.model import PENDING, State
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TAKEN_UP = "a running master takes this up within seconds"
 
 
-def redeliver(asked: Asked) -> int:
+def redeliver(asked: CommandContext) -> int:
     """Have deliveries sent again."""
     from buildbot_http_status_push.outbox import intervention
 
@@ -32,7 +32,7 @@ def redeliver(asked: Asked) -> int:
     return DONE
 
 
-def _redeliver_many(asked: Asked) -> int:
+def _redeliver_many(asked: CommandContext) -> int:
     count = _in_portions(asked, _redeliverable(asked))
     if not count:
         kind = "dead" if asked.arguments.dead else "dead or retrying since then"
@@ -46,7 +46,7 @@ def _redeliver_many(asked: Asked) -> int:
     return DONE
 
 
-def _redeliverable(asked: Asked) -> Selection:
+def _redeliverable(asked: CommandContext) -> Selection:
     from buildbot_http_status_push.outbox.selection import Selection
 
     if asked.arguments.dead:
@@ -55,7 +55,7 @@ def _redeliverable(asked: Asked) -> Selection:
     return Selection(states=frozenset({State.DEAD, State.RETRYING}), came_from=since)
 
 
-def _in_portions(asked: Asked, chosen: Selection) -> int:
+def _in_portions(asked: CommandContext, chosen: Selection) -> int:
     from buildbot_http_status_push.outbox import inspection, intervention
 
     total, count, after = asked.ask(inspection.count, chosen), 0, 0
@@ -67,7 +67,7 @@ def _in_portions(asked: Asked, chosen: Selection) -> int:
     return count
 
 
-def drop(asked: Asked) -> int:
+def drop(asked: CommandContext) -> int:
     """Never send one delivery, or many."""
     from buildbot_http_status_push.outbox import intervention
 
@@ -83,7 +83,7 @@ def drop(asked: Asked) -> int:
     return DONE
 
 
-def _drop_many(asked: Asked) -> int:
+def _drop_many(asked: CommandContext) -> int:
     from buildbot_http_status_push.outbox import intervention
     from buildbot_http_status_push.outbox.selection import Selection
 
@@ -99,7 +99,7 @@ def _drop_many(asked: Asked) -> int:
     return DONE
 
 
-def move(asked: Asked) -> int:
+def move(asked: CommandContext) -> int:
     """Give a reporter's deliveries to another one."""
     from buildbot_http_status_push.outbox import inspection, intervention
     from buildbot_http_status_push.outbox.selection import Selection
@@ -119,7 +119,7 @@ def _deliveries(count: int) -> str:
     return "1 delivery" if count == 1 else f"{count:,} deliveries"
 
 
-def _refusal(asked: Asked, count: int, what: str) -> int | None:
+def _refusal(asked: CommandContext, count: int, what: str) -> int | None:
     """Return the exit code where many are not to be changed, None where they are."""
     if not count:
         complain("there is no such delivery; 'outbox stats' shows what there is")

@@ -11,9 +11,9 @@ from functools import partial
 
 from attrs import evolve
 
-from buildbot_http_status_push.commands import outbox_output as outbox_words
+from buildbot_http_status_push.commands import outbox_output
 from buildbot_http_status_push.commands.console import DONE, FAILED
-from buildbot_http_status_push.commands.outbox_access import Asked
+from buildbot_http_status_push.commands.outbox_access import CommandContext
 from buildbot_http_status_push.commands.outbox_health import Health, check_line, health_lines
 from buildbot_http_status_push.commands.outbox_openmetrics import say_openmetrics
 from buildbot_http_status_push.commands.outbox_output import Listing
@@ -25,7 +25,7 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at what is followed."""
 
 
-def stats(asked: Asked) -> int:
+def stats(asked: CommandContext) -> int:
     """Count the deliveries by their state."""
     from buildbot_http_status_push.outbox import inspection
 
@@ -34,28 +34,28 @@ def stats(asked: Asked) -> int:
     if asked.arguments.follow:
         return _follow(asked, _stats_lines)
     each = asked.ask(inspection.stats)
-    document = outbox_words.stats_document(each, inspection.in_all(each))
+    document = outbox_output.stats_document(each, inspection.in_all(each))
     asked.answer(document, *_stats_words(asked))
     return DONE if document["holds"] else FAILED
 
 
-def _stats_words(asked: Asked) -> tuple[list[str], list[str]]:
+def _stats_words(asked: CommandContext) -> tuple[list[str], list[str]]:
     """Return the counts, and what is not well."""
     from buildbot_http_status_push.outbox import inspection
 
     each = asked.ask(inspection.stats)
-    lines = outbox_words.stats_lines(each, inspection.in_all(each), asked.now)
+    lines = outbox_output.stats_lines(each, inspection.in_all(each), asked.now)
     dead = [asked.ask(inspection.given_up, one.reporter) for one in each]
     healths = map(Health, each, dead, [asked.now] * len(each))
     return lines, health_lines([*healths])
 
 
-def _stats_lines(asked: Asked) -> list[str]:
+def _stats_lines(asked: CommandContext) -> list[str]:
     lines, troubles = _stats_words(asked)
     return [*lines, *troubles]
 
 
-def check(asked: Asked) -> int:
+def check(asked: CommandContext) -> int:
     """Say in one line whether all is well."""
     from buildbot_http_status_push.outbox import inspection
 
@@ -75,24 +75,24 @@ def check(asked: Asked) -> int:
     return status
 
 
-def list_deliveries(asked: Asked) -> int:
+def list_deliveries(asked: CommandContext) -> int:
     """List deliveries, with the causes of what waits above."""
     if asked.arguments.follow:
         return _follow(asked, _list_lines)
     found = _listing(asked)
-    asked.answer(outbox_words.list_document(found), _lines_of(asked, found))
+    asked.answer(outbox_output.list_document(found), _lines_of(asked, found))
     return DONE
 
 
-def _list_lines(asked: Asked) -> list[str]:
+def _list_lines(asked: CommandContext) -> list[str]:
     return _lines_of(asked, _listing(asked))
 
 
-def _lines_of(asked: Asked, found: Listing) -> list[str]:
-    return outbox_words.list_lines(found, asked.now, asked.output.width)
+def _lines_of(asked: CommandContext, found: Listing) -> list[str]:
+    return outbox_output.list_lines(found, asked.now, asked.output.width)
 
 
-def _listing(asked: Asked) -> Listing:
+def _listing(asked: CommandContext) -> Listing:
     from buildbot_http_status_push.outbox import inspection
 
     given = asked.arguments
@@ -110,19 +110,19 @@ def _listing(asked: Asked) -> Listing:
     )
 
 
-def show(asked: Asked) -> int:
+def show(asked: CommandContext) -> int:
     """Show all about one delivery."""
     from buildbot_http_status_push.outbox import inspection
 
     entry = asked.ask(inspection.show, asked.arguments.id)
     body = asked.ask(inspection.body, entry.id)
-    content = outbox_words.readable(body, entry.content_type)
-    document = {**outbox_words.entry_document(entry), "body": content}
-    asked.answer(document, outbox_words.show_lines(entry, body, asked.now))
+    content = outbox_output.readable(body, entry.content_type)
+    document = {**outbox_output.entry_document(entry), "body": content}
+    asked.answer(document, outbox_output.show_lines(entry, body, asked.now))
     return DONE
 
 
-def export(asked: Asked) -> int:
+def export(asked: CommandContext) -> int:
     """Print deliveries with their bodies, one line of JSON each."""
     from buildbot_http_status_push.outbox import inspection
 
@@ -130,12 +130,12 @@ def export(asked: Asked) -> int:
     while True:
         page, after = asked.ask(inspection.exported, chosen, after)
         for entry, body in page:
-            asked.output.say(outbox_words.export_line(entry, body))
+            asked.output.say(outbox_output.export_line(entry, body))
         if not page:
             return DONE
 
 
-def _follow(asked: Asked, draw: Callable[[Asked], Sequence[str]]) -> int:
+def _follow(asked: CommandContext, draw: Callable[[CommandContext], Sequence[str]]) -> int:
     """Show what changes until Ctrl-C."""
     try:
         with asked.output.redrawn() as redraw:

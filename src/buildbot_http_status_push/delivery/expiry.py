@@ -15,7 +15,7 @@ GAP_MOST = 60.0
 
 
 @define
-class Patience:
+class Expiry:
     """Says which deliveries are to be given up.
 
     A delivery's age is the difference of two readings of the clock. One that was set in between

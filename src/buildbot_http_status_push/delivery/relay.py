@@ -17,7 +17,7 @@ from buildbot_http_status_push.delivery.circuit_breaker import (
     CircuitBreaker,
     ProbeAllowed,
 )
-from buildbot_http_status_push.delivery.expiry import Patience
+from buildbot_http_status_push.delivery.expiry import Expiry
 from buildbot_http_status_push.delivery.notices import Notices
 from buildbot_http_status_push.delivery.prefetch import (
     LEASE,
@@ -73,7 +73,7 @@ class Relay:
         self._draw = draw
         self._notices = notices
         self._breaker = CircuitBreaker()
-        self._patience = Patience()
+        self._expiry = Expiry()
         self._prefetch = Prefetch(outbox, notices)
         self._in_flight: dict[str, Deferred[Any]] = {}
         self._sending: dict[str, Claim] = {}
@@ -271,7 +271,7 @@ class Relay:
     def given_up_before(self) -> float:
         """Return since when a delivery must have failed to be given up now."""
         now = self._reactor.seconds()
-        return self._patience.given_up_before(now, self._settings.give_up_after)
+        return self._expiry.given_up_before(now, self._settings.give_up_after)
 
     @property
     def paused(self) -> bool:

@@ -19,7 +19,7 @@ from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
 from buildbot_http_status_push.report.catchup import ended_at
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.past import Backfill, Stage
-from buildbot_http_status_push.report.responsibility import Duty
+from buildbot_http_status_push.report.responsibility import Responsibility
 
 LOOK_EVERY = 10.0
 """Seconds after which what is asked for is taken up at the latest."""
@@ -50,17 +50,22 @@ class Backfiller:
         master: The Buildbot master.
         outbox: Tells what is asked for.
         announce: Puts an event through the reporter's generators into the outbox.
-        duty: Tells which builds are this master's to announce.
+        responsibility: Tells which builds are this master's to announce.
         log: Where lines go.
     """
 
     def __init__(
-        self, master: Any, outbox: BackfillView, announce: Announce, duty: Duty, log: Logger
+        self,
+        master: Any,
+        outbox: BackfillView,
+        announce: Announce,
+        responsibility: Responsibility,
+        log: Logger,
     ) -> None:
         self._reactor = master.reactor
         self._outbox = outbox
         self._announce = announce
-        self._duty = duty
+        self._responsibility = responsibility
         self._log = log
         self._master = master
         self._builds = BuildQueries(master)
@@ -91,7 +96,7 @@ class Backfiller:
     async def look(self) -> None:
         """Carry out what is asked for, if anything is."""
         asked = await self._outbox.backfill()
-        if asked is None or asked.stage is Stage.DONE or not await self._duty.leads():
+        if asked is None or asked.stage is Stage.DONE or not await self._responsibility.is_leader():
             return
         ids = await self._find(asked)
         total = asked.done + len(ids)
@@ -101,7 +106,7 @@ class Backfiller:
 
     async def _find(self, asked: Backfill) -> list[int]:
         """Return the ids of the builds that are still to be sent, in order."""
-        await self._duty.look()
+        await self._responsibility.refresh()
         builder = await self._builder_id(asked.builder)
         found: list[int] = []
         page, before = await self._builds.older_than(None), 0
@@ -121,7 +126,11 @@ class Backfiller:
 
     def _is_wanted(self, build: Build, asked: Backfill, builder: int | None) -> bool:
         is_there = build["complete"] and not _is_older(build, asked.since)
-        return is_there and builder in (None, build["builderid"]) and self._duty.covers(build)
+        return (
+            is_there
+            and builder in (None, build["builderid"])
+            and self._responsibility.includes(build)
+        )
 
     async def _send(self, backfill: Backfill, ids: list[int]) -> None:
         for first in range(0, len(ids), PAGE):

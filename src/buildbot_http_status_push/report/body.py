@@ -48,7 +48,7 @@ class Wants(Protocol):
         """Whether ``changes`` is wanted."""
 
 
-async def enrich(master: Any, cache: DataCache, build: Build, wants: Wants) -> Build:
+async def make_body(master: Any, cache: DataCache, build: Build, wants: Wants) -> Build:
     """Return a copy of a build with what the body holds beside the build itself.
 
     Args:

@@ -19,7 +19,7 @@ from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import FINISHED, NEW, build_event_id
 from buildbot_http_status_push.report.progress import Progress, ProgressStore
-from buildbot_http_status_push.report.responsibility import Duty
+from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.report.scan_timer import AFTER_FAILURE, SOON, ScanTimer
 
 TRIES = 2
@@ -50,7 +50,7 @@ class Catchup:
         outbox: Tells what has been announced.
         announce: Puts an event through the reporter's generators into the outbox.
         wants: Tells whether a generator wants events of a routing key.
-        duty: Tells which builds are this master's to announce.
+        responsibility: Tells which builds are this master's to announce.
         log: Where lines go.
     """
 
@@ -61,7 +61,7 @@ class Catchup:
         outbox: OutboxView,
         announce: Announce,
         wants: Callable[[tuple[str, str, str]], bool],
-        duty: Duty,
+        responsibility: Responsibility,
         log: Logger,
     ) -> None:
         self._reactor = master.reactor
@@ -69,10 +69,10 @@ class Catchup:
         self._outbox = outbox
         self._announce = announce
         self._wants = wants
-        self._duty = duty
+        self._responsibility = responsibility
         self._log = log
         self._builds = BuildQueries(master)
-        self._store = ProgressStore(master, duty.progress_name(name))
+        self._store = ProgressStore(master, responsibility.progress_name(name))
         self._timer = ScanTimer(master.reactor, self.scan, self._failed)
         self._progress: Progress | None = None
         self._scanned = 0
@@ -131,7 +131,7 @@ class Catchup:
     async def scan(self) -> None:
         """Look once at every build that may lack an announcement."""
         progress = await self._begin()
-        await self._duty.look()
+        await self._responsibility.refresh()
         unsettled = sorted(self._unsettled)
         for first in range(0, len(unsettled), PAGE):
             await self._scan_again(unsettled[first : first + PAGE])
@@ -189,7 +189,7 @@ class Catchup:
         event, moment = (FINISHED, "complete_at") if build["complete"] else (NEW, "started_at")
         if self._progress is None or _epoch(build[moment]) < self._progress.since:
             return None
-        if not self._duty.covers(build):
+        if not self._responsibility.includes(build):
             return None
         if event == NEW and self._is_announced(build["buildid"]):
             return None

@@ -21,7 +21,7 @@ from zope.interface import implementer
 from buildbot_http_status_push.formats.news import Format
 from buildbot_http_status_push.redaction import one_line
 from buildbot_http_status_push.report import events
-from buildbot_http_status_push.report.body import Build, enrich
+from buildbot_http_status_push.report.body import Build, make_body
 from buildbot_http_status_push.report.comparison import compare
 from buildbot_http_status_push.report.encoding import RunCooperatively
 from buildbot_http_status_push.report.trimming import trim
@@ -102,7 +102,7 @@ class DefaultGenerator:
         self, master: Any, reporter: Any, key: tuple[str, str, str], build: Build
     ) -> dict[str, Any] | None:
         try:
-            full = await enrich(master, reporter.cache, build, self)
+            full = await make_body(master, reporter.cache, build, self)
             wanted = self._wants(full, finished=key[2] == "finished")
             if wanted and isinstance(self.format_fn, Format):
                 full = await compare(master, full, self.format_fn)

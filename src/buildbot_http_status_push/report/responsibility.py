@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class Duty:
+class Responsibility:
     """Which builds are one master's to announce.
 
     All, where it is the only one or all masters use one outbox: what one has announced, the
@@ -34,7 +34,7 @@ class Duty:
         """
         return reporter if self._for_all_masters else f"{reporter} {self._master.name}"
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Find out which masters are gone."""
         if not self._for_all_masters:
             self._master_ids = self._gone(await self._master.data.get(("masters",)))
@@ -45,15 +45,15 @@ class Duty:
             return frozenset()
         return frozenset(each["masterid"] for each in masters) - active
 
-    async def leads(self) -> bool:
+    async def is_leader(self) -> bool:
         """Tell whether this master is to do what one of those with a common outbox must do."""
         if not self._for_all_masters:
             return True  # it has an outbox of its own
         active = _active(await self._master.data.get(("masters",)))
         return bool(self._master.masterid == min(active, default=self._master.masterid))
 
-    def covers(self, build: Mapping[str, Any]) -> bool:
-        """Tell whether a build is to be announced, as far as is known since the last look.
+    def includes(self, build: Mapping[str, Any]) -> bool:
+        """Tell whether a build is to be announced, as far as is known since the last refresh.
 
         Args:
             build: The build as the data API gives it, or anything else that an event tells of:

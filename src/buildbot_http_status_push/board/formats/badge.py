@@ -24,7 +24,7 @@ _WIDE_CHARACTERS = frozenset("mwMW@%✓✗")
 
 
 @frozen
-class Verdict:
+class Look:
     """What a badge says.
 
     Args:
@@ -38,12 +38,12 @@ class Verdict:
     colour: str
 
 
-UNKNOWN = Verdict("?", "unknown", "#5f6368")
+UNKNOWN = Look("?", "unknown", "#5f6368")
 VERDICTS = {
-    SUCCESS: Verdict("✓", "passing", "#1a7f37"),
-    WARNINGS: Verdict("!", "warnings", "#8a5a00"),
-    FAILURE: Verdict("✗", "failing", "#c0232c"),
-    EXCEPTION: Verdict("✗", "exception", "#7b2fa8"),
+    SUCCESS: Look("✓", "passing", "#1a7f37"),
+    WARNINGS: Look("!", "warnings", "#8a5a00"),
+    FAILURE: Look("✗", "failing", "#c0232c"),
+    EXCEPTION: Look("✗", "exception", "#7b2fa8"),
 }
 
 
@@ -60,7 +60,7 @@ def badge(label: str, last: Build | None) -> Document:
     return Document(body=_svg(text, verdict), content_type=SVG_TYPE, is_for_other_sites=True)
 
 
-def _svg(label: str, verdict: Verdict) -> bytes:
+def _svg(label: str, verdict: Look) -> bytes:
     message = f"{verdict.shape} {verdict.word}"
     left, right = _width(label), _width(message)
     root = ElementTree.Element(
