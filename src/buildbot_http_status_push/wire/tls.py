@@ -21,7 +21,12 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-from buildbot_http_status_push.wire.tls_errors import REFUSALS, CertificateRefusedError
+from buildbot_http_status_push.wire.tls_errors import (
+    ANOTHER_HOST,
+    UNREADABLE_HOSTS,
+    CertificateRefusedError,
+    why_refused,
+)
 from buildbot_http_status_push.wire.tls_files import Trust, WatchedFile, load_identity
 
 StrPath: TypeAlias = "str | os.PathLike[str]"
@@ -157,10 +162,7 @@ def _check_certificate(
 ) -> bool:
     """Judge one certificate of the chain; the receiver's own, at depth 0, comes last."""
     if not passes:
-        which = "the certificate" if depth == 0 else "an issuer's certificate"
-        otherwise = "{which} does not pass OpenSSL's verification (error {error})"
-        why = REFUSALS.get(error, otherwise).format(which=which, error=error)
-        raise CertificateRefusedError(why)
+        raise CertificateRefusedError(why_refused(error, depth))
     if depth == 0:
         _check_host(certificate, host)
     return True
@@ -173,11 +175,9 @@ def _check_host(certificate: X509, host: str) -> None:
         else:
             cryptography.verify_certificate_hostname(certificate.to_cryptography(), host)
     except VerificationError:
-        why = f"the certificate is for another host name than {host!r}"
-        raise CertificateRefusedError(why) from None
+        raise CertificateRefusedError(ANOTHER_HOST.format(host=host)) from None
     except (CertificateError, ValueError) as error:
-        why = f"the certificate's host names can't be read: {error}"
-        raise CertificateRefusedError(why) from error
+        raise CertificateRefusedError(UNREADABLE_HOSTS.format(error=error)) from error
 
 
 def _is_ip_address(host: str) -> bool:

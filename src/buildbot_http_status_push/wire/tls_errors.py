@@ -36,6 +36,10 @@ REFUSALS = dict.fromkeys((7, 18, 19, 20), UNTRUSTED) | {
 }
 """What the numbers say that OpenSSL calls ``X509_V_ERR_...``."""
 
+UNKNOWN_REFUSAL = "{which} does not pass OpenSSL's verification (error {error})"
+ANOTHER_HOST = "the certificate is for another host name than {host!r}"
+UNREADABLE_HOSTS = "the certificate's host names can't be read: {error}"
+
 BREAKDOWNS = {
     "certificate required": "the receiver wants a client certificate (set cert=)",
     "alert unknown ca": "the receiver does not trust the client certificate's issuer (see cert=)",
@@ -48,6 +52,17 @@ BREAKDOWNS = {
     "wrong version number|packet length too long": "the receiver does not speak TLS on this port",
 }
 """What OpenSSL's reasons mean for an administrator; the first pattern that fits counts."""
+
+
+def why_refused(error: int, depth: int) -> str:
+    """Say why a certificate is refused.
+
+    Args:
+        error: OpenSSL's number of the reason.
+        depth: The certificate's place in the chain; the receiver's own is at 0.
+    """
+    which = "the certificate" if depth == 0 else "an issuer's certificate"
+    return REFUSALS.get(error, UNKNOWN_REFUSAL).format(which=which, error=error)
 
 
 def describe(trouble: Failure | BaseException) -> str | None:
