@@ -173,13 +173,13 @@ class Verdict:
         next_attempt: When to try again, in seconds since the epoch. Until then a delivery that is
             ``WAITING`` keeps its lane; None where that is when the receiver accepts again.
         outcome: What came of the attempt, in words.
-        in_doubt: Whether the receiver may have taken it, though it did not say so.
+        may_have_arrived: Whether the receiver may have taken it, though it did not say so.
     """
 
     state: State
     outcome: str
     next_attempt: float | None = None
-    in_doubt: bool = False
+    may_have_arrived: bool = False
 
 
 @frozen

@@ -268,7 +268,7 @@ class RulesTest(PagesTest):
         due = wording.Due(1000, 1060)
         moments = (0, 399, 940, 941, 1000, 1059, 1060, 9000)
         told = self.call(*(("due", due.at - now, due.is_over(now)) for now in moments))
-        self.assertEqual(told, [due.told(now) for now in moments])
+        self.assertEqual(told, [due.remaining(now) for now in moments])
 
     def test_names(self) -> None:
         """The same names fit a filter."""

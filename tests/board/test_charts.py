@@ -52,7 +52,7 @@ class StripTest(SynchronousTestCase):
             parsed(charts.strip(builds)).attrib["aria-label"],
             "newest first: running, failure, 2 success",
         )
-        self.assertEqual(charts.told([]), "no builds yet")
+        self.assertEqual(charts.summary([]), "no builds yet")
 
 
 class CellsTest(SynchronousTestCase):

@@ -100,7 +100,7 @@ class UnmeasuredTests(SynchronousTestCase):
         """The board works, and /metrics tells what to install."""
         unmeasured = Unmeasured()
         unmeasured.answered(200)
-        unmeasured.told(0.1)
+        unmeasured.observe_lag(0.1)
         making: Any = unmeasured.document(None)  # type: ignore[arg-type]  # it asks nothing of it
         with self.assertRaises(StopIteration) as stopped:
             making.send(None)

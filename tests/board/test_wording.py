@@ -58,7 +58,7 @@ class DueTest(SynchronousTestCase):
         """Return what is told of a build that has run for a while."""
         due = wording.due(build(10, None), usual)
         assert due is not None
-        return due.told(600 + elapsed)
+        return due.remaining(600 + elapsed)
 
     def test_words(self) -> None:
         """What is left is told in minutes, then that it is due, and then how late it is."""

@@ -248,7 +248,7 @@ class ArrivalsTests(SynchronousTestCase):
         waits = entry("a", "builds.new", State.WAITING, "")
         accepted = entry("a", "builds.new", State.DELIVERED, "accepted with 200")
         for entries in ([waits], [accepted], [accepted]):
-            self.arrivals.look(entries)
+            self.arrivals.show_new(entries)
         self.assertEqual(
             [line.split() for line in self.told], [["docs", "#1", "new", "accepted", "with", "200"]]
         )
@@ -256,8 +256,8 @@ class ArrivalsTests(SynchronousTestCase):
     def test_trouble(self) -> None:
         """A kind of trouble is told once, however many statuses have it."""
         refused = [entry(each, "builds.new", State.RETRYING, "401 no") for each in "ab"]
-        self.arrivals.look(refused)
-        self.arrivals.look(refused)
+        self.arrivals.show_new(refused)
+        self.arrivals.show_new(refused)
         self.assertEqual(self.told, ["not accepted: 401 no"])
 
 

@@ -10,7 +10,7 @@ from buildbot_http_status_push.delivery.retry import (
     asked_delay,
     concerns_receiver,
     decide,
-    is_in_doubt,
+    may_have_arrived,
     own_delay,
     probe_delay,
 )
@@ -113,15 +113,15 @@ class DecisionTest(SynchronousTestCase):
             self.assertEqual(verdict(Refused(status), failures=1).state, State.RETRYING)
         self.assertFalse(concerns_receiver(Accepted(200)))
 
-    def test_in_doubt(self) -> None:
+    def test_may_have_arrived(self) -> None:
         """What may have gone out and got no answer of the receiver's may have been taken."""
         for outcome in (Unreachable("no answer"), Refused(502), Refused(504)):
             for failures in (0, 1):
-                self.assertTrue(verdict(outcome, failures=failures).in_doubt)
+                self.assertTrue(verdict(outcome, failures=failures).may_have_arrived)
         unsent: list[Outcome] = [Unreachable("?", unsent=True), Unreachable("?", here=True)]
         answered = (Accepted(200), *map(Refused, (410, 422, 500, 503)))
         for outcome in (*unsent, *answered):
-            self.assertFalse(is_in_doubt(outcome))
+            self.assertFalse(may_have_arrived(outcome))
 
     def test_quick_retries(self) -> None:
         """Trouble of its own is tried again soon, in its lane, and beside it from the fifth on."""

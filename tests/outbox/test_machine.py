@@ -182,7 +182,7 @@ class Model:
     def record(self, owner: str, claim: Claim, verdict: Verdict, now: float) -> State | None:
         """Write down an outcome."""
         row, state = self._place(claim), verdict.state
-        if verdict.in_doubt:
+        if verdict.may_have_arrived:
             self._supersede(row, now)
         if state in PENDING and self._is_late(row):
             state = State.SUPERSEDED
@@ -273,9 +273,13 @@ def verdicts(now: float) -> st.SearchStrategy[Verdict]:
     every = {state: due.get(state, [None]) for state in State}
 
     def of_state(state: State) -> st.SearchStrategy[Verdict]:
-        in_doubt = st.just(False) if state is State.DELIVERED else st.booleans()
+        may_have_arrived = st.just(False) if state is State.DELIVERED else st.booleans()
         return st.builds(
-            Verdict, st.just(state), st.just("words"), st.sampled_from(every[state]), in_doubt
+            Verdict,
+            st.just(state),
+            st.just("words"),
+            st.sampled_from(every[state]),
+            may_have_arrived,
         )
 
     return states.flatmap(of_state)

@@ -81,19 +81,19 @@ class BackfillerTests(SynchronousTestCase):
         """Ask for the builds of some hours."""
         self.outbox.asked = Backfill(reporter="push", since=NOW - 3600 * hours, **more)
 
-    def look(self) -> Deferred[None]:
+    def poll(self) -> Deferred[None]:
         """Let it look."""
-        return Deferred.fromCoroutine(self.backfiller.look())
+        return Deferred.fromCoroutine(self.backfiller.poll())
 
     def done(self) -> Backfill:
         """Let it look, and return what became of it."""
-        self.successResultOf(self.look())
+        self.successResultOf(self.poll())
         assert self.outbox.asked is not None
         return self.outbox.asked
 
     def test_nothing(self) -> None:
         """Where nothing is asked for, nothing is done."""
-        self.successResultOf(self.look())
+        self.successResultOf(self.poll())
         self.assertEqual(self.announced, [])
 
     def test_since(self) -> None:
@@ -142,12 +142,12 @@ class BackfillerTests(SynchronousTestCase):
         """While many wait none is added."""
         self.ask(3)
         self.outbox.waits = WAITING_MOST
-        looking = self.look()
+        polling = self.poll()
         self.master.reactor.advance(10 * PATIENCE)
         self.assertEqual(self.announced, [])
         self.outbox.waits = 0
         self.master.reactor.advance(PATIENCE)
-        self.successResultOf(looking)
+        self.successResultOf(polling)
         self.assertEqual(len(self.announced), 3)
 
     def test_over_a_restart(self) -> None:
@@ -170,7 +170,7 @@ class BackfillerTests(SynchronousTestCase):
 
         self.announce = announce_and_stop  # type: ignore[method-assign]  # for this test
         self.begin()
-        self.successResultOf(self.look())
+        self.successResultOf(self.poll())
         self.assertEqual(self.announced, [1])
 
 

@@ -45,11 +45,11 @@ def strip(builds: Sequence[Build]) -> Markup:
     width = STRIP * STEP - (STEP - SHAPE)
     return Markup(  # noqa: S704  numbers and fixed words only
         f'<svg class="strip" width="{width}" height="{SHAPE}" viewBox="0 0 {width} {SHAPE}" '
-        f'role="img" aria-label="{told(shown)}">{shapes}</svg>'
+        f'role="img" aria-label="{summary(shown)}">{shapes}</svg>'
     )
 
 
-def told(builds: Iterable[Build]) -> str:
+def summary(builds: Iterable[Build]) -> str:
     """Say builds' results in words, such as ``newest first: failure, 9 success``."""
     runs: list[tuple[str, int]] = []
     for each in map(word, builds):

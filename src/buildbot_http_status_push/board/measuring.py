@@ -21,7 +21,7 @@ class Unmeasured:
     def answered(self, code: int) -> None:
         """Count nothing."""
 
-    def told(self, lag: float) -> None:
+    def observe_lag(self, lag: float) -> None:
         """Count nothing."""
 
     async def document(self, _: RouteRequest) -> Document:

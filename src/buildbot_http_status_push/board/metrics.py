@@ -80,7 +80,7 @@ class Metrics:
         # The text of an HTTPStatus is its name on Python 3.10.
         self._statuses.labels(OUTCOMES.get(code, "refused"), str(int(code))).inc()
 
-    def told(self, lag: float) -> None:
+    def observe_lag(self, lag: float) -> None:
         """Count a change that browsers were told.
 
         Args:

@@ -96,7 +96,7 @@ class Board:
         self.hub = live.hub = Hub(self._reactor, self.store, maker, live.prepare, self._log)
         intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
         metrics = open_metrics(self.store, self.hub.browsers)
-        self.hub.observe_lag = metrics.told
+        self.hub.observe_lag = metrics.observe_lag
         for_programs = (*ApiRoutes(self.store, seconds).routes, (r"/metrics", metrics.document))
         routes = _routes(Pages(self.store, seconds), for_programs)
         answers = Answers(intake, routes, settings.access, metrics.answered, self._log)
@@ -137,7 +137,7 @@ class Board:
         await self.store.close()
 
     def _heard(self) -> None:
-        self._reactor.callFromThread(self.store.look)
+        self._reactor.callFromThread(self.store.notify)
 
     async def _prune(self) -> None:
         # The store tells of its trouble; what is old waits for the next look.

@@ -115,7 +115,7 @@ class Store:
         self._listeners.append(callback)
         return partial(self._listeners.remove, callback)
 
-    def look(self) -> None:
+    def notify(self) -> None:
         """Take it that another process may have committed something."""
         for listener in tuple(self._listeners):
             listener()
@@ -245,4 +245,4 @@ class Store:
         if position == self.latest:
             return
         self.latest = position
-        self.look()
+        self.notify()

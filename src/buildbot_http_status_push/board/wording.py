@@ -124,7 +124,7 @@ class Due:
         """Tell whether it takes strangely long."""
         return now >= self.overdue_at
 
-    def told(self, now: float) -> str:
+    def remaining(self, now: float) -> str:
         """Tell what is left.
 
         Args:

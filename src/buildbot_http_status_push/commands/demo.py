@@ -188,9 +188,9 @@ class Demo:
         """Wait until something is ready; False if it is not within the limit, in seconds."""
         end = self._reactor.seconds() + limit
         while not (is_ready := await ready()) and self._reactor.seconds() <= end:
-            self._destination.look(master.outbox)
+            self._destination.show_new(master.outbox)
             await deferLater(self._reactor, POLL_INTERVAL)
-        self._destination.look(master.outbox)
+        self._destination.show_new(master.outbox)
         return is_ready
 
     async def _finished(self, master: Master) -> list[Build]:

@@ -12,7 +12,7 @@ from buildbot_http_status_push.commands.demo_verdict import tone_of
 from buildbot_http_status_push.commands.terminal import Say
 from buildbot_http_status_push.model import State
 from buildbot_http_status_push.outbox.inspection import Entry
-from buildbot_http_status_push.receiver.description import build_words, local_time
+from buildbot_http_status_push.receiver.description import local_time, summarize_build
 
 
 class Arrivals:
@@ -36,7 +36,7 @@ class Arrivals:
         """
         self._builds[build["buildid"], key[-1]] = build
 
-    def look(self, entries: Iterable[Entry]) -> None:
+    def show_new(self, entries: Iterable[Entry]) -> None:
         """Tell what is new among the outbox's deliveries."""
         for entry in sorted(entries, key=lambda entry: entry.updated_at):
             if entry.state is State.DELIVERED:
@@ -48,7 +48,7 @@ class Arrivals:
         build = self._builds.get((entry.build or 0, entry.event.rpartition(".")[2]))
         if entry.id not in self._told and build:
             self._told.add(entry.id)
-            words = f"{build_words(build):<43}  {entry.outcome}"
+            words = f"{summarize_build(build):<43}  {entry.outcome}"
             self._say(f"{local_time(entry.updated_at)}  {words}", tone_of(build))
 
     def _tell_once(self, what: str, words: str, at: float) -> None:

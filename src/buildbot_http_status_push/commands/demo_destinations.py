@@ -44,7 +44,7 @@ class Destination(Protocol):
     def note(self, key: Sequence[str], build: Mapping[str, Any]) -> None:
         """Remember what an event told of a build."""
 
-    def look(self, outbox: Callable[[], Iterable[Entry]]) -> None:
+    def show_new(self, outbox: Callable[[], Iterable[Entry]]) -> None:
         """Show what has been accepted since."""
 
     async def check(self, builds: Sequence[Build]) -> tuple[list[str], str]:
@@ -78,7 +78,7 @@ class OwnReceiver:
     def note(self, key: Sequence[str], build: Mapping[str, Any]) -> None:
         """Do nothing: what arrives says what it is about."""
 
-    def look(self, outbox: Callable[[], Iterable[Entry]]) -> None:
+    def show_new(self, outbox: Callable[[], Iterable[Entry]]) -> None:
         """Do nothing: it is shown as it arrives."""
 
     def _show(self, received: Received) -> None:
@@ -119,9 +119,9 @@ class Elsewhere:
         """Remember what an event told of a build, for when its status is accepted."""
         self._arrivals.note(key, build)
 
-    def look(self, outbox: Callable[[], Iterable[Entry]]) -> None:
+    def show_new(self, outbox: Callable[[], Iterable[Entry]]) -> None:
         """Show what has been accepted since."""
-        self._arrivals.look(outbox())
+        self._arrivals.show_new(outbox())
 
     async def check(self, builds: Sequence[Build]) -> tuple[list[str], str]:
         """Say nothing: only its owner knows what it has."""

@@ -35,11 +35,11 @@ def stats(asked: CommandContext) -> int:
         return _follow(asked, _stats_lines)
     each = asked.ask(inspection.stats)
     document = outbox_output.stats_document(each, inspection.in_all(each))
-    asked.answer(document, *_stats_words(asked))
+    asked.answer(document, *_stats_report(asked))
     return DONE if document["holds"] else FAILED
 
 
-def _stats_words(asked: CommandContext) -> tuple[list[str], list[str]]:
+def _stats_report(asked: CommandContext) -> tuple[list[str], list[str]]:
     """Return the counts, and what is not well."""
     from buildbot_http_status_push.outbox import inspection
 
@@ -51,7 +51,7 @@ def _stats_words(asked: CommandContext) -> tuple[list[str], list[str]]:
 
 
 def _stats_lines(asked: CommandContext) -> list[str]:
-    lines, troubles = _stats_words(asked)
+    lines, troubles = _stats_report(asked)
     return [*lines, *troubles]
 
 

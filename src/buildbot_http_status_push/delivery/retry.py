@@ -41,7 +41,7 @@ def concerns_receiver(outcome: Outcome) -> bool:
     return status >= 500 or is_redirect or status in RECEIVER_STATUSES | ADDRESS_STATUSES
 
 
-def is_in_doubt(outcome: Outcome) -> bool:
+def may_have_arrived(outcome: Outcome) -> bool:
     """Tell whether the receiver may have taken what was sent, though it did not say so.
 
     Args:
@@ -120,17 +120,17 @@ def decide(
         The verdict. While the receiver has trouble its deliveries stay ``WAITING``: when to
         try again is then the circuit breaker's question.
     """
-    words, in_doubt = str(outcome), is_in_doubt(outcome)
+    words, uncertain = str(outcome), may_have_arrived(outcome)
     if isinstance(outcome, Accepted):
         return Verdict(State.DELIVERED, words)
     if isinstance(outcome, Refused) and outcome.status == GONE:
         return Verdict(State.DEAD, words)
     if created_at <= given_up_before:
         words = f"{words}; given up after {attempts} attempts"
-        return Verdict(State.DEAD, words, in_doubt=in_doubt)
+        return Verdict(State.DEAD, words, may_have_arrived=uncertain)
     if not failures:
-        return Verdict(State.WAITING, words, in_doubt=in_doubt)
+        return Verdict(State.WAITING, words, may_have_arrived=uncertain)
     delay = max(own_delay(failures, draw), asked_delay(outcome))
     keeps_lane = concerns_receiver(outcome) and failures <= QUICK_RETRIES and delay <= QUICK_MOST
     state = State.WAITING if keeps_lane else State.RETRYING
-    return Verdict(state, words, now + delay, in_doubt)
+    return Verdict(state, words, now + delay, uncertain)

@@ -176,7 +176,7 @@ class Ledger:
 
     def _give_back(self, connection: Connection, claims: Sequence[Any], now: float) -> None:
         for row in claims:
-            supersede_older(connection, self.reporter, row, now, in_doubt=True)
+            supersede_older(connection, self.reporter, row, now, may_have_arrived=True)
         for owner in {row.owner for row in claims}:
             sequences = [row.sequence for row in claims if row.owner == owner]
             mine = {"of_reporter": self.reporter, "of_owner": owner, "sequences": sequences}

@@ -115,8 +115,8 @@ class Recorder:
             it over: somebody else was first.
         """
         place = self._place(connection, claim)
-        if verdict.in_doubt:
-            supersede_older(connection, self.reporter, place, now, in_doubt=True)
+        if verdict.may_have_arrived:
+            supersede_older(connection, self.reporter, place, now, may_have_arrived=True)
         state = self._unless_late(connection, place, verdict.state)
         is_taken = place.owner not in (None, self.owner) and state is not State.DELIVERED
         if is_taken or not may_become(State(place.state), state):
@@ -182,7 +182,7 @@ def may_become(known: State, found: State) -> bool:
 
 
 def supersede_older(
-    connection: Connection, reporter: str, newer: Any, now: float, *, in_doubt: bool = False
+    connection: Connection, reporter: str, newer: Any, now: float, *, may_have_arrived: bool = False
 ) -> None:
     """Send no older status any more that one which was accepted, or may be, makes superfluous.
 
@@ -194,9 +194,9 @@ def supersede_older(
         reporter: The reporter's name.
         newer: What was accepted or may be, as ``find`` returns it.
         now: The time, in seconds since the epoch.
-        in_doubt: Whether it was sent, and nobody knows what came of it.
+        may_have_arrived: Whether it was sent, and nobody knows what came of it.
     """
-    fate = "was sent, and may have been taken" if in_doubt else "was accepted"
+    fate = "was sent, and may have been taken" if may_have_arrived else "was accepted"
     events = makes_superfluous(newer.event)
     if not events:
         return

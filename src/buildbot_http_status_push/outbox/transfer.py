@@ -35,7 +35,9 @@ def take_over(connection: Connection, reporter: str, rows: Iterable[Mapping[str,
             _merge(connection, row)
         if row["attempts"] or row["owner"] is not None:
             place, accepted = find(connection, row["id"]), row["state"] == State.DELIVERED.value
-            supersede_older(connection, reporter, place, row["updated_at"], in_doubt=not accepted)
+            supersede_older(
+                connection, reporter, place, row["updated_at"], may_have_arrived=not accepted
+            )
 
 
 def _merge(connection: Connection, row: Mapping[str, Any]) -> None:

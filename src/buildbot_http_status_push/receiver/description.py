@@ -24,7 +24,7 @@ def describe(received: Received) -> str:
     if _is_test(content):
         words = "a test status, no build"
     else:
-        words = build_words(content) if _is_build(content) else _other_words(received)
+        words = summarize_build(content) if _is_build(content) else _summarize_other(received)
     return f"{local_time(received.at)}  {_printable(words)}"
 
 
@@ -49,7 +49,7 @@ def _is_build(content: object) -> bool:
     return isinstance(content, dict) and {"number", "complete"} <= content.keys()
 
 
-def build_words(build: Mapping[str, Any]) -> str:
+def summarize_build(build: Mapping[str, Any]) -> str:
     """Say what a build's status tells: builder, number, new or finished, result."""
     builder = build.get("builder")
     name = builder.get("name") if isinstance(builder, dict) else None
@@ -59,7 +59,7 @@ def build_words(build: Mapping[str, Any]) -> str:
     return f"{title:<20}  finished: {result_word(build.get('results'))}"
 
 
-def _other_words(received: Received) -> str:
+def _summarize_other(received: Received) -> str:
     kind = received.event or received.headers.get("content-type", "no content type")
     text = received.body[: 4 * EXCERPT].decode("utf-8", "replace")
     return f"{kind}, {len(received.body)} bytes: {text[:EXCERPT]}"

@@ -69,31 +69,31 @@ class Backfiller:
         self._log = log
         self._master = master
         self._builds = BuildQueries(master)
-        self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self._look_safely()))
-        self._looking.clock = master.reactor
+        self._polling = LoopingCall(lambda: Deferred.fromCoroutine(self._poll_safely()))
+        self._polling.clock = master.reactor
         self._ended: Deferred[Any] | None = None
         self._stopped = False
 
     def start(self) -> None:
         """Look now and then for what is asked for, unless that is being done."""
-        if not self._looking.running:
-            self._ended = self._looking.start(LOOK_EVERY)
+        if not self._polling.running:
+            self._ended = self._polling.start(LOOK_EVERY)
 
     async def stop(self) -> None:
         """Look no more, and wait for what is being announced just now."""
         self._stopped = True
-        if self._looking.running:
-            self._looking.stop()
+        if self._polling.running:
+            self._polling.stop()
         if self._ended is not None:
             await self._ended
 
-    async def _look_safely(self) -> None:
+    async def _poll_safely(self) -> None:
         try:
-            await self.look()
+            await self.poll()
         except Exception:  # of the database: it is tried again from where it was
             self._log.failure("a backfill stands still, and is tried again", Failure())
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Carry out what is asked for, if anything is."""
         asked = await self._outbox.backfill()
         if asked is None or asked.stage is Stage.DONE or not await self._responsibility.is_leader():
