@@ -27,6 +27,7 @@ from bench.crowds import (
     watch_board,
     watch_floor,
 )
+from bench.deaf import DEAF, Deafness, deafness
 from bench.figures import Figure, table
 from bench.plot import svg
 
@@ -123,6 +124,7 @@ def measure(folder: str, browsers: int, changes: int) -> tuple[int, list[Figure]
                 watch_floor(browsers, changes, size),
                 1000,
             ),
+            *_deafness(few, deafness(board, few)),
             _one("processor time of a page view", 5, page_view(board, 200), "ms"),
             _one(
                 f"statuses a second with {few:,} browsers",
@@ -155,6 +157,21 @@ def _figures(count: int, ours: Told, floor: Told, bar: float) -> list[Figure]:
             ours.memory,
             "KiB",
             f"autobahn alone: {floor.memory:.1f} KiB",
+        ),
+    ]
+
+
+def _deafness(count: int, found: Deafness) -> list[Figure]:
+    late = f"{found.among.late:.0f} ms with them, {found.without.late:.0f} ms without"
+    among = f"{DEAF} browsers that read nothing for a minute, among {count:,}"
+    return [
+        _one(f"{among}: growth of memory", 20, found.growth, "MiB"),
+        _one(
+            f"{among}: the others' 99th percentile, against the same without them",
+            1.2,
+            found.among.late / found.without.late,
+            "",
+            late,
         ),
     ]
 

@@ -220,12 +220,25 @@ def watch_board(board: Board, count: int, changes: int) -> Told:
     """Measure a board that tells some changes."""
     epoch, since = board.position()
     with crowded(board.process, board.port, count, epoch, since) as (crowd, memory):
-        used, accepted = processor_of(board.process), {}
-        for nth in range(1, changes + 1):
-            accepted[since + nth] = board.post(since + nth)
-            time.sleep(BETWEEN)
-        time.sleep(2)
-        return told(crowd, accepted, processor_of(board.process) - used, memory)
+        return tell(board, crowd, since, changes, memory)
+
+
+def tell(board: Board, crowd: Crowd, since: int, changes: int, memory: float) -> Told:
+    """Let a board tell browsers some changes, and return what they were told.
+
+    Args:
+        board: The board.
+        crowd: Its browsers.
+        since: Where the board stands.
+        changes: How many changes there are.
+        memory: KiB that the browsers cost.
+    """
+    used, accepted = processor_of(board.process), {}
+    for nth in range(1, changes + 1):
+        accepted[since + nth] = board.post(since + nth)
+        time.sleep(BETWEEN)
+    time.sleep(2)
+    return told(crowd, accepted, processor_of(board.process) - used, memory)
 
 
 def watch_floor(count: int, changes: int, size: int) -> Told:
