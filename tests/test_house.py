@@ -21,7 +21,7 @@ TESTS = Path(__file__).parent
 
 FLOORS = (
     {"model", "precedence", "redaction", "results", "signing"},
-    {"database", "formats"},
+    {"database", "formats", "prepared"},
     {"report"},
     {"outbox"},
     {"board", "receiver"},

@@ -117,6 +117,8 @@ class Transactions:
         self._path = file_of(url)
         try:
             self._engine = _engine(_parsed(url), begin)
+            driver: Any = self._engine.dialect.dbapi
+            self._foreign = (*FOREIGN, driver.Error)
             self._file = _identity(self._path)
         except (*FOREIGN, ImportError) as trouble:
             raise explain(trouble) from trouble
@@ -134,7 +136,7 @@ class Transactions:
         try:
             with self._engine.begin() as connection:
                 return [operation(connection) for operation in operations]
-        except FOREIGN as trouble:
+        except self._foreign as trouble:
             self._check_file()
             raise explain(trouble) from trouble
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import sqlalchemy as sa
 from attrs import evolve
@@ -300,16 +301,32 @@ def analyze(connection: Connection) -> None:
     connection.execute(sa.text("ANALYZE"))
 
 
+class ExplainingCursor:
+    """A driver's cursor that notes how PostgreSQL goes about each query before it runs it."""
+
+    def __init__(self, cursor: Any, plans: list[str]) -> None:
+        self._cursor = cursor
+        self._plans = plans
+
+    def execute(self, sql: str, given: Any) -> None:
+        """Explain a query, then run it."""
+        if sql.startswith("SELECT http_status_push"):
+            self._cursor.execute(f"EXPLAIN {sql}", given)
+            self._plans.append("\n".join(row[0] for row in self._cursor.fetchall()))
+        self._cursor.execute(sql, given)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+
 def explain_claims(connection: Connection, plans: list[str]) -> None:
     """Note how PostgreSQL goes about claims."""
+    of_driver = connection.connection
 
-    def explain(_: Any, cursor: Any, statement: str, given: Any, *rest: object) -> None:
-        if statement.startswith("SELECT http_status_push"):
-            cursor.execute(f"EXPLAIN {statement}", given)
-            plans.append("\n".join(row[0] for row in cursor.fetchall()))
+    def explaining(make: Callable[[], Any] = of_driver.cursor) -> ExplainingCursor:
+        return ExplainingCursor(make(), plans)
 
-    sa.event.listen(connection, "before_cursor_execute", explain)
-    claim(40)(connection)
-    claim(40, now=NOW + 1)(connection)
-    claim(1, Probe(0.5, "lane-1"))(connection)
-    sa.event.remove(connection, "before_cursor_execute", explain)
+    with mock.patch.object(of_driver, "cursor", explaining):
+        claim(40)(connection)
+        claim(40, now=NOW + 1)(connection)
+        claim(1, Probe(0.5, "lane-1"))(connection)

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.model import State
 from buildbot_http_status_push.outbox.schema import deliveries
+from buildbot_http_status_push.prepared import Prepared
 
 PAGE = 200
 
@@ -32,37 +33,43 @@ _leased_lanes = sa.select(_leased.c.lane).where(
 _lane_is_free = sa.and_(_d.lane.not_in(_leased_lanes), _d.lane != _given("avoid"))
 _place = sa.select(_d.sequence, _d.lane).limit(_given("most", type_=sa.Integer))
 
-_WAITING = _place.where(_mine_waiting, _lane_is_free).order_by(_d.sequence)
-_WAITING_FROM = _WAITING.where(_d.sequence >= _given("first", type_=sa.BigInteger))
+_waiting = _place.where(_mine_waiting, _lane_is_free).order_by(_d.sequence)
+_WAITING = Prepared(lambda: _waiting)
+_WAITING_FROM = Prepared(
+    lambda: _waiting.where(_d.sequence >= _given("first", type_=sa.BigInteger))
+)
 
 # Nothing but a retry has a next attempt.
-_RETRIES = _place.where(_mine, _d.next_attempt <= _given("now"), _lane_is_free).order_by(
+_retries = _place.where(_mine, _d.next_attempt <= _given("now"), _lane_is_free).order_by(
     _d.next_attempt, _d.sequence
 )
 
-Pages: TypeAlias = "tuple[sa.Select[Any], sa.Select[Any]]"
-"""The first page, and those that follow, without the lanes that have been seen. A list among the
-parameters takes SQLAlchemy its time, and one page is usually enough."""
+Pages: TypeAlias = tuple[Prepared, Prepared]
+"""The first page, and those that follow, without the lanes that have been seen."""
 
 
 def _pages(first: sa.Select[Any]) -> Pages:
-    return first, first.where(_d.lane.not_in(_given("seen", expanding=True)))
+    return Prepared(lambda: first), Prepared(lambda seen: first.where(_d.lane.not_in(seen)))
 
 
-_WAITING_PAGES, _RETRIES_PAGES = _pages(_WAITING), _pages(_RETRIES)
+_WAITING_PAGES, _RETRIES_PAGES = _pages(_waiting), _pages(_retries)
 
-_HEAD = sa.select(sa.func.min(_d.sequence)).where(_mine_waiting, _d.lane == _given("of_lane"))
+_HEAD = Prepared(
+    lambda: sa.select(sa.func.min(_d.sequence)).where(_mine_waiting, _d.lane == _given("of_lane"))
+)
 
-_OF_LANE = (
-    sa.select(_d.sequence, _d.subject)
-    .where(_mine_waiting, _d.lane == _given("of_lane"), _lane_is_free)
-    .order_by(_d.sequence)
-    .limit(_given("most", type_=sa.Integer))
+_OF_LANE = Prepared(
+    lambda: (
+        sa.select(_d.sequence, _d.subject)
+        .where(_mine_waiting, _d.lane == _given("of_lane"), _lane_is_free)
+        .order_by(_d.sequence)
+        .limit(_given("most", type_=sa.Integer))
+    )
 )
 
 # Two queries: an index answers each at once, but not both in one.
-_LOW = sa.select(sa.func.min(_d.sequence)).where(_mine_waiting)
-_HIGH = sa.select(sa.func.max(_d.sequence)).where(_mine_waiting)
+_LOW = Prepared(lambda: sa.select(sa.func.min(_d.sequence)).where(_mine_waiting))
+_HIGH = Prepared(lambda: sa.select(sa.func.max(_d.sequence)).where(_mine_waiting))
 
 
 @frozen
@@ -117,10 +124,13 @@ class Backlog:
         return self.in_order(1, avoid) or self.in_order(1)
 
     def _fill(self, lanes: dict[str, Place], pages: Pages, limit: int, avoid: str) -> None:
-        statement, following = pages
+        first, following = pages
         while len(lanes) < limit:
-            rows = self._page(statement, avoid=avoid, seen=list(lanes))
-            statement = following
+            rows = (
+                self._page(following, avoid=avoid, seen=list(lanes))
+                if lanes
+                else self._page(first, avoid=avoid)
+            )
             for row in rows:
                 if row.lane in lanes:
                     lanes[row.lane] = evolve(lanes[row.lane], more=True)
@@ -143,10 +153,9 @@ class Backlog:
                 return [Place(self._number(_HEAD, of_lane=row.lane), more=True)]
         return []
 
-    def _page(self, statement: Any, **given: Any) -> list[Any]:
+    def _page(self, statement: Prepared, **given: Any) -> list[Any]:
         always = {"of_reporter": self.reporter, "now": self.now, "most": PAGE}
-        return list(self.connection.execute(statement, {**always, **given}))
+        return statement.rows(self.connection, {**always, **given})
 
-    def _number(self, statement: Any, **given: str) -> int:
-        found = self.connection.execute(statement, {"of_reporter": self.reporter, **given})
-        return found.scalar_one() or 0
+    def _number(self, statement: Prepared, **given: str) -> int:
+        return statement.scalar(self.connection, {"of_reporter": self.reporter, **given}) or 0

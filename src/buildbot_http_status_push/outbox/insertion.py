@@ -21,7 +21,7 @@ def insert(connection: Connection, reporter: str, row: dict[str, Any]) -> bool:
         Whether it is new.
     """
     statement = statements.INSERT[connection.dialect.name]
-    fresh: bool = connection.execute(statement, {**row, "reporter": reporter}).rowcount == 1
+    fresh = statement.run(connection, {**row, "reporter": reporter}) == 1
     if fresh:
         count(connection, reporter, PRODUCED, 1)
     return fresh
@@ -30,4 +30,4 @@ def insert(connection: Connection, reporter: str, row: dict[str, Any]) -> bool:
 def count(connection: Connection, reporter: str, name: str, amount: int) -> None:
     """Add to one of a reporter's totals."""
     values = {"reporter": reporter, "name": name, "count": amount}
-    connection.execute(statements.COUNT[connection.dialect.name], values)
+    statements.COUNT[connection.dialect.name].run(connection, values)

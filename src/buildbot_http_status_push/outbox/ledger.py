@@ -82,12 +82,11 @@ class Ledger:
             return True
         values = {"of_id": delivery.id, "to_body": delivery.body, "at": now}
         mine = {"of_reporter": self.reporter}
-        return connection.execute(statements.PUT_AGAIN, {**values, **mine}).rowcount == 1
+        return statements.PUT_AGAIN.run(connection, {**values, **mine}) == 1
 
     def known(self, connection: Connection, ids: Collection[str]) -> set[str]:
         """Return those of the ids that have been seen."""
-        rows = connection.execute(statements.KNOWN, {"ids": list(ids)})
-        return {row.id for row in rows}
+        return {row.id for row in statements.KNOWN.rows(connection, {"ids": list(ids)})}
 
     def claim(
         self,
@@ -117,7 +116,7 @@ class Ledger:
         until = now + lease
         sequences = [row.sequence for row, _ in found]
         leased = {"sequences": sequences, "to_owner": self.owner, "until": until}
-        connection.execute(statements.LEASE, leased)
+        statements.LEASE.run(connection, leased)
         return [claimed(row, until, more=more) for row, more in found]
 
     def _find(
@@ -133,7 +132,7 @@ class Ledger:
         if not places:
             return []
         sequences = {"sequences": [place.sequence for place in places]}
-        rows = {row.sequence: row for row in connection.execute(statements.ROWS, sequences)}
+        rows = {row.sequence: row for row in statements.ROWS.rows(connection, sequences)}
         return [(rows[place.sequence], place.more) for place in places]
 
     def _may_be_late(self, found: Found) -> bool:
@@ -145,13 +144,13 @@ class Ledger:
         """Lengthen the leases of what is still claimed by this master, and return their end."""
         mine: dict[str, Any] = {"of_reporter": self.reporter, "of_owner": self.owner}
         leases = {"sequences": list(sequences), "until": until}
-        connection.execute(statements.RENEW, {**mine, **leases})
+        statements.RENEW.run(connection, {**mine, **leases})
         return until
 
     def release(self, connection: Connection, sequences: Sequence[int]) -> None:
         """Give claimed deliveries back untried."""
         mine: dict[str, Any] = {"of_reporter": self.reporter, "of_owner": self.owner}
-        connection.execute(statements.RELEASE, {**mine, "sequences": list(sequences)})
+        statements.RELEASE.run(connection, {**mine, "sequences": list(sequences)})
 
     def release_all(self, connection: Connection, now: float) -> None:
         """Give back all that this master has claimed: some of it may have been sent.
@@ -161,7 +160,7 @@ class Ledger:
         claims = self._claims(connection)
         self._give_back(connection, [row for row in claims if row.owner == self.owner], now)
         resting = {"of_reporter": self.reporter, "of_owner": RESTING}
-        connection.execute(statements.RELEASE_ALL, resting)
+        statements.RELEASE_ALL.run(connection, resting)
 
     def _release_lapsed(self, connection: Connection, now: float) -> bool:
         """Give back what masters that are gone have claimed: some of it may have been sent."""
@@ -171,7 +170,7 @@ class Ledger:
         return bool(lapsed)
 
     def _claims(self, connection: Connection) -> list[Any]:
-        rows = connection.execute(statements.CLAIMED, {"of_reporter": self.reporter})
+        rows = statements.CLAIMED.rows(connection, {"of_reporter": self.reporter})
         return [row for row in rows if row.owner != RESTING]
 
     def _give_back(self, connection: Connection, claims: Sequence[Any], now: float) -> None:
@@ -180,23 +179,22 @@ class Ledger:
         for owner in {row.owner for row in claims}:
             sequences = [row.sequence for row in claims if row.owner == owner]
             mine = {"of_reporter": self.reporter, "of_owner": owner, "sequences": sequences}
-            connection.execute(statements.RELEASE, mine)
+            statements.RELEASE.run(connection, mine)
 
     def waiting(self, connection: Connection) -> int:
         """Return how many deliveries are still to be sent."""
-        found = connection.execute(statements.WAITING, {"of_reporter": self.reporter})
-        return int(found.scalar_one())
+        return int(statements.WAITING.scalar(connection, {"of_reporter": self.reporter}))
 
     def oldest_pending_build(self, connection: Connection) -> int | None:
         """Return the lowest id of the builds that have a delivery still to be sent."""
-        found = connection.execute(statements.OLDEST_BUILD, {"of_reporter": self.reporter})
-        build: int | None = found.scalar_one()
+        mine = {"of_reporter": self.reporter}
+        build: int | None = statements.OLDEST_BUILD.scalar(connection, mine)
         return build
 
     def give_up(self, connection: Connection, created_before: float, now: float) -> None:
         """Make deliveries dead that waited for a receiver too long."""
-        connection.execute(
-            statements.GIVE_UP,
+        statements.GIVE_UP.run(
+            connection,
             {
                 "of_reporter": self.reporter,
                 "before": created_before,
@@ -218,8 +216,8 @@ class Ledger:
         """
         ahead = {"of_reporter": self.reporter, "at": now}
         for statement in (statements.PULL_BACK_BEGIN, statements.PULL_BACK_RETRY):
-            connection.execute(statement, {**ahead, "latest": now + wait})
-        connection.execute(statements.PULL_BACK_LEASE, {**ahead, "latest": now + lease})
+            statement.run(connection, {**ahead, "latest": now + wait})
+        statements.PULL_BACK_LEASE.run(connection, {**ahead, "latest": now + lease})
 
     def tidy(self, connection: Connection, now: float) -> bool:
         """Delete rows that ended more than 30 days ago, a few hundred at once.
@@ -230,8 +228,8 @@ class Ledger:
             Whether there may be more.
         """
         old = {"before": now - KEPT_FOR, "most": TIDIED_AT_ONCE}
-        rows = connection.execute(statements.OLD, old).all()
+        rows = statements.OLD.rows(connection, old)
         for (reporter, state), amount in Counter((row[1], row[2]) for row in rows).items():
             count(connection, reporter, state, amount)
-        connection.execute(statements.DELETE, {"sequences": [row.sequence for row in rows]})
+        statements.DELETE.run(connection, {"sequences": [row.sequence for row in rows]})
         return len(rows) == TIDIED_AT_ONCE

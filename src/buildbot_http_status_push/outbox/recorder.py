@@ -86,7 +86,7 @@ class Recorder:
         for outcome in {outcomes[row.id] for row in plain}:
             places = [row.sequence for row in plain if outcomes[row.id] == outcome]
             values = {"sequences": places, "to_outcome": storable(outcome), "at": now}
-            connection.execute(statements.ACCEPT, values)
+            statements.ACCEPT.run(connection, values)
         return {row.id: State.DELIVERED for row in plain}
 
     def _pending_of(self, connection: Connection, accepted: Sequence[Delivery]) -> list[Any]:
@@ -94,7 +94,7 @@ class Recorder:
             return []
         subjects = {each for delivery in accepted for each in (delivery.subject, delivery.lane)}
         asked = {"of_reporter": self.reporter, "subjects": list(subjects)}
-        rows = connection.execute(statements.OF_SUBJECTS, asked)
+        rows = statements.OF_SUBJECTS.rows(connection, asked)
         return [row for row in rows if State(row.state) in PENDING]
 
     def record(
@@ -143,7 +143,7 @@ class Recorder:
         if place is not None:
             return place
         # It comes from an earlier outbox: it is older than all that this one holds.
-        first = connection.execute(statements.BEFORE_ALL).scalar_one()
+        first = statements.BEFORE_ALL.scalar(connection, {})
         row = new_row(claim.delivery, claim.created_at)
         values = {**row, "sequence": first, "attempts": claim.attempts}
         insert(connection, self.reporter, values)
@@ -154,8 +154,8 @@ class Recorder:
         events = superfluous_after(place.event)
         if state not in PENDING or not events:
             return state
-        newer = connection.execute(
-            statements.NEWER_DELIVERED,
+        newer = statements.NEWER_DELIVERED.first(
+            connection,
             {
                 "of_reporter": self.reporter,
                 "of_lane": place.lane,
@@ -164,16 +164,16 @@ class Recorder:
                 "place": place.sequence,
             },
         )
-        return State.SUPERSEDED if newer.first() else state
+        return state if newer is None else State.SUPERSEDED
 
     def _release(self, connection: Connection, sequence: int) -> None:
         mine = {"of_reporter": self.reporter, "of_owner": self.owner}
-        connection.execute(statements.RELEASE, {**mine, "sequences": [sequence]})
+        statements.RELEASE.run(connection, {**mine, "sequences": [sequence]})
 
 
 def find(connection: Connection, delivery_id: str) -> Any:
     """Return where a delivery stands and what it is about, None where it has no row."""
-    return connection.execute(statements.PLACE, {"of_id": delivery_id}).first()
+    return statements.PLACE.first(connection, {"of_id": delivery_id})
 
 
 def may_become(known: State, found: State) -> bool:
@@ -200,8 +200,8 @@ def supersede_older(
     events = makes_superfluous(newer.event)
     if not events:
         return
-    connection.execute(
-        statements.SUPERSEDE,
+    statements.SUPERSEDE.run(
+        connection,
         {
             "of_reporter": reporter,
             # The subject of a build request is called as the lane of its builds.
@@ -217,8 +217,9 @@ def supersede_older(
 def write(connection: Connection, delivery_id: str, values: Mapping[str, Any]) -> None:
     """Set a delivery's state and what goes with it; forget the body of what is sent."""
     is_sent = values["state"] in (State.DELIVERED.value, State.SUPERSEDED.value)
-    connection.execute(
-        statements.RECORD_END if is_sent else statements.RECORD,
+    statement = statements.RECORD_END if is_sent else statements.RECORD
+    statement.run(
+        connection,
         {
             "of_id": delivery_id,
             "to_state": values["state"],

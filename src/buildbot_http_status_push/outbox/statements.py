@@ -1,7 +1,4 @@
-"""The SQL that the outbox runs again and again.
-
-Built once, with parameters: SQLAlchemy takes longer to build a statement than to run it.
-"""
+"""The SQL that the outbox runs again and again."""
 
 from __future__ import annotations
 
@@ -12,116 +9,115 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from buildbot_http_status_push.model import PENDING, State
 from buildbot_http_status_push.outbox.schema import deliveries, totals
+from buildbot_http_status_push.prepared import Prepared
 
-ENDED = [state.value for state in State if state not in PENDING]
-
-_PENDING = [state.value for state in State if state in PENDING]
+_ENDED = [sa.literal(state.value) for state in State if state not in PENDING]
+_PENDING = [sa.literal(state.value) for state in State if state in PENDING]
 
 _d = deliveries.c
 _given = sa.bindparam
 _mine = _d.reporter == _given("of_reporter")
 _mine_pending = sa.and_(_mine, _d.state.in_(_PENDING))
-_these = _d.sequence.in_(_given("sequences", expanding=True))
+_of_owner = sa.and_(_mine, _d.owner == _given("of_owner"))
+_update = deliveries.update()
+_freed = {"owner": None, "lease_until": 0.0}
 
-ROWS = sa.select(deliveries).where(_these)
+ROWS = Prepared(lambda sequences: sa.select(deliveries).where(_d.sequence.in_(sequences)))
 
-LEASE = (
-    deliveries.update().where(_these).values(owner=_given("to_owner"), lease_until=_given("until"))
+LEASE = Prepared(
+    lambda sequences: _update.where(_d.sequence.in_(sequences)).values(
+        owner=_given("to_owner"), lease_until=_given("until")
+    )
 )
 
-RELEASE = (
-    deliveries.update()
-    .where(_mine, _d.owner == _given("of_owner"), _these)
-    .values(owner=None, lease_until=0.0)
+RELEASE = Prepared(
+    lambda sequences: _update.where(_of_owner, _d.sequence.in_(sequences)).values(_freed)
 )
 
-RELEASE_ALL = (
-    deliveries.update()
-    .where(_mine, _d.owner == _given("of_owner"))
-    .values(owner=None, lease_until=0.0)
+RELEASE_ALL = Prepared(lambda: _update.where(_of_owner).values(_freed))
+
+RENEW = Prepared(
+    lambda sequences: _update.where(_of_owner, _d.sequence.in_(sequences)).values(
+        lease_until=_given("until")
+    )
 )
 
-RENEW = (
-    deliveries.update()
-    .where(_mine, _d.owner == _given("of_owner"), _these)
-    .values(lease_until=_given("until"))
+CLAIMED = Prepared(
+    lambda: sa.select(
+        *(_d.sequence, _d.owner, _d.lease_until), *(_d.lane, _d.subject, _d.event)
+    ).where(_mine, _d.owner.is_not(None))
 )
 
-CLAIMED = sa.select(
-    *(_d.sequence, _d.owner, _d.lease_until), *(_d.lane, _d.subject, _d.event)
-).where(_mine, _d.owner.is_not(None))
+KNOWN = Prepared(lambda ids: sa.select(_d.id).where(_d.id.in_(ids)))
 
-KNOWN = sa.select(_d.id).where(_d.id.in_(_given("ids", expanding=True)))
+PLACE = Prepared(
+    lambda: sa.select(
+        *(_d.state, _d.sequence, _d.owner, _d.attempts), *(_d.lane, _d.subject, _d.event)
+    ).where(_d.id == _given("of_id"))
+)
 
-PLACE = sa.select(
-    *(_d.state, _d.sequence, _d.owner, _d.attempts), *(_d.lane, _d.subject, _d.event)
-).where(_d.id == _given("of_id"))
-
-BEFORE_ALL = sa.select(sa.func.coalesce(sa.func.min(_d.sequence), 1) - 1)
+BEFORE_ALL = Prepared(lambda: sa.select(sa.func.coalesce(sa.func.min(_d.sequence), 1) - 1))
 
 # In the lane of a build request are its builds, whose events make the request's superfluous.
-NEWER_DELIVERED = (
-    sa.select(_d.sequence)
-    .where(_mine, _d.lane == _given("of_lane"), _d.state == State.DELIVERED.value)
-    .where(_d.sequence > _given("place"), _d.event.in_(_given("events", expanding=True)))
-    .where(sa.or_(_d.subject == _given("of_subject"), _d.lane == _given("of_subject")))
-    .limit(1)
+NEWER_DELIVERED = Prepared(
+    lambda events: (
+        sa.select(_d.sequence)
+        .where(_mine, _d.lane == _given("of_lane"), _d.state == State.DELIVERED.value)
+        .where(_d.sequence > _given("place"), _d.event.in_(events))
+        .where(sa.or_(_d.subject == _given("of_subject"), _d.lane == _given("of_subject")))
+        .limit(1)
+    )
 )
 
 # Whether they are pending is left to the caller: asked for both, a planner may read the backlog.
-OF_SUBJECTS = sa.select(_d.id, _d.lane, _d.subject, _d.sequence, _d.state).where(
-    _mine, _d.subject.in_(_given("subjects", expanding=True))
+OF_SUBJECTS = Prepared(
+    lambda subjects: sa.select(_d.id, _d.lane, _d.subject, _d.sequence, _d.state).where(
+        _mine, _d.subject.in_(subjects)
+    )
 )
 
-ACCEPT = (
-    deliveries.update()
-    .where(_these)
-    .values(
+ACCEPT = Prepared(
+    lambda sequences: _update.where(_d.sequence.in_(sequences)).values(
         state=State.DELIVERED.value,
         body=None,
         attempts=_d.attempts + 1,
         next_attempt=None,
         outcome=_given("to_outcome"),
         updated_at=_given("at"),
-        owner=None,
-        lease_until=0.0,
+        **_freed,
     )
 )
 
 # The columns' own names are taken by what an UPDATE sets.
-RECORD = (
-    deliveries.update()
-    .where(_d.id == _given("of_id"))
-    .values(
-        state=_given("to_state"),
-        outcome=_given("to_outcome"),
-        attempts=_given("to_attempts"),
-        next_attempt=_given("to_next_attempt"),
-        updated_at=_given("at"),
-        owner=_given("to_owner"),
-        lease_until=_given("until"),
-    )
+_record = _update.where(_d.id == _given("of_id")).values(
+    state=_given("to_state"),
+    outcome=_given("to_outcome"),
+    attempts=_given("to_attempts"),
+    next_attempt=_given("to_next_attempt"),
+    updated_at=_given("at"),
+    owner=_given("to_owner"),
+    lease_until=_given("until"),
 )
-RECORD_END = RECORD.values(body=None)
+RECORD = Prepared(lambda: _record)
+RECORD_END = Prepared(lambda: _record.values(body=None))
 """For a delivery that will not be sent any more."""
 
-SUPERSEDE = (
-    deliveries.update()
-    .where(_mine_pending, _d.subject.in_(_given("subjects", expanding=True)))
-    .where(_d.event.in_(_given("events", expanding=True)), _d.sequence < _given("place"))
-    .values(
-        state=State.SUPERSEDED.value,
-        body=None,
-        next_attempt=None,
-        outcome=_given("to_outcome"),
-        updated_at=_given("at"),
+SUPERSEDE = Prepared(
+    lambda subjects, events: (
+        _update.where(_mine_pending, _d.subject.in_(subjects))
+        .where(_d.event.in_(events), _d.sequence < _given("place"))
+        .values(
+            state=State.SUPERSEDED.value,
+            body=None,
+            next_attempt=None,
+            outcome=_given("to_outcome"),
+            updated_at=_given("at"),
+        )
     )
 )
 
-GIVE_UP = (
-    deliveries.update()
-    .where(_mine_pending, _d.created_at < _given("before"))
-    .values(
+GIVE_UP = Prepared(
+    lambda: _update.where(_mine_pending, _d.created_at < _given("before")).values(
         state=State.DEAD.value,
         next_attempt=None,
         outcome=_given("to_outcome"),
@@ -129,10 +125,8 @@ GIVE_UP = (
     )
 )
 
-PUT_AGAIN = (
-    deliveries.update()
-    .where(_mine, _d.id == _given("of_id"), _d.state.in_(ENDED))
-    .values(
+PUT_AGAIN = Prepared(
+    lambda: _update.where(_mine, _d.id == _given("of_id"), _d.state.in_(_ENDED)).values(
         state=State.WAITING.value,
         body=_given("to_body"),
         attempts=0,
@@ -141,51 +135,52 @@ PUT_AGAIN = (
         created_at=_given("at"),
         updated_at=_given("at"),
     )
-    # Whether a row was changed is what is asked, and what some drivers tell only on request.
-    .execution_options(preserve_rowcount=True)
 )
 
-PULL_BACK_BEGIN = (
-    deliveries.update()
-    .where(_mine_pending, _d.created_at > _given("latest"))
-    .values(created_at=_given("at"))
+PULL_BACK_BEGIN = Prepared(
+    lambda: _update.where(_mine_pending, _d.created_at > _given("latest")).values(
+        created_at=_given("at")
+    )
 )
-PULL_BACK_RETRY = (
-    deliveries.update()
-    .where(_mine, _d.next_attempt > _given("latest"))
-    .values(next_attempt=_given("at"))
+PULL_BACK_RETRY = Prepared(
+    lambda: _update.where(_mine, _d.next_attempt > _given("latest")).values(
+        next_attempt=_given("at")
+    )
 )
 # Whose lease is over may have sent something: what claims next looks into that.
-PULL_BACK_LEASE = (
-    deliveries.update()
-    .where(_mine, _d.owner.is_not(None), _d.lease_until > _given("latest"))
-    .values(lease_until=_given("at"))
+PULL_BACK_LEASE = Prepared(
+    lambda: _update.where(_mine, _d.owner.is_not(None), _d.lease_until > _given("latest")).values(
+        lease_until=_given("at")
+    )
 )
 
-WAITING = sa.select(sa.func.count()).select_from(deliveries).where(_mine_pending)
-OLDEST_BUILD = sa.select(sa.func.min(_d.build)).where(_mine_pending)
+WAITING = Prepared(lambda: sa.select(sa.func.count()).select_from(deliveries).where(_mine_pending))
+OLDEST_BUILD = Prepared(lambda: sa.select(sa.func.min(_d.build)).where(_mine_pending))
 
-OLD = (
-    sa.select(_d.sequence, _d.reporter, _d.state)
-    .where(_d.state.in_(ENDED), _d.updated_at < _given("before"))
-    .limit(_given("most"))
+OLD = Prepared(
+    lambda: (
+        sa.select(_d.sequence, _d.reporter, _d.state)
+        .where(_d.state.in_(_ENDED), _d.updated_at < _given("before"))
+        .limit(_given("most"))
+    )
 )
-DELETE = deliveries.delete().where(_these)
+DELETE = Prepared(lambda sequences: deliveries.delete().where(_d.sequence.in_(sequences)))
 
-EVERYTHING = sa.select(deliveries).order_by(_d.sequence)
-
-
-def _insert_unless_there(dialect: Any) -> Any:
-    # Whether a row was added is all that is asked, and what some drivers tell only on request.
-    statement = dialect.insert(deliveries).inline().execution_options(preserve_rowcount=True)
-    return statement.on_conflict_do_nothing(index_elements=["id"])
+EVERYTHING = Prepared(lambda: sa.select(deliveries).order_by(_d.sequence))
 
 
-def _count(dialect: Any) -> Any:
+def _insert_unless_there(dialect: Any) -> Prepared:
+    statement = dialect.insert(deliveries).inline()
+    return Prepared(lambda: statement.on_conflict_do_nothing(index_elements=["id"]))
+
+
+def _count(dialect: Any) -> Prepared:
     statement = dialect.insert(totals)
-    return statement.on_conflict_do_update(
-        index_elements=["reporter", "name"],
-        set_={"count": totals.c.count + statement.excluded.count},
+    return Prepared(
+        lambda: statement.on_conflict_do_update(
+            index_elements=["reporter", "name"],
+            set_={"count": totals.c.count + statement.excluded.count},
+        )
     )
 
 

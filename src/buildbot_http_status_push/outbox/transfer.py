@@ -18,7 +18,7 @@ from buildbot_http_status_push.outbox.recorder import find, may_become, supersed
 
 def export(connection: Connection) -> list[dict[str, Any]]:
     """Return all rows, in order, for another outbox to take over."""
-    return [dict(row._mapping) for row in connection.execute(statements.EVERYTHING)]
+    return [row._asdict() for row in statements.EVERYTHING.rows(connection, {})]
 
 
 def take_over(connection: Connection, reporter: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -49,4 +49,4 @@ def _merge(connection: Connection, row: Mapping[str, Any]) -> None:
         write(connection, row["id"], {**row, "attempts": attempts})
     elif row["owner"] is not None and known in PENDING:
         leased = {"to_owner": row["owner"], "until": row["lease_until"]}
-        connection.execute(statements.LEASE, {"sequences": [place.sequence], **leased})
+        statements.LEASE.run(connection, {"sequences": [place.sequence], **leased})
