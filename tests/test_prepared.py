@@ -16,6 +16,13 @@ from buildbot_http_status_push.prepared import Prepared
 
 numbers = sa.Table("numbers", sa.MetaData(), sa.Column("n", sa.Integer), sa.Column("half", sa.Text))
 
+keyed = sa.Table(
+    "keyed",
+    numbers.metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text),
+)
+
 INSERT = Prepared(numbers.insert)
 AMONG = Prepared(lambda some: sa.select(numbers).where(numbers.c.n.in_(some)).order_by(numbers.c.n))
 RENAME = Prepared(
@@ -23,6 +30,9 @@ RENAME = Prepared(
 )
 COUNT = Prepared(lambda: sa.select(sa.func.count()).select_from(numbers))
 NOBODY = Prepared(lambda: sa.select(numbers).where(numbers.c.n == sa.bindparam("of_n")))
+
+KEYED = Prepared(keyed.insert)
+NAME = Prepared(lambda: sa.select(keyed.c.name).where(keyed.c.id == sa.bindparam("of_id")))
 
 
 def filled(connection: Connection) -> None:
@@ -64,6 +74,17 @@ class PreparedTests(SynchronousTestCase):
             self.assertEqual(RENAME.run(connection, {"some": [1, 2, 3], "to_half": "x"}), 3)
             self.assertEqual(RENAME.run(connection, {"some": [], "to_half": "y"}), 0)
             self.assertEqual(AMONG.first(connection, {"some": [3]}).half, "x")
+
+        self.on_each(check)
+
+    def test_keys(self) -> None:
+        """An inserted row's number is the one that the database gave it."""
+
+        def check(connection: Connection) -> None:
+            keyed.drop(connection, checkfirst=True)
+            keyed.create(connection)
+            numbers = [KEYED.insert(connection, {"name": name}) for name in "abc"]
+            self.assertEqual([NAME.scalar(connection, {"of_id": n}) for n in numbers], [*"abc"])
 
         self.on_each(check)
 

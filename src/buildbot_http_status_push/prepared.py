@@ -75,6 +75,12 @@ class Prepared:
         with closing(self._executed(connection, given)) as cursor:
             return int(cursor.rowcount)
 
+    def insert(self, connection: Connection, given: Given) -> int:
+        """Insert a row, and return the number that the database gave it."""
+        with closing(self._executed(connection, given)) as cursor:
+            # PostgreSQL's statement returns the number, SQLite's cursor knows it.
+            return int(cursor.fetchone()[0] if cursor.description else cursor.lastrowid)
+
     def _executed(self, connection: Connection, given: Given) -> Any:
         lists = {name: _filled_up(each) for name, each in given.items() if isinstance(each, list)}
         single = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,26 +39,41 @@ PAGES = (
 )
 MOST_STEPS = 30_000
 """To look at a row takes SQLite several of its instructions."""
-ALL_IS_WANTED = ("board_builders", "board_masters", "board_position")
+ALL_IS_WANTED = ("board_builders", "board_masters", "board_position", "board_schema")
 """Small tables, all of which is read where that is wanted."""
 
 
 class Listening:
-    """Notes all statements that any database is asked."""
+    """Notes all statements that SQLite is asked, on connections that are opened meanwhile."""
 
     def __init__(self) -> None:
         self.statements: dict[str, Any] = {}
 
     def __enter__(self) -> Listening:
         """Begin."""
-        sa.event.listen(Engine, "before_cursor_execute", self.note)
+        sa.event.listen(Engine, "do_connect", self.watch)
         return self
 
     def __exit__(self, *_: object) -> None:
         """End."""
-        sa.event.remove(Engine, "before_cursor_execute", self.note)
+        sa.event.remove(Engine, "do_connect", self.watch)
 
-    def note(self, _: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+    def watch(self, _: Any, __: Any, ___: Any, options: dict[str, Any]) -> None:
+        """Let the driver make connections whose cursors tell what they are asked."""
+        note = self.note
+
+        class Cursor(sqlite3.Cursor):
+            def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
+                note(statement, parameters)
+                return super().execute(statement, parameters)
+
+        class Connection(sqlite3.Connection):
+            def cursor(self, *_: Any) -> Any:
+                return super().cursor(Cursor)
+
+        options["factory"] = Connection
+
+    def note(self, statement: str, parameters: Any) -> None:
         """Note a statement that reads or changes rows."""
         if statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
             self.statements[statement] = parameters
@@ -131,9 +147,9 @@ class LargeTests(SynchronousTestCase):
 
     def test_reads_on_indexes(self) -> None:
         """No page looks through a table, not even where its address has a filter."""
-        store = self.opened()
-        pages = Pages(store, self.clock.seconds)
         with Listening() as heard:
+            store = self.opened()
+            pages = Pages(store, self.clock.seconds)
             for path, query in PAGES:
                 self.assertEqual(self.page(pages, path, query).status, 200, f"{path}?{query}")
             result(store.updates(49_000, 100))
@@ -142,8 +158,8 @@ class LargeTests(SynchronousTestCase):
 
     def test_writes_on_indexes(self) -> None:
         """No status makes it look through a table."""
-        store = self.opened()
         with Listening() as heard:
+            store = self.opened()
             for number in (1, 1, 2):
                 result(store.put(a_status(number, FAILURE, builder="builder 7", buildrequestid=7)))
         self.assertGreater(len(heard.statements), 10)
@@ -151,8 +167,8 @@ class LargeTests(SynchronousTestCase):
 
     def test_pruning_on_indexes(self) -> None:
         """Pruning looks at what is old, not at all there is."""
-        store = self.opened()
         with Listening() as heard:
+            store = self.opened()
             result(Deferred.fromCoroutine(store.prune(1.0)))
             result(Deferred.fromCoroutine(store.prune_updates()))
         self.assertGreater(len(heard.statements), 4)

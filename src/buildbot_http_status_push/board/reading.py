@@ -217,7 +217,7 @@ class Reading:
 
 
 def _position(connection: Connection) -> Position:
-    found = connection.execute(sql.POSITION).one()
+    found = sql.POSITION.first(connection, {})
     return Position(found.epoch, found.sequence)
 
 

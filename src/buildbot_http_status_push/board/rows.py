@@ -94,7 +94,7 @@ def build_of(row: Any, builder_name: str) -> Build:
         row: Its ``BUILD_COLUMNS``.
         builder_name: Its builder's name.
     """
-    return Build(builder_name=builder_name, **row._mapping)
+    return Build(builder_name=builder_name, **row._asdict())
 
 
 def packed_state(state: State, about: About) -> str:

@@ -1,6 +1,7 @@
 """The SQL that the board runs again and again, each statement on an index.
 
-Built once, with parameters: SQLAlchemy takes longer to build a statement than to run it.
+Built once, with parameters: SQLAlchemy takes longer to build a statement than to run it. What each
+status needs is prepared.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from buildbot_http_status_push.board.tables import (
     revisions,
     updates,
 )
+from buildbot_http_status_push.prepared import Prepared
 from buildbot_http_status_push.results import BAD, CONCLUSIVE, GOOD
 
 MOST_RUNNING = 100
@@ -31,7 +33,7 @@ MOST_RUNNING = 100
 
 CHANNEL = "board_updates"
 """Where boards on one PostgreSQL server tell each other that something was committed."""
-NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, ""))
+NOTIFY = Prepared(lambda: sa.select(sa.func.pg_notify(CHANNEL, "")))
 
 FIRST_PLACE = (-1, -1, -1)
 """Before all builds."""
@@ -53,43 +55,61 @@ def at(place: Iterable[int]) -> dict[str, int]:
 
 _of_builder = _b.builder == _given("of_builder")
 
-POSITION = sa.select(position.c.epoch, position.c.sequence)
+POSITION = Prepared(lambda: sa.select(position.c.epoch, position.c.sequence))
+MOVE = Prepared(lambda: position.update().values(sequence=_given("to_sequence")))
 
 MASTERS = sa.select(masters).order_by(masters.c.name)
-MASTER_BY_NAME = sa.select(masters.c.id).where(masters.c.name == _given("of_name"))
+MASTER_BY_NAME = Prepared(
+    lambda: sa.select(masters.c.id).where(masters.c.name == _given("of_name"))
+)
+INSERT_MASTER = Prepared(masters.insert)
 _the_master = masters.update().where(masters.c.id == _given("of_id"))
-RENAME_MASTER = _the_master.values(name=_given("to_name"))
-HEARD = _the_master.where(masters.c.heard_at < _given("at")).values(heard_at=_given("at"))
+RENAME_MASTER = Prepared(lambda: _the_master.values(name=_given("to_name")))
+HEARD = Prepared(
+    lambda: _the_master.where(masters.c.heard_at < _given("at")).values(heard_at=_given("at"))
+)
 
 BUILDERS_AFTER = sa.select(builders).where(builders.c.sequence > _given("after"))
-BUILDER_BY_NAME = sa.select(builders.c.id).where(
-    builders.c.master == _given("of_master"), builders.c.name == _given("of_name")
+BUILDER_BY_NAME = Prepared(
+    lambda: sa.select(builders.c.id).where(
+        builders.c.master == _given("of_master"), builders.c.name == _given("of_name")
+    )
 )
-SETTLE_BUILDER = (
-    builders.update()
-    .where(builders.c.id == _given("of_builder"))
-    .values(state=_given("to_state"), sequence=_given("to_sequence"))
+INSERT_BUILDER = Prepared(builders.insert)
+SETTLE_BUILDER = Prepared(
+    lambda: (
+        builders.update()
+        .where(builders.c.id == _given("of_builder"))
+        .values(state=_given("to_state"), sequence=_given("to_sequence"))
+    )
 )
 
-KNOWN = sa.select(
-    _b.id, _b.builder, _b.revision_id, _b.complete_at, _b.results, _b.size, _b.digest
-).where(
-    _b.master == _given("of_master"),
-    _b.buildid == _given("of_buildid"),
-    _b.started_at == _given("of_start"),
+KNOWN = Prepared(
+    lambda: sa.select(
+        _b.id, _b.builder, _b.revision_id, _b.complete_at, _b.results, _b.size, _b.digest
+    ).where(
+        _b.master == _given("of_master"),
+        _b.buildid == _given("of_buildid"),
+        _b.started_at == _given("of_start"),
+    )
 )
+INSERT_BUILD = Prepared(builds.insert)
 
 # What identifies a build never changes.
 _KEPT = frozenset({"id", "master", "buildid", "started_at"})
 _REPLACED = [name for name in _b.keys() if name not in _KEPT]  # noqa: SIM118  a column collection
 # The columns' own names are taken by what an UPDATE sets.
-REPLACE = (
-    builds.update()
-    .where(_b.id == _given("of_build"))
-    .values({name: _given(f"to_{name}") for name in _REPLACED})
+REPLACE = Prepared(
+    lambda: (
+        builds.update()
+        .where(_b.id == _given("of_build"))
+        .values({name: _given(f"to_{name}") for name in _REPLACED})
+    )
 )
-REPLACE_BODY = (
-    bodies.update().where(bodies.c.build == _given("of_build")).values(body=_given("to_body"))
+REPLACE_BODY = Prepared(
+    lambda: (
+        bodies.update().where(bodies.c.build == _given("of_build")).values(body=_given("to_body"))
+    )
 )
 
 
@@ -102,38 +122,51 @@ _builds = sa.select(*BUILD_COLUMNS)
 _newest = _builds.where(_of_builder).order_by(*_newest_first)
 # All that say something of a builder, but for the first bad one of a long row; a build may come
 # more than once.
-TELLING_BUILDS = sa.union_all(
-    *(
-        sa.select(some.subquery())
-        for some in (
-            _newest.limit(RECENT),
-            _newest.where(sa.text(RUNNING)).limit(MOST_RUNNING),
-            _newest.where(sa.text(among(CONCLUSIVE))).limit(LOOKED_AT),
-            _newest.where(sa.text(among(GOOD))).limit(LOOKED_AT),
+TELLING_BUILDS = Prepared(
+    lambda: sa.union_all(
+        *(
+            sa.select(some.subquery())
+            for some in (
+                _newest.limit(RECENT),
+                _newest.where(sa.text(RUNNING)).limit(MOST_RUNNING),
+                _newest.where(sa.text(among(CONCLUSIVE))).limit(LOOKED_AT),
+                _newest.where(sa.text(among(GOOD))).limit(LOOKED_AT),
+            )
         )
     )
 )
-FIRST_BAD_BUILD = (
-    _builds.where(_of_builder, sa.text(among(BAD)), _place > _given_place)
-    .order_by(*_order)
-    .limit(1)
+FIRST_BAD_BUILD = Prepared(
+    lambda: (
+        _builds.where(_of_builder, sa.text(among(BAD)), _place > _given_place)
+        .order_by(*_order)
+        .limit(1)
+    )
 )
-EXTRA = sa.select(_b.about_builder, _b.changes).where(_b.id == _given("of_build"))
+EXTRA = Prepared(lambda: sa.select(_b.about_builder, _b.changes).where(_b.id == _given("of_build")))
 
-REVISION_BY_NAME = sa.select(revisions.c.id).where(
-    revisions.c.revision == _given("of_revision"),
-    revisions.c.branch == _given("of_branch"),
-    revisions.c.project == _given("of_project"),
+REVISION_BY_NAME = Prepared(
+    lambda: sa.select(revisions.c.id).where(
+        revisions.c.revision == _given("of_revision"),
+        revisions.c.branch == _given("of_branch"),
+        revisions.c.project == _given("of_project"),
+    )
 )
+INSERT_REVISION = Prepared(revisions.insert)
 _the_revision = revisions.c.id == _given("of_id")
-BLAME = (
-    revisions.update()
-    .where(_the_revision)
-    .values(author=_given("to_author"), comment=_given("to_comment"))
+BLAME = Prepared(
+    lambda: (
+        revisions.update()
+        .where(_the_revision)
+        .values(author=_given("to_author"), comment=_given("to_comment"))
+    )
 )
-FIRST_OF_REVISION = sa.select(sa.func.min(_b.started_at)).where(_b.revision_id == _given("of_id"))
-SETTLE_REVISION = revisions.update().where(_the_revision).values(first_at=_given("to_first_at"))
-DROP_REVISION = revisions.delete().where(_the_revision)
+FIRST_OF_REVISION = Prepared(
+    lambda: sa.select(sa.func.min(_b.started_at)).where(_b.revision_id == _given("of_id"))
+)
+SETTLE_REVISION = Prepared(
+    lambda: revisions.update().where(_the_revision).values(first_at=_given("to_first_at"))
+)
+DROP_REVISION = Prepared(lambda: revisions.delete().where(_the_revision))
 
 RESULTS = sa.select(_b.results, sa.func.count()).group_by(_b.results)
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-import sqlalchemy as sa
 from attrs import define, evolve, field, frozen
 from sqlalchemy.engine import Connection
 
@@ -28,15 +27,7 @@ from buildbot_http_status_push.board.rows import (
     packed_state,
     suspects_of,
 )
-from buildbot_http_status_push.board.tables import (
-    bodies,
-    builders,
-    builds,
-    masters,
-    position,
-    revisions,
-    updates,
-)
+from buildbot_http_status_push.board.tables import bodies, updates
 from buildbot_http_status_push.results import BAD, GOOD
 
 
@@ -107,7 +98,7 @@ class Writing:
         return self._end(began)
 
     def _begin(self) -> Position:
-        found = self._connection.execute(sql.POSITION).one()
+        found = sql.POSITION.first(self._connection, {})
         self._sequence = found.sequence
         return Position(found.epoch, found.sequence)
 
@@ -118,11 +109,11 @@ class Writing:
         for revision in self._revisions:
             self._settle_revision(revision)
         for master, at in self._heard.items():
-            self._connection.execute(sql.HEARD, {"of_id": master, "at": at})
+            sql.HEARD.run(self._connection, {"of_id": master, "at": at})
         if self._sequence != began.sequence:
-            self._connection.execute(position.update().values(sequence=self._sequence))
+            sql.MOVE.run(self._connection, {"to_sequence": self._sequence})
             if self._connection.dialect.name == "postgresql":
-                self._connection.execute(sql.NOTIFY)
+                sql.NOTIFY.run(self._connection, {})
         return evolve(began, sequence=self._sequence)
 
     def _insert_gathered(self) -> None:
@@ -145,7 +136,7 @@ class Writing:
             "of_buildid": status.buildid,
             "of_start": status.started_at,
         }
-        known = self._connection.execute(sql.KNOWN, identity).first()
+        known = sql.KNOWN.first(self._connection, identity)
         if known is not None:
             old = rank(known.complete_at, known.results, known.size, known.digest)
             new = rank(status.complete_at, status.results, len(status.body), status.digest)
@@ -165,7 +156,7 @@ class Writing:
             "sequence": sequence,
         }
         if known is None:
-            build = self._insert(builds, row)
+            build = sql.INSERT_BUILD.insert(self._connection, row)
             self._bodies[build] = packed(status.body)
         else:
             build = known.id
@@ -182,15 +173,11 @@ class Writing:
         if known.revision_id is not None:
             self._revisions.add(known.revision_id)
         of_build, body = {"of_build": known.id}, packed(arrival.status.body)
-        self._connection.execute(sql.REPLACE, {**of_build, **sql.to(row)})
+        sql.REPLACE.run(self._connection, {**of_build, **sql.to(row)})
         if known.id in self._bodies:
             self._bodies[known.id] = body
         else:
-            self._connection.execute(sql.REPLACE_BODY, {**of_build, "to_body": body})
-
-    def _insert(self, table: sa.Table, row: Mapping[str, Any]) -> int:
-        key: Any = self._connection.execute(table.insert(), row).inserted_primary_key
-        return int(key[0])
+            sql.REPLACE_BODY.run(self._connection, {**of_build, "to_body": body})
 
     def _master(self, status: Status) -> int:
         url = status.master_url
@@ -200,24 +187,28 @@ class Writing:
         return self._masters[url]
 
     def _found_master(self, name: str, url: str) -> int:
-        named = self._connection.execute(sql.MASTER_BY_NAME, {"of_name": name}).scalar()
+        named = sql.MASTER_BY_NAME.scalar(self._connection, {"of_name": name})
         if named is not None:
             return int(named)
         # It may have been known by its URL before it was given a name.
-        known = self._connection.execute(sql.MASTER_BY_NAME, {"of_name": url}).scalar()
+        known = sql.MASTER_BY_NAME.scalar(self._connection, {"of_name": url})
         if known is not None:
-            self._connection.execute(sql.RENAME_MASTER, {"of_id": known, "to_name": name})
+            sql.RENAME_MASTER.run(self._connection, {"of_id": known, "to_name": name})
             return int(known)
-        return self._insert(masters, {"name": name, "url": url, "heard_at": 0.0})
+        new = {"name": name, "url": url, "heard_at": 0.0}
+        return sql.INSERT_MASTER.insert(self._connection, new)
 
     def _builder(self, master: int, name: str) -> int:
         key = (master, name)
         if key not in self._builders:
             of_name = {"of_master": master, "of_name": name}
-            known = self._connection.execute(sql.BUILDER_BY_NAME, of_name).scalar()
-            new = {"master": master, "name": name, "state": "", "sequence": 0}
-            self._builders[key] = self._insert(builders, new) if known is None else int(known)
+            known = sql.BUILDER_BY_NAME.scalar(self._connection, of_name)
+            self._builders[key] = self._new_builder(*key) if known is None else int(known)
         return self._builders[key]
+
+    def _new_builder(self, master: int, name: str) -> int:
+        new = {"master": master, "name": name, "state": "", "sequence": 0}
+        return sql.INSERT_BUILDER.insert(self._connection, new)
 
     def _revision(self, status: Status) -> int | None:
         if not status.revision:
@@ -228,9 +219,10 @@ class Writing:
             "project": status.project or "",
         }
         of_key = {f"of_{name}": value for name, value in key.items()}
-        known = self._connection.execute(sql.REVISION_BY_NAME, of_key).scalar()
+        known = sql.REVISION_BY_NAME.scalar(self._connection, of_key)
         if known is None:
-            known = self._insert(revisions, {**key, "first_at": status.started_at})
+            new = {**key, "first_at": status.started_at}
+            known = sql.INSERT_REVISION.insert(self._connection, new)
         self._revisions.add(known)
         self._blame(known, status)
         return int(known)
@@ -239,7 +231,7 @@ class Writing:
         made = next((each for each in status.changes if each.revision == status.revision), None)
         if made is not None:
             told = {"of_id": revision, "to_author": made.author, "to_comment": made.comment}
-            self._connection.execute(sql.BLAME, told)
+            sql.BLAME.run(self._connection, told)
 
     def _settle_builder(self, builder: int, sequence: int) -> None:
         # A state names no builder: it is a builder's own.
@@ -250,29 +242,29 @@ class Writing:
             state = evolve(state, suspects=suspects_of(changes))
         kept = packed_state(state, About(**said))
         values = {"of_builder": builder, "to_state": kept, "to_sequence": sequence}
-        self._connection.execute(sql.SETTLE_BUILDER, values)
+        sql.SETTLE_BUILDER.run(self._connection, values)
 
     def _rows(self, builder: int) -> dict[int, Any]:
         """Return the builds that say all that there is to say of a builder."""
         of_builder = {"of_builder": builder}
-        rows = {row.id: row for row in self._connection.execute(sql.TELLING_BUILDS, of_builder)}
+        rows = {row.id: row for row in sql.TELLING_BUILDS.rows(self._connection, of_builder)}
         good = (_place(row) for row in rows.values() if row.results in GOOD)
         after = max(good, default=sql.FIRST_PLACE)
         if any(row.results in BAD and _place(row) > after for row in rows.values()):
-            found = self._connection.execute(sql.FIRST_BAD_BUILD, {**of_builder, **sql.at(after)})
+            found = sql.FIRST_BAD_BUILD.rows(self._connection, {**of_builder, **sql.at(after)})
             rows.update((row.id, row) for row in found)
         return rows
 
     def _extra(self, build: int) -> Any:
-        return self._connection.execute(sql.EXTRA, {"of_build": build}).one()
+        return sql.EXTRA.first(self._connection, {"of_build": build})
 
     def _settle_revision(self, revision: int) -> None:
         of_id = {"of_id": revision}
-        first_at = self._connection.execute(sql.FIRST_OF_REVISION, of_id).scalar()
+        first_at = sql.FIRST_OF_REVISION.scalar(self._connection, of_id)
         if first_at is None:
-            self._connection.execute(sql.DROP_REVISION, of_id)
+            sql.DROP_REVISION.run(self._connection, of_id)
         else:
-            self._connection.execute(sql.SETTLE_REVISION, {**of_id, "to_first_at": first_at})
+            sql.SETTLE_REVISION.run(self._connection, {**of_id, "to_first_at": first_at})
 
 
 def _place(row: Any) -> tuple[int, int, int]:
