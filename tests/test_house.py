@@ -20,7 +20,7 @@ SOURCE = Path(buildbot_http_status_push.__file__).parent
 TESTS = Path(__file__).parent
 
 FLOORS = (
-    {"model", "precedence", "redaction", "results", "signing"},
+    {"model", "redaction", "results", "signing"},
     {"database", "formats", "prepared"},
     {"report"},
     {"outbox"},

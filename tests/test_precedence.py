@@ -23,7 +23,7 @@ from support.environments import (
 from twisted.trial.unittest import SynchronousTestCase
 
 import buildbot_http_status_push
-from buildbot_http_status_push import precedence
+import buildbot_http_status_push_precedence as precedence
 
 OURS = ["buildbot_http_status_push.reporter", "HttpStatusPush", "buildbot-http-status-push"]
 BUILT_IN = ["buildbot.reporters.http", "HttpStatusPush", "buildbot"]
@@ -168,7 +168,7 @@ class StartUpFileTests(SynchronousTestCase):
         self.assertIsInstance(sys.meta_path[0], precedence.OwnDistributionFirst)
 
     def test_cheap(self) -> None:
-        """A start of the interpreter imports nothing but this one module and its package."""
+        """A start of the interpreter imports nothing but this one module."""
         (line,) = self.lines(".pth")
         program = (
             "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules)\n"
@@ -176,7 +176,7 @@ class StartUpFileTests(SynchronousTestCase):
             "print(*sorted(set(sys.modules) - before))"
         )
         imported = output_of(sys.executable, "-I", "-S", "-c", program, ROOT / "src").split()
-        self.assertEqual(imported, [OWN, f"{OWN}.precedence"])
+        self.assertEqual(imported, [f"{OWN}_precedence"])
 
 
 class WheelTests(SynchronousTestCase):

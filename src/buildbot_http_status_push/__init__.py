@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Import the reporter when it is asked for: this package is imported at every start of Python.
+    """Import the reporter when it is asked for: it brings Buildbot and Twisted with it.
 
     Raises:
         AttributeError: There is no such name.

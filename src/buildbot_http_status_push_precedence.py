@@ -2,8 +2,9 @@
 
 Buildbot registers the same plugin name, and of two distributions that offer a name it takes the
 one that ``importlib.metadata`` finds first. This module puts this distribution first, by the
-search's own extension point. It runs at every start of the interpreter: it knows nothing of the
-rest of the package, and imports nothing but ``sys`` before somebody searches.
+search's own extension point. It runs at every start of the interpreter: it stands beside the
+package, whose import would cost as much again, and imports nothing but ``sys`` before somebody
+searches.
 """
 
 import sys
