@@ -141,7 +141,7 @@ def figures(measured: Measured, size: Size) -> list[Figure]:
             "a start of Python with the start-up file",
             0.3,
             (measured.interpreter,),
-            "what `-X importtime` shows of it, the median of 50 starts",
+            "what `-X importtime` shows beyond a start without it, the median of 50 pairs",
             unit="ms",
         ),
     ]
