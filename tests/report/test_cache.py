@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.trial import unittest
 
-from buildbot_http_status_push.report.cache import CAPACITY, CHANGES, DataCache
+from buildbot_http_status_push.report.cache import CAPACITY, CHANGES, REQUESTS, DataCache
 
 
 class FakeMaster:
     """A master whose data API answers with how often it was asked, and whose queue is called."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: str = "simple") -> None:
         self.data = self.mq = self
+        self.config = SimpleNamespace(mq={"type": queue})
         self.asked = 0
         self.slow: Deferred[None] | None = None
         self.consumers: dict[tuple[str | None, ...], Any] = {}
@@ -62,7 +64,7 @@ class DataCacheTest(unittest.SynchronousTestCase):
     def test_told_of_a_change(self) -> None:
         """An event makes what it tells of be asked for anew, and nothing else."""
         self.successResultOf(ensureDeferred(self.cache.listen()))
-        self.assertEqual(set(self.master.consumers), set(CHANGES))
+        self.assertEqual(set(self.master.consumers), {*CHANGES, REQUESTS})
         for kind, number in (("builders", 1), ("builders", 2), ("buildsets", 1)):
             self.get(kind, number)
         self.master.consumers["builders", None, None](("builders", "1", "update"), {})
@@ -87,6 +89,30 @@ class DataCacheTest(unittest.SynchronousTestCase):
         self.get("buildsets", CAPACITY)
         self.assertEqual(self.get("buildsets", 0)["asked"], 1)
         self.assertEqual(self.get("buildsets", 1)["asked"], CAPACITY + 2)
+
+    def test_claimed_requests(self) -> None:
+        """A build request is known from its claim until the next event of it."""
+        self.successResultOf(ensureDeferred(self.cache.listen()))
+        tell = self.master.consumers[REQUESTS]
+        for end in ("unclaimed", "complete"):
+            tell(("buildrequests", "7", "claimed"), {"for": [end]})
+            (self.cache.claimed(7) or {})["for"].append("spoilt")
+            self.assertEqual(self.cache.claimed(7), {"for": [end]})
+            tell(("buildrequests", "7", end), {})
+            self.assertIsNone(self.cache.claimed(7))
+
+    def test_requests_of_other_queues(self) -> None:
+        """Where events are made JSON of, none of build requests is listened to."""
+        master = FakeMaster("wamp")
+        self.successResultOf(ensureDeferred(DataCache(master).listen()))
+        self.assertEqual(set(master.consumers), set(CHANGES))
+
+    def test_claims_bounded(self) -> None:
+        """Of more claims than are kept the first one is forgotten."""
+        for number in range(CAPACITY + 1):
+            self.cache.follow(("buildrequests", str(number), "claimed"), {"number": number})
+        known = [self.cache.claimed(number) for number in (0, CAPACITY)]
+        self.assertEqual(known, [None, {"number": CAPACITY}])
 
     def test_stop(self) -> None:
         """Afterwards no event is listened to."""

@@ -251,12 +251,12 @@ class Cost(ReporterTestCase):
 
     @async_to_deferred
     async def test_default(self) -> None:
-        """Two statuses of a build cost five data API calls: only the buildset is asked for once."""
+        """Two statuses of a build cost four data API calls: its end asks for properties only."""
         self.inbox, url = await self.open_inbox()
         asked = await self.calls(HttpStatusPush(url), 2)
         self.assertEqual(
             sorted(path[0] if len(path) == 2 else path[2] for path in asked),
-            ["buildrequests", "buildrequests", "buildsets", "properties", "properties"],
+            ["buildrequests", "buildsets", "properties", "properties"],
         )
 
     @async_to_deferred

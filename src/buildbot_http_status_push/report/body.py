@@ -53,7 +53,7 @@ async def make_body(master: Any, cache: DataCache, build: Build, wants: Wants) -
 
     Args:
         master: The Buildbot master, whose data API is asked.
-        cache: The builders and buildsets that were asked for before.
+        cache: Knows some builders, buildsets and build requests without asking.
         build: The build as the data API gives it; it is not changed.
         wants: Says what else is wanted.
 
@@ -81,7 +81,7 @@ async def make_body(master: Any, cache: DataCache, build: Build, wants: Wants) -
 
 
 async def _request(master: Any, cache: DataCache, build: Build) -> dict[str, Any]:
-    request = await master.data.get(("buildrequests", build["buildrequestid"]))
+    request = await _build_request(master, cache, build)
     buildset = await cache.get("buildsets", request["buildsetid"])
     parent = parent_builder = None
     if buildset["parent_buildid"]:
@@ -97,6 +97,14 @@ async def _request(master: Any, cache: DataCache, build: Build) -> dict[str, Any
         "parentbuild": parent,
         "parentbuilder": parent_builder,
     }
+
+
+async def _build_request(master: Any, cache: DataCache, build: Build) -> dict[str, Any]:
+    number = build["buildrequestid"]
+    claimed = cache.claimed(number) if build["complete"] else None
+    # At a begin it is asked for all the same: meanwhile the build gets its last properties.
+    found: dict[str, Any] = claimed or await master.data.get(("buildrequests", number))
+    return found
 
 
 async def _extras(master: Any, build: Build, wants: Wants) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Remembers what many reports hold and what hardly ever changes: builders and buildsets."""
+"""Remembers what many reports hold and what hardly ever changes: builders and buildsets.
+
+And build requests while they are claimed: the event of the claim tells what the data API would.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ CAPACITY = 1000
 CHANGES = (("builders", None, None), ("buildsets", None, "complete"))
 """The routing keys of the events that tell of a change."""
 
+REQUESTS = ("buildrequests", None, None)
+"""The routing key of all events of build requests."""
+
 
 class DataCache:
     """Asks the data API for a builder or a buildset once, until an event says that it changed.
@@ -24,6 +30,7 @@ class DataCache:
     def __init__(self, master: Any) -> None:
         self._master = master
         self._entries: OrderedDict[tuple[str, int], dict[str, Any]] = OrderedDict()
+        self._claimed: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._changes = 0
         self._consumers: list[Any] = []
 
@@ -31,6 +38,9 @@ class DataCache:
         """Begin to hear of changes."""
         for key in CHANGES:
             self._consumers.append(await self._master.mq.startConsuming(self.invalidate, key))
+        # Within one process an event holds what the data API gave; other queues make JSON of it.
+        if self._master.config.mq["type"] == "simple":
+            self._consumers.append(await self._master.mq.startConsuming(self.follow, REQUESTS))
 
     async def stop(self) -> None:
         """Hear of no more changes."""
@@ -52,9 +62,19 @@ class DataCache:
                 return found  # it may have changed while it was read
             self._entries[key] = found
         self._entries.move_to_end(key)
-        if len(self._entries) > CAPACITY:
-            self._entries.popitem(last=False)
+        _limit(self._entries)
         return copy.deepcopy(self._entries[key])
+
+    def claimed(self, number: int) -> dict[str, Any] | None:
+        """Return a build request as the data API gives it; the caller may change it.
+
+        Args:
+            number: Its id.
+
+        Returns:
+            None where it is not known to be claimed.
+        """
+        return copy.deepcopy(self._claimed.get(number))
 
     def invalidate(self, key: tuple[str, str, str], message: object = None) -> None:
         """Drop what an event tells of.
@@ -65,3 +85,21 @@ class DataCache:
         """
         self._changes += 1
         self._entries.pop((key[0], int(key[1])), None)
+
+    def follow(self, key: tuple[str, str, str], message: dict[str, Any]) -> None:
+        """Keep a build request while it is claimed: until any other event tells of it.
+
+        Args:
+            key: The event's routing key.
+            message: The build request.
+        """
+        number = int(key[1])
+        self._claimed.pop(number, None)
+        if key[2] == "claimed":
+            self._claimed[number] = message
+            _limit(self._claimed)
+
+
+def _limit(entries: OrderedDict[Any, Any]) -> None:
+    if len(entries) > CAPACITY:
+        entries.popitem(last=False)
