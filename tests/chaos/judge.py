@@ -112,6 +112,7 @@ class Circumstances:
         losses: When the outbox was lost.
         outages: When the outbox's database was back after a moment away.
         refused_builder: The builder whose statuses the receiver never takes.
+        never_answers: Whether it does not answer them either: it may have taken a finish.
         keeps_begins: Whether nothing was done that makes a begin superfluous.
     """
 
@@ -120,6 +121,7 @@ class Circumstances:
     losses: Sequence[float] = ()
     outages: Sequence[float] = ()
     refused_builder: str | None = None
+    never_answers: bool = False
     keeps_begins: bool = False
 
 
@@ -198,7 +200,7 @@ def judge(
             _because(each, rows)
             for build in theirs
             for each in build.statuses
-            if each in accepted or not _waits(each, rows)
+            if each in accepted or not _is_held(each, rows, circumstances)
         ],
         late=late,
         excused=excused,
@@ -236,6 +238,11 @@ def _absent(builds: Iterable[Build], accepted: Collection[Status]) -> dict[Statu
 
 def _waits(status: Status, rows: Rows) -> bool:
     return rows.get(status) in ("waiting", "retrying")
+
+
+def _is_held(status: Status, rows: Rows, circumstances: Circumstances) -> bool:
+    superfluous = not status.finish and rows.get(status) == "superseded"
+    return _waits(status, rows) or (circumstances.never_answers and superfluous)
 
 
 def _because(status: Status, rows: Rows) -> str:

@@ -210,7 +210,9 @@ class Scene:
     def refuse_builder(self, name: str, mode: str, **more: Any) -> None:
         """Have the receiver never take the statuses of a builder."""
         self.receiver.behave(mode, only=name, **more)
-        self.circumstances = evolve(self.circumstances, refused_builder=name)
+        self.circumstances = evolve(
+            self.circumstances, refused_builder=name, never_answers=mode == "silent"
+        )
 
     def expect_all_begins(self) -> None:
         """Take no begin for superfluous: the receiver refuses all statuses alike."""
@@ -228,9 +230,9 @@ class Scene:
         builds = evidence.read_builds(self._database)
         return sum(build.complete_at is None for build in builds)
 
-    def wait_for_builds(self) -> None:
+    def wait_for_builds(self, patience: float = BUILDS_PATIENCE) -> None:
         """Wait until all builds that are asked for have ended."""
-        wait_until(self._builds_ended, "all builds end", BUILDS_PATIENCE)
+        wait_until(self._builds_ended, "all builds end", patience)
 
     def _builds_ended(self) -> bool:
         asked = (self.master.folder / DONE_FILE).exists()

@@ -127,6 +127,15 @@ class RefusedBuilderTests(SynchronousTestCase):
             ["the start of build 1 (dead)", "the finish of build 1 (no row)"],
         )
 
+    def test_superseded(self) -> None:
+        """A start must not rest for a finish that was refused, but may for an unanswered one."""
+        rows = {START: "superseded", FINISH: "waiting"}
+        refused = find(rows=rows, circumstances=self.circumstances)
+        unanswered = Circumstances(refused_builder="b", never_answers=True)
+        found = find(rows=rows, circumstances=unanswered)
+        self.assertEqual(refused.not_held, ["the start of build 1 (superseded)"])
+        self.assertEqual((found.faults, found.held), ([], [FINISH]))
+
     def test_other_builder(self) -> None:
         """Another builder's statuses must be through."""
         found = find(rows={FINISH: "waiting"}, circumstances=Circumstances(refused_builder="c"))

@@ -158,7 +158,8 @@ class SoakScene(TwoBoardsScene):
         self.groups = list(GROUPS)
         self.configure()
         self.master.reconfigure()
-        self.wait_for_builds()
+        # Where the machine is slow, builds are asked for more slowly than was reckoned.
+        self.wait_for_builds(self._minutes * MINUTE / 4)
         self.wait_until_through()
         self.stop_master()
 
