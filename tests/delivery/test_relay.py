@@ -301,6 +301,14 @@ class PauseTest(RelayTestCase):
             self.setting.answer(DOWN)
         self.assertTrue(self.relay.paused)
 
+    def test_newest(self) -> None:
+        """The first one that probes is what came last: the others may have been refused before."""
+        self.lanes(8)
+        self.setting.answer(BROKEN)
+        [newest] = self.lanes(1)
+        self.clock.advance(72)
+        self.assertEqual(self.sends.under_way, [newest])
+
     def test_second_opinion(self) -> None:
         """After a first failure another lane is asked at once, and if it passes all flows."""
         self.begin(concurrency=1)

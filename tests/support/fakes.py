@@ -201,7 +201,7 @@ class MemoryOutbox:
 
     def _for_probe(self, waiting: list[Row], probe: Probe) -> list[Row]:
         elsewhere = [each for each in waiting if each.delivery.lane != probe.avoid]
-        begin = int(probe.draw * len(elsewhere))
+        begin = int(probe.draw * (len(elsewhere) - 1))
         return elsewhere[begin:] + elsewhere[:begin] or ([] if probe.strict else waiting)
 
     def _heads(self) -> Iterable[Row]:
