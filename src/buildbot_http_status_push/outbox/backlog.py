@@ -110,7 +110,7 @@ class Backlog:
         """Return one of another lane than the avoided one, else of what there is.
 
         Args:
-            draw: A random number from 0 to 1: where to look first.
+            draw: From 0 to 1: where to look first; 1 is what came last.
             avoid: The lane to avoid.
             strict: Whether to return none rather than one of that lane, or a retry.
             newer: Whether to return the newest one of the build at the head of that lane instead,

@@ -32,7 +32,7 @@ class Probe:
     """Which delivery is to probe a receiver that has trouble.
 
     Args:
-        draw: A random number from 0 to 1: where in the backlog to look first.
+        draw: From 0 to 1: where in the backlog to look first; 1 is what came last.
         avoid: The lane that was tried last; another one is taken where there is one.
         strict: Whether no delivery is better than one of the avoided lane.
         newer: Whether the avoided lane is tried once more, with a newer status of the same build:
