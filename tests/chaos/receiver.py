@@ -24,6 +24,8 @@ from twisted.web.server import Request, Site
 BACKLOG = 100
 OK, NO_BOARD = 200, 503
 log = Logger()
+CLOSE = 0.5
+"""Seconds before the sender's limit from which on nobody knows who was first."""
 ONE_KIND_OF_THREE = 1 / 9
 """Three kinds of failure make a third of all requests fail."""
 
@@ -127,14 +129,20 @@ class Receiver:
 
     def _be_slow(self, request: BrittleRequest, manner: dict[str, Any]) -> None:
         wait = self._draw() * manner["most"]
-        self._take(request, lambda request: self._answer_later(request, wait))
+        tight = self._clock.seconds() + manner["limit"] - CLOSE
+        self._take(request, lambda request: self._answer_later(request, wait, tight))
 
-    def _answer_later(self, request: BrittleRequest, wait: float) -> None:
+    def _answer_later(self, request: BrittleRequest, wait: float, tight: float) -> None:
         if request.is_left:
             self._left(request)
             return
-        answer = self._clock.callLater(wait, _answer, request)
+        answer = self._clock.callLater(wait, self._answer_at_last, request, tight)
         request.notifyFinish().addErrback(lambda _: self._left(request, answer))
+
+    def _answer_at_last(self, request: BrittleRequest, tight: float) -> None:
+        if self._clock.seconds() > tight:
+            self._note("unanswered", request, what="answered as the sender gave up")
+        _answer(request)
 
     def _left(self, request: BrittleRequest, answer: Any = None) -> None:
         if answer is not None:
