@@ -25,6 +25,7 @@ from support.master import EndWith, ReporterTestCase, configuration
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
+from buildbot_http_status_push.commands import outbox_backfill
 from buildbot_http_status_push.commands.main import main
 from buildbot_http_status_push.commands.outbox_access import OUTBOX_FILE
 from buildbot_http_status_push.commands.outbox_output import Listing, age, list_lines, table
@@ -58,6 +59,10 @@ class Filled:
         self.database = open_database(url)
         self.ledger = Ledger(name, "master")
         self.now = time.time() - 90  # half a minute from the next age in words
+
+    def appear(self) -> None:
+        """Be known without a delivery."""
+        self.database.transact([self.ledger.appear])
 
     def put(self, number: int, ago: float = 0.0, **more: Any) -> Delivery:
         """Keep a delivery that came some seconds ago."""
@@ -179,6 +184,7 @@ class StatsTests(OutboxTestCase):
             "delivered": 1,
             "superseded": 1,
             "dead": 1,
+            "given_up": 1,
             "holds": True,
             "oldest_waiting": filled.now - 3 * HOUR,
         }
@@ -518,7 +524,7 @@ class ChangeTests(OutboxTestCase):
         self.assertEqual(self.document("drop", "--older-than", "7d", "--yes"), {"dropped": 1})
         self.assertEqual(self.lines("drop", "--reporter", "push", "--yes"), ["1 delivery dropped."])
         self.assertEqual(self.ids("--waiting"), ["msg_3"])
-        code, output, errors = self.call("drop", "--reporter", "nobody", "--yes")
+        code, output, errors = self.call("drop", "--older-than", "7d", "--yes")
         self.assertEqual((code, output), (1, ""))
         self.assertIn("there is no such delivery", errors)
 
@@ -545,12 +551,76 @@ class ChangeTests(OutboxTestCase):
         filled = self.fill("old")
         filled.put(1)
         filled.put(2)
+        filled.put(3)
+        self.lines("drop", "msg_3")
+        self.fill("new").appear()
         moving = ("move", "--from", "old", "--to", "new")
-        self.assertIn("2 deliveries of old will be sent by new: say", self.refusal(*moving))
+        refusal = self.refusal(*moving)
+        self.assertIn("2 deliveries of old will be new's, which sends what waits: say", refusal)
         [line] = self.lines(*moving, "--yes")
         self.assertTrue(line.startswith("2 deliveries moved"), line)
         self.assertEqual(self.ids("--reporter", "new"), ["msg_1", "msg_2"])
         self.assertEqual(self.call("stats")[0], 0)
+        self.assertIn("both name old", self.refusal("move", "--from", "old", "--to", "old"))
+
+    def test_unknown_reporters(self) -> None:
+        """Who names a reporter that this outbox has never served is told who there is."""
+        nobody = ("list", "--reporter", "Nope")
+        self.fill()
+        self.assertIn("called so; no reporter has used it yet", self.refusal(*nobody))
+        self.fill("old").put(1)
+        self.fill("new").appear()
+        for option, *action in (
+            ("--reporter", *nobody),
+            ("--reporter", "export", "--reporter", "Nope"),
+            ("--reporter", "drop", "--reporter", "Nope", "--yes"),
+            ("--from", "move", "--from", "Nope", "--to", "new", "--yes"),
+            ("--to", "move", "--from", "old", "--to", "Nope", "--yes"),
+            ("--reporter", "backfill", "--since", "1d", "--reporter", "Nope"),
+        ):
+            self.assertIn(
+                f"{option} Nope: no reporter of this outbox is called so; there is new and old",
+                self.refusal(*action),
+            )
+
+
+class BackfillTests(OutboxTestCase):
+    """outbox backfill where no master runs."""
+
+    def setUp(self) -> None:
+        """Wait for no master."""
+        super().setUp()
+        self.patch(outbox_backfill, "TAKEN_UP_WITHIN", 0.0)
+        self.patch(outbox_backfill, "LOOK_EVERY", 0.0)
+
+    def fails(self, *arguments: str) -> str:
+        """Call it without success; return the last line of the errors."""
+        code, output, errors = self.call("backfill", *arguments)
+        self.assertEqual((code, output), (1, ""))
+        return errors.splitlines()[-1]
+
+    def test_nothing_left_of_a_count(self) -> None:
+        """A count that nobody made is wanted no more."""
+        self.fill().appear()
+        told = self.fails("--since", "1h", "--dry-run")
+        self.assertIn("none runs with this outbox and this reporter, so nothing was counted", told)
+        self.assertIn("push sends nothing of the past", self.fails("--stop"))
+
+    def test_left_for_later(self) -> None:
+        """What is to be sent waits for a master, and can be taken back, once."""
+        self.fill().appear()
+        self.assertIn("as soon as one does", self.fails("--since", "1h"))
+        self.assertEqual(self.lines("backfill", "--stop"), ["push sends no more of the past."])
+        self.assertIn("push sends nothing of the past", self.fails("--stop"))
+
+    def test_whose(self) -> None:
+        """Whose past it is must be clear."""
+        past = ("backfill", "--since", "1h")
+        self.fill()
+        self.assertIn("no reporter has used this outbox yet", self.refusal(*past))
+        self.fill("old").appear()
+        self.fill("new").appear()
+        self.assertIn("several reporters: say --reporter, new or old", self.refusal(*past))
 
 
 class ExportTests(OutboxTestCase):
@@ -585,7 +655,7 @@ class CheckTests(OutboxTestCase):
         self.assertRegex(
             line,
             r"^OUTBOX OK - 1 wait, the oldest for \d min, 0 given up "
-            r"\| waiting=1;;;0 oldest=9\ds;;600;0 dead=0;0;;0$",
+            r"\| waiting=1;;;0 oldest=9\ds;;600;0 given_up=0;0;;0$",
         )
         self.assertNotIn("waited", "".join(self.lines("stats")))
 
@@ -599,6 +669,7 @@ class CheckTests(OutboxTestCase):
         self.assertIn("push: 1 were given up: 'outbox list --dead'", self.lines("stats")[-1])
         self.lines("drop", "msg_1")
         self.assertEqual(self.check()[0], 0)
+        self.assertIn("1 dead (0 of them can be sent again)", self.lines("stats")[-1])
 
     def test_waits(self) -> None:
         """One that waits for too long is critical."""
@@ -614,8 +685,8 @@ class CheckTests(OutboxTestCase):
     def test_unknown(self) -> None:
         """An outbox that is not there, or can't be read, is unknown."""
         code, output, errors = self.call("check")
-        self.assertEqual((code, output), (3, ""))
-        self.assertIn("there is no outbox", errors)
+        self.assertEqual((code, errors), (3, ""))
+        self.assertTrue(output.startswith("OUTBOX UNKNOWN - there is no outbox"), output)
 
     def test_unaccounted(self) -> None:
         """What is not accounted for is critical."""
@@ -767,8 +838,11 @@ class PostgreSQLTests(OutboxTestCase):
         self.assertEqual(self.document("drop", "msg_retrying"), {"dropped": "msg_retrying"})
         self.assertEqual(len(self.lines("export")), 5)
         self.assertEqual(self.call("check")[0], 0)
+        renamed = Filled(self.url, "new")
+        self.addCleanup(renamed.database.close)
+        renamed.appear()
         moving = ("move", "--from", "push", "--to", "new", "--yes")
-        self.assertEqual(self.document(*moving), {"moved": 3})
+        self.assertEqual(self.document(*moving), {"moved": 2})
         self.assertEqual(self.document("drop", "--reporter", "new", "--yes"), {"dropped": 2})
         dropped = ["msg_dead", "msg_retrying", "msg_waiting"]
         self.assertEqual(sorted(self.ids("--dead")), dropped)
@@ -854,4 +928,6 @@ class WordsTests(SynchronousTestCase):
         for text in ("", "2x", "h", "-2h", "yesterday", "2023-13-01", "9999999d", "0001-01-01"):
             with self.assertRaises(ArgumentTypeError) as refused:
                 parse_time(text)
-            self.assertIn(f"such as 2030-01-31T08:00, not {text!r}", str(refused.exception))
+            self.assertIn(f"such as 2026-01-31T08:00, not {text!r}", str(refused.exception))
+        with self.assertRaisesRegex(ArgumentTypeError, "9999-01-01 has not come yet"):
+            parse_time("9999-01-01")

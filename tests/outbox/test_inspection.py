@@ -57,10 +57,10 @@ class InspectionTests(InspectionCase):
         none = dict.fromkeys(State, 0)
         mail = Stats("mail", 1, {**none, State.WAITING: 1}, NOW + 5)
         counts = {State.DELIVERED: 1, State.DEAD: 1, State.RETRYING: 1, State.WAITING: 1}
-        push = Stats("push", 4, {**none, **counts}, NOW + 5)
+        push = Stats("push", 4, {**none, **counts}, NOW + 5, given_up=1)
         self.assertEqual([mail, push], self.box.ask(inspection.stats))
         both = {**counts, State.WAITING: 2, State.SUPERSEDED: 0}
-        self.assertEqual(Stats("", 5, both, NOW + 5), inspection.in_all([mail, push]))
+        self.assertEqual(Stats("", 5, both, NOW + 5, 1), inspection.in_all([mail, push]))
         self.assertEqual(3, inspection.in_all([mail, push]).pending)
 
     def test_stats_of_nothing(self) -> None:
@@ -274,11 +274,11 @@ class InspectionTests(InspectionCase):
         self.box.put(4)
         self.box.beside(reporter="mail").put(9)
         chosen = Selection(reporter="push")
-        self.assertEqual(3, self.box.ask(intervention.count_droppable, chosen))
-        self.assertEqual(1, self.box.ask(inspection.given_up))
+        self.assertEqual(3, self.box.ask(intervention.count_with_body, chosen))
+        self.assertEqual(1, self.box.ask(inspection.stats_of, "push").given_up)
         self.assertEqual(3, self.box.ask(intervention.drop_all, chosen, NOW))
-        self.assertEqual(0, self.box.ask(intervention.count_droppable, chosen))
-        self.assertEqual(0, self.box.ask(inspection.given_up))
+        self.assertEqual(0, self.box.ask(intervention.count_with_body, chosen))
+        self.assertEqual(0, self.box.ask(inspection.stats_of, "push").given_up)
         self.assertEqual([], self.box.claim())
         self.assertTrue(self.box.holds())
 

@@ -183,7 +183,7 @@ class MasterTests(ReporterTestCase):
         """Run it, and return its exit code and its document."""
         where = ("--basedir", str(self.folder / "master"), "--json")
         code, output, errors = await deferToThread(run, "outbox", "backfill", *where, *arguments)
-        self.assertEqual(errors, "")
+        self.assertEqual(errors, "Waiting until a master takes it up, 60 s at most.\n")
         return code, json.loads(output)
 
     async def begin(self) -> tuple[Any, Master]:
@@ -215,6 +215,8 @@ class MasterTests(ReporterTestCase):
         )
         self.assertEqual((code, json.loads(stats)["all"]["produced"]), (0, 6))
         inbox.forget()
+        code, told = await self.command("--since", "1h", "--builder", "nope", "--dry-run")
+        self.assertEqual((code, told["total"]), (0, 0))
         await self.command("--since", "1h", "--builder", "failure")
         await inbox.until(1)
         self.assertEqual(inbox.seen(), [("failure", 1, "builds.finished")])

@@ -16,9 +16,8 @@ from buildbot_http_status_push.commands import outbox_backfill as backfill
 from buildbot_http_status_push.commands import outbox_edits as edits
 from buildbot_http_status_push.commands import outbox_output
 from buildbot_http_status_push.commands import outbox_queries as queries
-from buildbot_http_status_push.commands.console import UNUSABLE, number
-from buildbot_http_status_push.commands.outbox_access import Action, run_outbox
-from buildbot_http_status_push.commands.outbox_health import UNKNOWN
+from buildbot_http_status_push.commands.console import number
+from buildbot_http_status_push.commands.outbox_access import Action, Refuse, refuse, run_outbox
 from buildbot_http_status_push.commands.outbox_selection import (
     add_selection,
     parse_age,
@@ -60,7 +59,7 @@ def _add_action(
     words: str,
     keys: Sequence[str] = (),
     other_output: Sequence[tuple[str, str]] = (),
-    unusable: int = UNUSABLE,
+    refuse: Refuse = refuse,
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(
         name,
@@ -84,7 +83,7 @@ def _add_action(
     if keys:
         other_output = (("--json", "print JSON, for programs"), *other_output)
     _add_flags(parser, other_output)
-    parser.set_defaults(run=partial(run_outbox, act, unusable))
+    parser.set_defaults(run=partial(run_outbox, act, refuse))
     return parser
 
 
@@ -147,11 +146,11 @@ def _add_export(actions: SubParsers) -> None:
 def _add_check(actions: SubParsers) -> None:
     words = (
         "say in one line whether all is well, as plugins for Nagios and its like do: exit code 0 "
-        "if so, 1 if more are dead than wanted, 2 if one waits for too long or is not accounted "
-        "for, 3 if the outbox can't be read"
+        "if so, 1 if more were given up than wanted, 2 if one waits for too long or is not "
+        "accounted for, 3 if the outbox can't be read"
     )
-    keys = ("status", "waiting", "oldest", "dead")
-    parser = _add_action(actions, "check", queries.check, words, keys, unusable=UNKNOWN)
+    keys = ("status", "waiting", "oldest", "given_up")
+    parser = _add_action(actions, "check", queries.check, words, keys, refuse=queries.unknown)
     parser.add_argument(
         "--max-age",
         metavar="TIME",
@@ -179,7 +178,7 @@ def _add_redeliver(actions: SubParsers) -> None:
         metavar="TIME",
         type=parse_time,
         help="all dead and retrying ones that came since: an age such as 2h or 3d, or a time "
-        "such as 2030-01-31T08:00 (ISO 8601; the local time zone unless it names one)",
+        "such as 2026-01-31T08:00 (ISO 8601; the local time zone unless it names one)",
     )
 
 
@@ -192,7 +191,7 @@ def _add_drop(actions: SubParsers) -> None:
         "--older-than",
         metavar="TIME",
         type=parse_time,
-        help="all that came before: an age such as 7d, or a time such as 2030-01-31T08:00",
+        help="all that came before: an age such as 7d, or a time such as 2026-01-31T08:00",
     )
     _add_yes(parser)
 
@@ -217,7 +216,7 @@ def _add_backfill(actions: SubParsers) -> None:
         "--since",
         metavar="TIME",
         type=parse_time,
-        help="of builds that ended since: an age such as 30d, or a time such as 2030-01-31T08:00",
+        help="of builds that ended since: an age such as 30d, or a time such as 2026-01-31T08:00",
     )
     what.add_argument("--stop", action="store_true", help="end the one that is under way")
     parser.add_argument("--builder", metavar="NAME", help="only of this builder")

@@ -59,14 +59,23 @@ class CommandContext:
 
 
 Action: TypeAlias = Callable[[CommandContext], int]
+Refuse: TypeAlias = Callable[[str, "Output"], int]
+
+NAMES = {"reporter": "--reporter", "of": "--from", "to": "--to"}
+"""The arguments that name a reporter, and the options that they are given with."""
 
 
-def run_outbox(act: Action, unusable: int, arguments: argparse.Namespace, output: Output) -> int:
+def refuse(why: str, _: Output) -> int:
+    """Say why something can't be done, and return the exit code."""
+    return complain(why)
+
+
+def run_outbox(act: Action, refuse: Refuse, arguments: argparse.Namespace, output: Output) -> int:
     """Open the outbox, do what is asked for, and close it.
 
     Args:
         act: Does it.
-        unusable: The exit code where that can't be done.
+        refuse: Says why that can't be done, and returns the exit code.
         arguments: The parsed arguments.
         output: Where the answer is printed.
     """
@@ -76,15 +85,31 @@ def run_outbox(act: Action, unusable: int, arguments: argparse.Namespace, output
     try:
         database = open_outbox(arguments.basedir, arguments.url)
     except StorageError as trouble:
-        complain(str(trouble))
-        return unusable
+        return refuse(str(trouble), output)
     try:
-        return act(CommandContext(database, arguments, output, time.time()))
+        asked = CommandContext(database, arguments, output, time.time())
+        _check_names(asked)
+        return act(asked)
     except (StorageError, NotPossibleError) as trouble:
-        complain(str(trouble))
-        return unusable
+        return refuse(str(trouble), output)
     finally:
         database.close()
+
+
+def _check_names(asked: CommandContext) -> None:
+    """See that the reporters that are named are known: a typo is told, and changes nothing."""
+    from buildbot_http_status_push.outbox.inspection import NotPossibleError, reporters
+
+    given = {NAMES[key]: name for key, name in vars(asked.arguments).items() if key in NAMES}
+    if not any(given.values()):
+        return
+    known = asked.ask(reporters)
+    for option, name in given.items():
+        if name is not None and name not in known:
+            there_is = f"there is {' and '.join(known)}" if known else "no reporter has used it yet"
+            raise NotPossibleError(
+                f"{option} {name}: no reporter of this outbox is called so; {there_is}"
+            )
 
 
 def open_outbox(folder: Path, url: str | None) -> Database:

@@ -5,17 +5,13 @@ SQLAlchemy is imported when the command runs, since that takes a while.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from buildbot_http_status_push.commands.console import DONE, FAILED, complain
 from buildbot_http_status_push.commands.outbox_access import CommandContext
 from buildbot_http_status_push.commands.outbox_selection import seconds_of
 from buildbot_http_status_push.report.past import Backfill, Stage
-
-if TYPE_CHECKING:
-    from buildbot_http_status_push.outbox.inspection import Stats
 
 LOOK_EVERY = 0.5
 TAKEN_UP_WITHIN = 60.0
@@ -25,26 +21,32 @@ TAKEN_UP_WITHIN = 60.0
 def backfill(asked: CommandContext) -> int:
     """Have the past sent once more, count it, or end that."""
     reporter = _reporter(asked)
-    if reporter is None:
-        return complain("there are several reporters: say --reporter, 'outbox stats' names them")
     return _stop(asked, reporter) if asked.arguments.stop else _begin(asked, reporter)
 
 
-def _reporter(asked: CommandContext) -> str | None:
-    from buildbot_http_status_push.outbox import inspection
+def _reporter(asked: CommandContext) -> str:
+    """Return whose past it is: the one that is named, or the only one."""
+    from buildbot_http_status_push.outbox.inspection import NotPossibleError, reporters
 
-    each: Sequence[Stats] = asked.ask(inspection.stats)
-    known = [one.reporter for one in each]
     named: str | None = asked.arguments.reporter
-    return named or (known[0] if len(known) == 1 else None)
+    if named is not None:
+        return named
+    known: list[str] = asked.ask(reporters)
+    if not known:
+        raise NotPossibleError("no reporter has used this outbox yet: start the master first")
+    if len(known) > 1:
+        raise NotPossibleError(f"there are several reporters: say --reporter, {' or '.join(known)}")
+    return known[0]
 
 
 def _stop(asked: CommandContext, reporter: str) -> int:
     from buildbot_http_status_push.outbox import backfill as kept
 
-    if not asked.ask(kept.remove, reporter):
+    found: Backfill | None = asked.ask(kept.find, reporter)
+    if found is None or found.stage is Stage.DONE:
         complain(f"{reporter} sends nothing of the past: there is nothing to stop")
         return FAILED
+    asked.ask(kept.remove, reporter)
     asked.answer({"stage": "stopped"}, [f"{reporter} sends no more of the past."])
     return DONE
 
@@ -60,6 +62,8 @@ def _begin(asked: CommandContext, reporter: str) -> int:
         only_count=given.dry_run,
     )
     asked.ask(kept.save, wanted)
+    # Not to standard output, which may be read by a program.
+    print(f"Waiting until a master takes it up, {TAKEN_UP_WITHIN:g} s at most.", file=sys.stderr)
     try:
         found = _watch(asked, reporter)
     except KeyboardInterrupt:
@@ -89,14 +93,30 @@ def _tell(asked: CommandContext, found: Backfill | None) -> int:
         complain("somebody has stopped it")
         return FAILED
     if found.stage is Stage.ASKED:
-        complain(
-            "no master has taken it up: it is carried out as soon as one runs with this outbox; "
-            "'outbox backfill --stop' takes it back"
-        )
-        return FAILED
+        return _tell_nobody(asked, found)
     document = {"stage": found.stage.value, "done": found.done, "total": found.total}
-    if found.only_count:
-        asked.answer(document, [f"{found.total:,} builds have ended since."])
-    else:
-        asked.answer(document, [f"{found.done:,} builds were handed over to be sent once more."])
+    asked.answer(document, [_told(found)])
     return DONE
+
+
+def _told(found: Backfill) -> str:
+    if not found.only_count:
+        return f"{found.done:,} builds were handed over to be sent once more."
+    builds = "builds" if found.builder is None else f"builds of {found.builder}"
+    return f"{found.total:,} {builds} have ended since."
+
+
+def _tell_nobody(asked: CommandContext, found: Backfill) -> int:
+    """Say that no master runs; one that does later need not count for somebody who left."""
+    from buildbot_http_status_push.outbox import backfill as kept
+
+    nobody = "no master has taken it up: none runs with this outbox and this reporter"
+    if found.only_count:
+        asked.ask(kept.remove, found.reporter)
+        complain(f"{nobody}, so nothing was counted")
+    else:
+        complain(
+            f"{nobody}. It is carried out as soon as one does; 'outbox backfill --stop' takes it "
+            "back"
+        )
+    return FAILED

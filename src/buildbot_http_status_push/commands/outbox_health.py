@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from buildbot_http_status_push.commands.outbox_output import age
+from buildbot_http_status_push.redaction import one_line
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.outbox.inspection import Stats
@@ -29,12 +30,10 @@ class Health:
 
     Args:
         stats: The counts, of one reporter or of all.
-        given_up: How many are dead that can be sent again.
         now: The time, in seconds since the epoch.
     """
 
     stats: Stats
-    given_up: int
     now: float
 
     @property
@@ -48,9 +47,9 @@ class Health:
         found = []
         if self.oldest > max_age:
             found.append(f"a status has waited for {age(self.oldest)}: 'outbox list' shows why")
-        if self.given_up > max_dead:
+        if self.stats.given_up > max_dead:
             found.append(
-                f"{self.given_up} were given up: 'outbox list --dead' shows why, "
+                f"{self.stats.given_up} were given up: 'outbox list --dead' shows why, "
                 "'outbox redeliver --dead' has them sent again"
             )
         return found
@@ -59,7 +58,7 @@ class Health:
         """Return the exit code: critical if something waits too long or is not accounted for."""
         if self.oldest > max_age or not self.stats.holds:
             return CRITICAL
-        return WARNING if self.given_up > max_dead else OK
+        return WARNING if self.stats.given_up > max_dead else OK
 
 
 def health_lines(each: Sequence[Health]) -> list[str]:
@@ -71,11 +70,16 @@ def check_line(health: Health, max_age: float, max_dead: int) -> str:
     """Return one line with performance data, in the form of the Nagios plugin guidelines."""
     pending = health.stats.pending
     words = f"{pending} wait" + (f", the oldest for {age(health.oldest)}" if pending else "")
-    words += f", {health.given_up} given up"
+    words += f", {health.stats.given_up} given up"
     if not health.stats.holds:
         words += f", not all of {health.stats.produced} accounted for"
     data = (
         f"waiting={pending};;;0 oldest={health.oldest:.0f}s;;{max_age:.0f};0 "
-        f"dead={health.given_up};{max_dead};;0"
+        f"given_up={health.stats.given_up};{max_dead};;0"
     )
     return f"OUTBOX {STATUS_NAMES[health.status(max_age, max_dead)]} - {words} | {data}"
+
+
+def unknown_line(why: str) -> str:
+    """Return the line where the outbox can't be read."""
+    return f"OUTBOX {STATUS_NAMES[UNKNOWN]} - {one_line(why)}"

@@ -27,7 +27,9 @@ NOT_TRIED = "not tried yet"
 LIST_HEAD = ["id", "age", "state", "tries", "reporter", "what", "last answer"]
 
 STATE_NAMES = tuple(state.value for state in State)
-STATS_KEYS = ("reporter", "produced", "pending", *STATE_NAMES, "holds", "oldest_waiting")
+STATS_KEYS = (
+    *("reporter", "produced", "pending", *STATE_NAMES, "given_up", "holds", "oldest_waiting"),
+)
 """What a program finds about one reporter, or about all of them."""
 
 ENTRY_KEYS = (
@@ -119,8 +121,16 @@ def _account(each: Sequence[Stats], total: Stats) -> list[str]:
     return sentences or [
         f"All is accounted for: {total.produced} produced = "
         f"{total.states[State.DELIVERED]} delivered + {total.pending} pending + "
-        f"{total.states[State.DEAD]} dead + {total.states[State.SUPERSEDED]} superseded."
+        f"{total.states[State.DEAD]} dead{_of_dead(total)} + "
+        f"{total.states[State.SUPERSEDED]} superseded."
     ]
+
+
+def _of_dead(stats: Stats) -> str:
+    """Say how many of the dead were given up; the others were dropped, or are long gone."""
+    if stats.states[State.DEAD] == stats.given_up:
+        return ""
+    return f" ({stats.given_up} of them can be sent again)"
 
 
 @frozen(kw_only=True)

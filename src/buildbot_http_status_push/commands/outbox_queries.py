@@ -8,17 +8,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from buildbot_http_status_push.commands import outbox_output
 from buildbot_http_status_push.commands.console import DONE, FAILED
 from buildbot_http_status_push.commands.outbox_access import CommandContext
-from buildbot_http_status_push.commands.outbox_health import Health, check_line, health_lines
+from buildbot_http_status_push.commands.outbox_health import (
+    UNKNOWN,
+    Health,
+    check_line,
+    health_lines,
+    unknown_line,
+)
 from buildbot_http_status_push.commands.outbox_openmetrics import say_openmetrics
 from buildbot_http_status_push.commands.outbox_output import Listing
 from buildbot_http_status_push.commands.outbox_selection import selection_of
 from buildbot_http_status_push.model import PENDING, State
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.commands.terminal import Output
 
 OPEN_STATES = PENDING | {State.DEAD}
 LOOK_EVERY = 2.0
@@ -45,9 +55,7 @@ def _stats_report(asked: CommandContext) -> tuple[list[str], list[str]]:
 
     each = asked.ask(inspection.stats)
     lines = outbox_output.stats_lines(each, inspection.in_all(each), asked.now)
-    dead = [asked.ask(inspection.given_up, one.reporter) for one in each]
-    healths = map(Health, each, dead, [asked.now] * len(each))
-    return lines, health_lines([*healths])
+    return lines, health_lines([Health(one, asked.now) for one in each])
 
 
 def _stats_lines(asked: CommandContext) -> list[str]:
@@ -62,17 +70,23 @@ def check(asked: CommandContext) -> int:
     given = asked.arguments
     limits = (given.max_age.total_seconds(), int(given.max_dead))
     total = inspection.in_all(asked.ask(inspection.stats))
-    health = Health(total, asked.ask(inspection.given_up), asked.now)
+    health = Health(total, asked.now)
     status = health.status(*limits)
     document = {
         "status": status,
         "waiting": total.pending,
         "oldest": health.oldest,
-        "dead": health.given_up,
+        "given_up": total.given_up,
     }
     line = check_line(health, *limits)
     asked.answer(document, *(([], [line]) if status else ([line], [])))
     return status
+
+
+def unknown(why: str, output: Output) -> int:
+    """Say where monitoring systems look for it why nobody knows whether all is well."""
+    output.say(unknown_line(why), "bad")
+    return UNKNOWN
 
 
 def list_deliveries(asked: CommandContext) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from buildbot_http_status_push.model import State
@@ -98,17 +98,20 @@ def parse_time(text: str) -> datetime | timedelta:
             of the local time zone unless it names one.
 
     Raises:
-        ArgumentTypeError: It is neither.
+        ArgumentTypeError: It is neither, or it has not come yet.
     """
     try:
         if re.fullmatch(r"\d+[smhdw]", text):
             return parse_age(text)
         # Python 3.10 does not know that Z is a time zone.
-        return datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).astimezone()
+        moment = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).astimezone()
     except (ValueError, OverflowError, argparse.ArgumentTypeError):
         raise argparse.ArgumentTypeError(
-            f"write an age such as 2h or 3d, or a time such as 2030-01-31T08:00, not {text!r}"
+            f"write an age such as 2h or 3d, or a time such as 2026-01-31T08:00, not {text!r}"
         ) from None
+    if moment > datetime.now(timezone.utc):
+        raise argparse.ArgumentTypeError(f"{text} has not come yet: write a time that has passed")
+    return moment
 
 
 def seconds_of(moment: datetime | timedelta, now: float) -> float:

@@ -104,6 +104,7 @@ class Pipeline:
 
     def start(self) -> None:
         """Begin to send what the outbox holds."""
+        self.outbox.appear().addErrback(self._notices.failed, "opening the outbox")
         self._relay.start()
         self._tidying.start(TIDY_INTERVAL).addErrback(self._notices.failed, "tidying the outbox")
 

@@ -43,12 +43,15 @@ class Stats:
         states: How many are in which state; ended ones are counted after their row is deleted.
         oldest_waiting: When the oldest one that is still to be sent entered the outbox, in
             seconds since the epoch.
+        given_up: How many of the dead ones can be sent again; the others were dropped on request,
+            or their rows are deleted.
     """
 
     reporter: str
     produced: int
     states: dict[State, int]
     oldest_waiting: float | None
+    given_up: int = 0
 
     @property
     def pending(self) -> int:
@@ -104,6 +107,12 @@ class Entry:
     size: int | None
 
 
+def reporters(connection: Connection) -> list[str]:
+    """Return the names of all reporters that this outbox has ever served."""
+    every = sa.select(totals.c.reporter).where(totals.c.name == PRODUCED)
+    return list(connection.execute(every.order_by(totals.c.reporter)).scalars())
+
+
 def stats(connection: Connection) -> list[Stats]:
     """Count the deliveries of each reporter."""
     rows = sa.select(_d.reporter, _d.state, sa.func.count()).group_by(_d.reporter, _d.state)
@@ -119,7 +128,14 @@ def _stats(connection: Connection, reporter: str, counts: dict[str, int]) -> Sta
     pending = sa.and_(_d.reporter == reporter, _d.state.in_([state.value for state in PENDING]))
     oldest = connection.execute(sa.select(sa.func.min(_d.created_at)).where(pending)).scalar_one()
     states = {state: counts.get(state.value, 0) for state in State}
-    return Stats(reporter, counts.get(PRODUCED, 0), states, oldest)
+    given_up = _given_up(connection, reporter)
+    return Stats(reporter, counts.get(PRODUCED, 0), states, oldest, given_up)
+
+
+def _given_up(connection: Connection, reporter: str) -> int:
+    dead = Selection(states=frozenset({State.DEAD}), reporter=reporter).condition
+    query = sa.select(sa.func.count()).select_from(deliveries).where(dead, _d.body.is_not(None))
+    return int(connection.execute(query).scalar_one())
 
 
 def stats_of(connection: Connection, reporter: str) -> Stats:
@@ -133,7 +149,9 @@ def in_all(each: Iterable[Stats]) -> Stats:
     every = list(each)
     moments = [one.oldest_waiting for one in every if one.oldest_waiting is not None]
     states = {state: sum(one.states[state] for one in every) for state in State}
-    return Stats("", sum(one.produced for one in every), states, min(moments, default=None))
+    given_up = sum(one.given_up for one in every)
+    produced = sum(one.produced for one in every)
+    return Stats("", produced, states, min(moments, default=None), given_up)
 
 
 def entries(
@@ -161,13 +179,6 @@ def entries(
 def count(connection: Connection, selection: Selection = ALL) -> int:
     """Count deliveries."""
     query = sa.select(sa.func.count()).select_from(deliveries).where(selection.condition)
-    return int(connection.execute(query).scalar_one())
-
-
-def given_up(connection: Connection, reporter: str | None = None) -> int:
-    """Count the dead ones that can be sent again, of one reporter or of all."""
-    dead = Selection(states=frozenset({State.DEAD}), reporter=reporter).condition
-    query = sa.select(sa.func.count()).select_from(deliveries).where(dead, _d.body.is_not(None))
     return int(connection.execute(query).scalar_one())
 
 

@@ -125,13 +125,13 @@ def drop(connection: Connection, prefix: str, now: float) -> Entry:
     return show(connection, entry.id)
 
 
-def count_droppable(connection: Connection, selection: Selection) -> int:
-    """Count those that have a body to lose."""
-    query = sa.select(sa.func.count()).select_from(deliveries).where(_droppable(selection))
+def count_with_body(connection: Connection, selection: Selection) -> int:
+    """Count those whose body is kept."""
+    query = sa.select(sa.func.count()).select_from(deliveries).where(_with_body(selection))
     return int(connection.execute(query).scalar_one())
 
 
-def _droppable(selection: Selection) -> Any:
+def _with_body(selection: Selection) -> Any:
     return sa.and_(selection.condition, _d.body.is_not(None))
 
 
@@ -146,7 +146,7 @@ def drop_all(connection: Connection, selection: Selection, now: float) -> int:
     Returns:
         How many.
     """
-    return _drop(connection, _droppable(selection), now)
+    return _drop(connection, _with_body(selection), now)
 
 
 def _drop(connection: Connection, which: Any, now: float) -> int:
@@ -164,8 +164,13 @@ def _drop(connection: Connection, which: Any, now: float) -> int:
     return int(dropped.rowcount)
 
 
+def movable(reporter: str) -> Selection:
+    """Return which deliveries of a reporter another one can have, of those with a body."""
+    return Selection(reporter=reporter, states=PENDING | {State.DEAD})
+
+
 def move(connection: Connection, of: str, to: str, now: float) -> int:
-    """Give a reporter's deliveries that are to be sent, or dead, to another one.
+    """Give a reporter's deliveries that are to be sent, or were given up, to another one.
 
     Args:
         connection: The running transaction.
@@ -179,7 +184,7 @@ def move(connection: Connection, of: str, to: str, now: float) -> int:
     Raises:
         NotPossibleError: A running master is sending some of them.
     """
-    mine = Selection(reporter=of, states=PENDING | {State.DEAD}).condition
+    mine = _with_body(movable(of))
     busy = sa.select(sa.func.count()).select_from(deliveries).where(mine, _is_being_sent)
     if under_way := connection.execute(busy, {"now": now}).scalar_one():
         raise NotPossibleError(

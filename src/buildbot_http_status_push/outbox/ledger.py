@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from buildbot_http_status_push.model import Claim, Delivery
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.backlog import Backlog
-from buildbot_http_status_push.outbox.insertion import count, insert
+from buildbot_http_status_push.outbox.insertion import PRODUCED, count, insert
 from buildbot_http_status_push.outbox.recorder import RESTING, Recorder, supersede_older
 from buildbot_http_status_push.outbox.rows import claimed, new_row
 
@@ -61,6 +61,10 @@ class Ledger:
     def recorder(self) -> Recorder:
         """Writes down what became of what was claimed."""
         return Recorder(self.reporter, self.owner)
+
+    def appear(self, connection: Connection) -> None:
+        """Let people find this reporter by its name, also before it has anything to send."""
+        count(connection, self.reporter, PRODUCED, 0)
 
     def put(self, connection: Connection, delivery: Delivery, now: float) -> bool:
         """Keep a delivery, unless its id has been seen.

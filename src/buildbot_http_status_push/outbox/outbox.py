@@ -84,6 +84,10 @@ class Outbox:
         """Whether deliveries are on disk, or memory is all that was asked for."""
         return not self._storage.fallen_back
 
+    def appear(self) -> Deferred[None]:
+        """Let people find this outbox's reporter by its name."""
+        return self._run(self._ledger.appear)
+
     def put(self, delivery: Delivery, *, again: bool = False) -> Deferred[bool]:
         """Keep a delivery, unless its id has been seen.
 
