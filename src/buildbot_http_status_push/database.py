@@ -199,7 +199,10 @@ def explain(trouble: Exception) -> StorageError:
     original = getattr(trouble, "orig", None) or trouble
     words = f"{type(original).__name__}: {original}".splitlines()[0]
     if isinstance(trouble, ImportError):
-        return StorageError(f"{words}: install that driver, or name the one you have in the URL")
+        return StorageError(
+            f"{words}: pip install 'buildbot-http-status-push[postgresql]', or name in the URL the "
+            "driver that you have"
+        )
     # Its subclasses tell of other trouble: a locked file, a full disk.
     if type(original) is sqlite3.DatabaseError:
         return CorruptStorageError(words)

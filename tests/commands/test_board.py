@@ -26,4 +26,6 @@ class AloneTests(SynchronousTestCase):
         self.assertEqual(ask(port, "POST", "/", as_bytes(a_body())).status, 200)
         self.assertIn("linux", ask(port, "GET", "/").text)
         board.interrupt()
-        self.assertEqual(board.end()[0], 0)
+        code, output, errors = board.end()
+        self.assertEqual((code, errors), (0, ""))
+        self.assertTrue(output.endswith("The board has ended.\n"), output)

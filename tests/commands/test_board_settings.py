@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,6 +42,13 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(found.database, file_url("board.sqlite"))
         self.assertEqual((found.keep, found.max_body, found.max_browsers), (None, MAX_BODY, 10_000))
         self.assertTrue(found.access.is_open)
+
+    def test_address(self) -> None:
+        """Where it listens is told as a page that a browser can open."""
+        self.assertEqual(values.address("127.0.0.1", 8020), "http://127.0.0.1:8020/")
+        self.assertEqual(values.address("::1", 8020), "http://[::1]:8020/")
+        for host in ("0.0.0.0", "::", ""):  # noqa: S104  not listened on
+            self.assertIn(f"http://{socket.gethostname()}:8020/ and", values.address(host, 8020))
 
     def test_all_given(self) -> None:
         """Each argument reaches its setting."""

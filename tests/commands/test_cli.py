@@ -57,6 +57,19 @@ class ArgumentTests(SynchronousTestCase):
         self.assertIn("demo", refusal)
         self.assertIn("receive", refusal)
 
+    def test_unknown_options(self) -> None:
+        """An unknown option is told by its sub-command, with what was probably meant."""
+        url = "http://127.0.0.1/"
+        for arguments, words in (
+            (("ping", "--serverUrl", url), "ping: error: there is no option --serverUrl, did you"),
+            (("ping", "--serverUrl", url), "did you mean --server-url?"),
+            (("ping", f"--url={url}"), "ping: error: there is no option --url"),
+            (("demo", "--bord"), "demo: error: there is no option --bord, did you mean --board?"),
+            (("outbox", "list", "--all"), "outbox list: error: there is no option --all"),
+            (("demo", "now"), "demo: error: there is nothing to be done with 'now'"),
+        ):
+            self.assertIn(words, self.refusal(*arguments))
+
     def test_numbers(self) -> None:
         """A number out of its limits is told with the limits."""
         receive = ("receive", "--port", "0")

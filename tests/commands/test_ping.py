@@ -107,7 +107,7 @@ class HTTPTests(PingTestCase):
             self.said,
             [
                 f"POST http://127.0.0.1:{server.port}/submit",
-                "  name        none: 127.0.0.1 is an address",
+                "  name        127.0.0.1 is an address, there is no name to look up",
                 f"  connection  to 127.0.0.1 port {server.port} (time)",
                 "  TLS         none: others on the way can read what is sent",
                 "  answer      200 OK (time)",
@@ -381,7 +381,8 @@ class TLSTests(PingTestCase):
             self.said[3:],
             [
                 "  TLS         nothing within 0.1 s",
-                "The test status was not delivered: the TLS handshake did not end within 0.1 s.",
+                "The test status was not delivered: the TLS handshake did not end within 0.1 s; "
+                "a receiver without TLS wants a URL with http://.",
             ],
         )
 

@@ -232,7 +232,9 @@ class UrlTests(SynchronousTestCase):
     def test_no_driver(self) -> None:
         """A missing driver is named, and what to do."""
         trouble = self.assertRaises(StorageError, open_database, "postgresql+pg8000://h/db")
-        self.assertRegex(str(trouble), "pg8000.*: install that driver, or name the one you have")
+        self.assertRegex(
+            str(trouble), r"pg8000.*: pip install .*\[postgresql\]', or name in the URL the driver"
+        )
 
 
 class FaultCase(SynchronousTestCase):

@@ -23,6 +23,8 @@ from buildbot_http_status_push.commands.console import (
 )
 
 if TYPE_CHECKING:
+    from twisted.logger import ILogObserver
+
     from buildbot_http_status_push.board.server import Settings
     from buildbot_http_status_push.commands.console import SubParsers
     from buildbot_http_status_push.commands.terminal import Output
@@ -153,11 +155,26 @@ def run_board(arguments: argparse.Namespace, output: Output) -> int:
     except values.SettingsError as fault:
         return complain(str(fault))
     from twisted.internet import reactor
-    from twisted.logger import globalLogBeginner, textFileLogObserver
+    from twisted.logger import globalLogBeginner
 
-    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([_log_observer()], redirectStandardIO=False)
     serving = _Serving(reactor, settings, output)
-    return run_reactor(reactor, output, serving.work, serving.board.stop)
+    return run_reactor(reactor, output, serving.work, serving.end)
+
+
+def _log_observer() -> ILogObserver:
+    """Return what prints log lines, without those in which Twisted's reactor tells of itself."""
+    from twisted.logger import (
+        FilteringLogObserver,
+        LogLevel,
+        LogLevelFilterPredicate,
+        textFileLogObserver,
+    )
+
+    levels = LogLevelFilterPredicate()
+    for namespace in ("twisted.internet", "log_legacy"):  # the latter in older Twisteds
+        levels.setLogLevelForNamespace(namespace, LogLevel.warn)
+    return FilteringLogObserver(textFileLogObserver(sys.stderr), [levels])
 
 
 class _Serving:
@@ -173,10 +190,11 @@ class _Serving:
 
         self._settings = settings
         self._say = output.say
+        self._listens = False
         self.board = Board(reactor, settings, in_thread)
 
     async def work(self) -> int:
-        from buildbot_http_status_push.database import StorageError
+        from buildbot_http_status_push.database import StorageError, masked
 
         settings = self._settings
         where = f"--host {settings.host} --port {settings.port}"
@@ -185,13 +203,17 @@ class _Serving:
         except CannotListenError as trouble:
             return complain(f"{where}: can't listen there: {trouble.socketError}")
         except StorageError as trouble:
-            return complain(f"--database: {trouble}")
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self._say(
-            f"The board is at http://{host}:{port}/, and takes statuses there. Ctrl-C ends it."
-        )
+            return complain(f"--database {masked(settings.database)}: {trouble}")
+        self._listens = True
+        address = values.address(settings.host, port)
+        self._say(f"The board is at {address}, and takes statuses there. Ctrl-C ends it.")
         if settings.access.is_open:
             self._say("Whoever can reach it may send: it listens on this machine only.")
         with contextlib.suppress(CancelledError):
             await Deferred[None]()
         return DONE
+
+    async def end(self) -> None:
+        await self.board.stop()
+        if self._listens:
+            self._say("The board has ended.")

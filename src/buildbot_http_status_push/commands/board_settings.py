@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ FILE = "board.sqlite"
 SECRET_VARIABLE = "HTTP_STATUS_PUSH_BOARD_SECRET"  # noqa: S105  a variable's name
 PASSWORD_VARIABLE = "HTTP_STATUS_PUSH_BOARD_PASSWORD"  # noqa: S105  likewise
 
+EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  compared with, not listened on
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 BYTES = {"": 1, "K": 1024, "M": 1024**2}
 
@@ -96,6 +98,13 @@ def _senders(
     if password:
         raise SettingsError("a password is given, and no --user whose it is")
     return {}
+
+
+def address(host: str, port: int) -> str:
+    """Return the URL at which a board that listens there can be opened."""
+    if host in EVERYWHERE:
+        return f"http://{socket.gethostname()}:{port}/ and all other addresses of this machine"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def _is_loopback(host: str) -> bool:

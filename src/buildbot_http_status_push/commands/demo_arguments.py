@@ -31,7 +31,7 @@ def add_demo(commands: SubParsers) -> None:
         metavar="N",
         type=number(int, 1, 1000, "a number of builds"),
         default=12,
-        help="how many builds to start (%(default)s)",
+        help="how many builds to start (%(default)s); one that ends as retry is built once more",
     )
     places = parser.add_mutually_exclusive_group()
     places.add_argument(

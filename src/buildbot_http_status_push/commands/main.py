@@ -15,6 +15,7 @@ from buildbot_http_status_push.commands.board import add_board
 from buildbot_http_status_push.commands.console import DONE, FAILED, UNREAD
 from buildbot_http_status_push.commands.demo_arguments import add_demo
 from buildbot_http_status_push.commands.outbox import add_outbox
+from buildbot_http_status_push.commands.parser import Parser
 from buildbot_http_status_push.commands.ping import add_ping
 from buildbot_http_status_push.commands.receive import add_receive
 from buildbot_http_status_push.commands.terminal import Output, forget_stdout
@@ -63,7 +64,7 @@ def _flush() -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser with all sub-commands."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="buildbot-http-status-push",
         description="Tools around Buildbot's HttpStatusPush reporter.",
     )

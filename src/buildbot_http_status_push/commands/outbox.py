@@ -99,7 +99,8 @@ def _add_stats(actions: SubParsers) -> None:
         "count the deliveries by their state, and say what is not well; exit code 1 if any is not "
         "accounted for"
     )
-    keys = ("holds", "all", "reporters", *outbox_output.STATS_KEYS)
+    counts = f"all and each of reporters with {', '.join(outbox_output.STATS_KEYS)}"
+    keys = ("holds", counts)
     openmetrics = ("--openmetrics", "print the OpenMetrics format, for Prometheus")
     _add_action(actions, "stats", queries.stats, words, keys, [openmetrics, FOLLOW])
 

@@ -22,12 +22,11 @@ def say_openmetrics(each: Sequence[Stats], output: Output) -> int:
         output: Where they are printed.
 
     Returns:
-        The exit code: 1 if a delivery is not accounted for, or if the extra is not installed.
+        The exit code: 1 if a delivery is not accounted for, 2 if the extra is not installed.
     """
     try:
         from buildbot_http_status_push.outbox.openmetrics import openmetrics
     except ImportError:
-        complain(MISSING)
-        return FAILED
+        return complain(MISSING)
     output.say(openmetrics(each).rstrip("\n"))
     return DONE if all(stats.holds for stats in each) else FAILED

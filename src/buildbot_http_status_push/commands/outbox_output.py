@@ -144,6 +144,7 @@ class Listing:
         total: How many there are in all.
         causes: What came of the last attempts of all of them.
         newest: Whether the newest come first.
+        about: Which builder's or build's they are, empty for all.
     """
 
     states: Collection[State]
@@ -152,6 +153,7 @@ class Listing:
     total: int
     causes: Sequence[Cause] = ()
     newest: bool = False
+    about: str = ""
 
     @property
     def more(self) -> int:
@@ -179,8 +181,7 @@ def list_lines(listing: Listing, now: float, width: int | None = None) -> list[s
     """
     entries = listing.entries
     if not entries:
-        names = " or ".join(state.value for state in State if state in listing.states)
-        return [f"No delivery is {names}." if not listing.first else "There is no such page."]
+        return [_nothing(listing)]
     rows = [LIST_HEAD, *(_list_row(entry, now) for entry in entries)]
     if len({entry.reporter for entry in entries}) == 1:
         rows = [[*row[:4], *row[5:]] for row in rows]
@@ -190,6 +191,14 @@ def list_lines(listing: Listing, now: float, width: int | None = None) -> list[s
         places = f"{listing.first + 1} to {listing.first + len(entries)} of {listing.total:,}"
         lines += ["", f"These are {places}, the {order} first; --page and --limit show more."]
     return lines
+
+
+def _nothing(listing: Listing) -> str:
+    if listing.first:
+        return "There is no such page."
+    about = f" about {listing.about}" if listing.about else ""
+    names = " or ".join(state.value for state in State if state in listing.states)
+    return f"No delivery{about} is {names}."
 
 
 def _cause_lines(listing: Listing, now: float, width: int | None) -> list[str]:

@@ -121,6 +121,7 @@ def _listing(asked: CommandContext) -> Listing:
         total=asked.ask(inspection.count, chosen),
         causes=asked.ask(inspection.causes, chosen),
         newest=given.newest,
+        about=" and ".join(str(each) for each in (given.builder, given.build) if each is not None),
     )
 
 

@@ -39,9 +39,9 @@ from buildbot_http_status_push.wire.transport import Connections, Place, route
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 WAITED_FOR = {
-    "name": "the host name was not resolved",
-    "connection": "no connection came about",
-    "TLS": "the TLS handshake did not end",
+    "name": "the host name was not resolved {}",
+    "connection": "no connection came about {}",
+    "TLS": "the TLS handshake did not end {}; a receiver without TLS wants a URL with http://",
 }
 
 CREDENTIALS = "credentials or a signature are missing or wrong (--auth, --header, --secret)"
@@ -134,7 +134,7 @@ class Ping:
             connected = await looking.addTimeout(timeout, self._reactor)
         except defer.TimeoutError:
             self._say(_row(self._step, f"nothing within {timeout:g} s"))
-            return Unreachable(f"{WAITED_FOR[self._step]} within {timeout:g} s")
+            return Unreachable(WAITED_FOR[self._step].format(f"within {timeout:g} s"))
         outcome = await self._client.send(self._delivery)
         if connected or not isinstance(outcome, Unreachable):
             self._tell_answer(outcome)
@@ -154,7 +154,7 @@ class Ping:
             self._say(_row("name", f"left to the proxy {proxy.address}"))
             return True
         if isIPAddress(host) or isIPv6Address(host):
-            self._say(_row("name", f"none: {host} is an address"))
+            self._say(_row("name", f"{host} is an address, there is no name to look up"))
             return True
         began = self._begin("name")
         addresses = await addresses_of(self._reactor, host)
