@@ -22,6 +22,10 @@ URL = "https://status.example.com/submit"
 
 SHAPE = "at `buildbot checkconfig`, and at each start and reconfiguration"
 RENDERED = "at `buildbot checkconfig`; what is rendered, at each attempt"
+NAMES = (
+    "the list at `buildbot checkconfig`; whether anything is called so, at each start and "
+    "reconfiguration: a line in the master's log tells of a name that nothing has"
+)
 FILES = "the value at `buildbot checkconfig`; the files at each connection"
 
 INTRODUCTION = """\
@@ -272,14 +276,14 @@ PAYLOAD = (
     Option(
         "builders",
         "a list of names",
-        SHAPE,
+        NAMES,
         "Sends the builds of these builders only.",
         ("builders='linux'", "builders=['linux'], tags=['slow']"),
     ),
     Option(
         "tags",
         "a list of tags",
-        SHAPE,
+        NAMES,
         "Sends the builds of builders that have one of these tags only.",
         ("tags='slow'",),
     ),
@@ -294,7 +298,7 @@ PAYLOAD = (
     Option(
         "schedulers",
         "a list of names",
-        SHAPE,
+        NAMES,
         "Sends the builds that these schedulers asked for only.",
         ("schedulers='nightly'",),
     ),

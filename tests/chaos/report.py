@@ -20,6 +20,8 @@ COLUMNS = (
     "through after",
     "stop",
 )
+COUNTED = 6
+"""How many columns count something."""
 EXPLANATION = """\
 A real Buildbot master, a real receiver, and a real board that it passes everything on to, each a
 process of its own. After each case, what the receiver wrote down and what the board shows is held
@@ -98,6 +100,7 @@ def to_markdown(
             _line(COLUMNS),
             _line(["---"] * len(COLUMNS)),
             *(_line(_cells(report)) for report in reports),
+            _line(_totals(reports)),
             "",
             "## Notes",
             "",
@@ -115,18 +118,44 @@ def _cells(report: Report) -> list[str]:
     name = report.case.replace("_", " ")
     if report.outcome is None:
         return [name, report.result, *[""] * (len(COLUMNS) - 2)]
-    outcome, finding = report.outcome, report.outcome.finding
+    outcome = report.outcome
     return [
         name,
         report.result,
-        str(len(finding.missing)),
-        str(len(finding.unbegun) + len(finding.superseded)),
-        str(len(finding.late)),
-        str(len(finding.wrong)),
-        str(len(outcome.misshown)),
-        str(sum(finding.duplicates.values()) + len(finding.unexplained)),
+        *map(str, _counts(outcome)),
         ", ".join(f"{each:.0f} s" for each in outcome.through),
-        f"{max((each.services for each in outcome.stops), default=0):.1f} s",
+        f"{_slowest_stop(outcome):.1f} s",
+    ]
+
+
+def _counts(outcome: Outcome) -> list[int]:
+    """Return the numbers of the columns from "lost" to "sent twice"."""
+    finding = outcome.finding
+    return [
+        len(finding.missing),
+        len(finding.unbegun) + len(finding.superseded),
+        len(finding.late),
+        len(finding.wrong),
+        len(outcome.misshown),
+        sum(finding.duplicates.values()) + len(finding.unexplained),
+    ]
+
+
+def _slowest_stop(outcome: Outcome) -> float:
+    return max((each.services for each in outcome.stops), default=0.0)
+
+
+def _totals(reports: Sequence[Report]) -> list[str]:
+    outcomes = [report.outcome for report in reports if report.outcome is not None]
+    none = [0] * COUNTED
+    counts = [sum(column) for column in zip(none, *map(_counts, outcomes), strict=True)]
+    slowest = max((each for outcome in outcomes for each in outcome.through), default=0.0)
+    return [
+        f"all, {sum(outcome.builds for outcome in outcomes):,} builds",
+        f"{sum(report.result == 'passed' for report in reports)} of {len(reports)} passed",
+        *(f"{count:,}" for count in counts),
+        f"{slowest:.0f} s at most",
+        f"{max(map(_slowest_stop, outcomes), default=0.0):.1f} s at most",
     ]
 
 
