@@ -170,6 +170,7 @@ class MadeBuilds:
         build, number = await updates.addBuild(buildrequestid=request, **self._ids)
         await updates.setBuildProperties(build, _properties(number))
         await updates.generateNewBuildEvent(build)
+        await updates.setBuildStateString(build, "preparing worker")
         return int(build)
 
     async def build(self, request: int, interval: float) -> None:

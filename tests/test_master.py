@@ -128,6 +128,19 @@ class DefaultReports(ReporterTestCase):
         self.assertEqual(stamp["patch"]["author"], "me")
 
     @async_to_deferred
+    async def test_owners(self) -> None:
+        """A begin has the owners too, which Buildbot stores just after its event."""
+        inbox, url = await self.open_inbox()
+        master = await self.start_master(
+            configuration([HttpStatusPush(url)], {"success": [EndWith(SUCCESS)]})
+        )
+        for _ in range(5):
+            await master.build("success", properties={"owner": ("me", "tests")})
+        await inbox.until(10)
+        owners = [each["properties"]["owners"] for each in inbox.builds if not each["complete"]]
+        self.assertEqual(owners, [[["me"], "Build"]] * 5)
+
+    @async_to_deferred
     async def test_parent(self) -> None:
         """A triggered build carries its parent, as with the built-in."""
         ours, our_url = await self.open_inbox()

@@ -34,6 +34,7 @@ from buildbot_http_status_push.report.cache import DataCache
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.intake import Intake
+from buildbot_http_status_push.report.preparation import Preparations
 from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 from buildbot_http_status_push.wire.session import Session
@@ -75,6 +76,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._generator_options: dict[str, Any] = {}
         self._users_are_seen = True
         self.cache: DataCache | None = None
+        self.preparations: Preparations | None = None
         super().__init__(*args, **well_named(kwargs))
 
     def checkConfig(
@@ -138,6 +140,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._intake = Intake(self.master.reactor, name, self._delivery.put, self.log)
         self.cache = DataCache(self.master)
         await self.cache.listen()
+        self.preparations = Preparations(self.master)
+        await self.preparations.listen()
 
     @inlineCallbacks
     def reconfigService(
@@ -213,7 +217,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
     @inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:
         """Stop listening, and give what is under way a few seconds."""
-        for part in (self._catchup, self._backfiller):
+        for part in (self._catchup, self._backfiller, self.preparations):
             if part is not None:
                 yield ensureDeferred(part.stop())
         yield super().stopService()

@@ -5,10 +5,19 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from buildbot.process.results import SUCCESS
+from buildbot.util.twisted import async_to_deferred
+from support.master import EndWith, MasterTestCase, configuration
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred, succeed
 from twisted.trial import unittest
 
-from buildbot_http_status_push.report.cache import CAPACITY, CHANGES, REQUESTS, DataCache
+from buildbot_http_status_push.report.cache import (
+    CAPACITY,
+    CHANGES,
+    NEW_BUILDSETS,
+    REQUESTS,
+    DataCache,
+)
 
 
 class FakeMaster:
@@ -64,7 +73,7 @@ class DataCacheTest(unittest.SynchronousTestCase):
     def test_told_of_a_change(self) -> None:
         """An event makes what it tells of be asked for anew, and nothing else."""
         self.successResultOf(ensureDeferred(self.cache.listen()))
-        self.assertEqual(set(self.master.consumers), {*CHANGES, REQUESTS})
+        self.assertEqual(set(self.master.consumers), {*CHANGES, REQUESTS, NEW_BUILDSETS})
         for kind, number in (("builders", 1), ("builders", 2), ("buildsets", 1)):
             self.get(kind, number)
         self.master.consumers["builders", None, None](("builders", "1", "update"), {})
@@ -114,8 +123,54 @@ class DataCacheTest(unittest.SynchronousTestCase):
         known = [self.cache.claimed(number) for number in (0, CAPACITY)]
         self.assertEqual(known, [None, {"number": CAPACITY}])
 
+    def test_new_buildsets(self) -> None:
+        """Once one is known, a new one is not asked for, unless its event lacks something."""
+        buildset = {"parent_buildid": None, "sourcestamps": [{"patch": None}], "scheduler": "any"}
+        self.cache.expect(("buildsets", "1", "new"), {**buildset, "asked": 0, "tags": []})
+        self.assertEqual(self.get("buildsets", 1)["asked"], 1)
+        told = {**buildset, "asked": 0, "tags": []}
+        for number, event in enumerate(
+            (
+                {**told, "parent_buildid": 7},
+                {**told, "sourcestamps": [{"patch": {"level": 1}}]},
+                {**buildset, "asked": 0},
+            ),
+            2,
+        ):
+            self.cache.expect(("buildsets", str(number), "new"), event)
+            self.assertEqual(self.get("buildsets", number)["asked"], number)
+        self.cache.expect(("buildsets", "9", "new"), told)
+        self.assertEqual(self.get("buildsets", 9), {"asked": 0, "tags": []})
+
     def test_stop(self) -> None:
         """Afterwards no event is listened to."""
         self.successResultOf(ensureDeferred(self.cache.listen()))
         self.successResultOf(ensureDeferred(self.cache.stop()))
         self.assertEqual(self.master.consumers, {})
+
+
+class MasterTests(MasterTestCase):
+    """Beside a real master."""
+
+    @async_to_deferred
+    async def test_new_buildsets(self) -> None:
+        """What the event of a new buildset tells is what the data API gives."""
+        gate: Deferred[None] = Deferred()
+        builders = {"waits": [EndWith(SUCCESS, gate)]}
+        master = await self.start_master(configuration([], builders))
+        cache = DataCache(master.master)
+        await cache.listen()
+        await cache.get("buildsets", await master.submit("waits"))
+        heard: Deferred[None] = Deferred()
+        consumer = await master.master.mq.startConsuming(
+            lambda *_: heard.callback(None), NEW_BUILDSETS
+        )
+        second = await master.submit("waits", scheduler="any", external_idstring="an id")
+        await heard
+        given = await master.master.data.get(("buildsets", second))
+        self.patch(master.master.data, "get", None)
+        self.assertEqual(await cache.get("buildsets", second), given)
+        self.assertEqual(given["external_idstring"], "an id")
+        await maybeDeferred(consumer.stopConsuming)
+        await cache.stop()
+        gate.callback(None)

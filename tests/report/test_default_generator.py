@@ -251,13 +251,10 @@ class Cost(ReporterTestCase):
 
     @async_to_deferred
     async def test_default(self) -> None:
-        """Two statuses of a build cost four data API calls: its end asks for properties only."""
+        """A status costs one data API call, for its properties: events tell the rest."""
         self.inbox, url = await self.open_inbox()
         asked = await self.calls(HttpStatusPush(url), 2)
-        self.assertEqual(
-            sorted(path[0] if len(path) == 2 else path[2] for path in asked),
-            ["buildrequests", "buildsets", "properties", "properties"],
-        )
+        self.assertEqual([path[-1] for path in asked], ["properties", "properties"])
 
     @async_to_deferred
     async def test_users_nobody_sees(self) -> None:

@@ -81,13 +81,12 @@ async def make_body(master: Any, cache: DataCache, build: Build, wants: Wants) -
 
 
 async def _request(master: Any, cache: DataCache, build: Build) -> dict[str, Any]:
-    request = await _build_request(master, cache, build)
+    request = await _build_request(master, cache, build["buildrequestid"])
     buildset = await cache.get("buildsets", request["buildsetid"])
     parent = parent_builder = None
     if buildset["parent_buildid"]:
         parent = await master.data.get(("builds", buildset["parent_buildid"]))
         parent_builder = await cache.get("builders", parent["builderid"])
-    # Last, like the built-in: just after its start a build still gets properties (its owners).
     # They are read even where the body does not hold them: the filters look at them.
     properties = await master.data.get(("builds", build["buildid"], "properties"))
     return {
@@ -99,11 +98,10 @@ async def _request(master: Any, cache: DataCache, build: Build) -> dict[str, Any
     }
 
 
-async def _build_request(master: Any, cache: DataCache, build: Build) -> dict[str, Any]:
-    number = build["buildrequestid"]
-    claimed = cache.claimed(number) if build["complete"] else None
-    # At a begin it is asked for all the same: meanwhile the build gets its last properties.
-    found: dict[str, Any] = claimed or await master.data.get(("buildrequests", number))
+async def _build_request(master: Any, cache: DataCache, number: int) -> dict[str, Any]:
+    found: dict[str, Any] = cache.claimed(number) or await master.data.get(
+        ("buildrequests", number)
+    )
     return found
 
 

@@ -1,6 +1,7 @@
 """Remembers what many reports hold and what hardly ever changes: builders and buildsets.
 
-And build requests while they are claimed: the event of the claim tells what the data API would.
+And build requests while they are claimed. The events of a claim and of a new buildset tell what
+the data API would.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ CHANGES = (("builders", None, None), ("buildsets", None, "complete"))
 
 REQUESTS = ("buildrequests", None, None)
 """The routing key of all events of build requests."""
+NEW_BUILDSETS = ("buildsets", None, "new")
+NOT_TOLD = {"results": -1, "parent_relationship": None}
+"""What the data API gives of a new buildset without a parent, and its event does not."""
 
 
 class DataCache:
@@ -31,6 +35,7 @@ class DataCache:
         self._master = master
         self._entries: OrderedDict[tuple[str, int], dict[str, Any]] = OrderedDict()
         self._claimed: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self._buildset_keys: tuple[str, ...] = ()
         self._changes = 0
         self._consumers: list[Any] = []
 
@@ -40,7 +45,8 @@ class DataCache:
             self._consumers.append(await self._master.mq.startConsuming(self.invalidate, key))
         # Within one process an event holds what the data API gave; other queues make JSON of it.
         if self._master.config.mq["type"] == "simple":
-            self._consumers.append(await self._master.mq.startConsuming(self.follow, REQUESTS))
+            for follow, key in ((self.follow, REQUESTS), (self.expect, NEW_BUILDSETS)):
+                self._consumers.append(await self._master.mq.startConsuming(follow, key))
 
     async def stop(self) -> None:
         """Hear of no more changes."""
@@ -58,6 +64,8 @@ class DataCache:
         if key not in self._entries:
             changes = self._changes
             found: dict[str, Any] = await self._master.data.get(key)
+            if kind == "buildsets":
+                self._buildset_keys = tuple(found)
             if changes != self._changes:
                 return found  # it may have changed while it was read
             self._entries[key] = found
@@ -85,6 +93,28 @@ class DataCache:
         """
         self._changes += 1
         self._entries.pop((key[0], int(key[1])), None)
+
+    def expect(self, key: tuple[str, str, str], message: dict[str, Any]) -> None:
+        """Keep a new buildset: it stays as it is until it is complete.
+
+        Args:
+            key: The event's routing key.
+            message: The buildset, as the event has it.
+        """
+        buildset = self._as_given(message)
+        if buildset is not None:
+            self._entries[key[0], int(key[1])] = buildset
+            _limit(self._entries)
+
+    def _as_given(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a new buildset as the data API gives it, None where the event does not tell."""
+        # Patches are large: they are not kept for as long as a build may wait.
+        is_patched = any(each["patch"] for each in message["sourcestamps"])
+        known = {**message, **NOT_TOLD}
+        is_told = self._buildset_keys and all(name in known for name in self._buildset_keys)
+        if is_patched or message["parent_buildid"] is not None or not is_told:
+            return None
+        return {name: known[name] for name in self._buildset_keys}
 
     def follow(self, key: tuple[str, str, str], message: dict[str, Any]) -> None:
         """Keep a build request while it is claimed: until any other event tells of it.

@@ -101,6 +101,8 @@ class DefaultGenerator:
     async def _generate(
         self, master: Any, reporter: Any, key: tuple[str, str, str], build: Build
     ) -> dict[str, Any] | None:
+        if not build["complete"]:
+            await reporter.preparations.ended(build["buildid"])
         try:
             full = await make_body(master, reporter.cache, build, self)
             wanted = self._wants(full, finished=key[2] == "finished")
