@@ -172,9 +172,7 @@ def silent(scene: Scene) -> None:
 
 def slow_under_a_burst(scene: Scene) -> None:
     """Many builds at once meet a receiver that answers late, and sometimes too late."""
-    scene.receiver.behave(
-        "slow", most=1.2 * scene.options["timeout"], limit=scene.options["timeout"]
-    )
+    scene.receiver.behave("slow", most=1.2 * scene.options["timeout"])
     scene.receiver.start()
     scene.start_master(builds=scene.builds, pause=0)
     scene.wait_for_builds()
@@ -190,7 +188,7 @@ def stop_whatever_the_receiver_does(scene: Scene) -> None:
         ("accept", {}),
         ("status", {"status": 503}),
         ("silent", {}),
-        ("slow", {"most": 20, "limit": scene.options["timeout"]}),
+        ("slow", {"most": 20}),
         ("unreliable", {}),
     ):
         scene.receiver.behave(mode, **more)
@@ -220,8 +218,9 @@ def killed_again_and_again(scene: Scene) -> None:
         scene.start_master(builds=1000, pause=0.15, wait=False)
         if scene.chance.random() < 1 / 2:
             scene.toggle_receiver()
-        limit = scene.options["timeout"]
-        scene.receiver.behave(scene.chance.choice(["accept", "slow"]), most=limit, limit=limit)
+        scene.receiver.behave(
+            scene.chance.choice(["accept", "slow"]), most=scene.options["timeout"]
+        )
         scene.play(1, 7)
         scene.kill_master()
     scene.receiver.behave("accept")

@@ -19,9 +19,10 @@ from support.postgres import Postgres
 from chaos import evidence
 from chaos.judge import Circumstances, Finding, judge, misshown
 from chaos.load import DONE_FILE
-from chaos.scene import THROUGH_MOST, TIMEOUT, Outcome
+from chaos.scene import THROUGH_MOST, Outcome
 from chaos.stage import (
     START_PATIENCE,
+    TIMEOUT,
     Board,
     ImpossibleError,
     Master,

@@ -74,6 +74,7 @@ class Receiver:
     def handle(self, request: BrittleRequest) -> None:
         """Treat a request as the control file says."""
         manner = self._manner
+        request.tight = self._clock.seconds() + manner["limit"] - CLOSE
         if manner.get("only") not in (None, request.status["builder"]["name"]):
             manner = {"mode": "accept"}
         self._manners[manner["mode"]](request, manner)
@@ -101,7 +102,16 @@ class Receiver:
         then(request)
 
     def _accept(self, request: BrittleRequest, _: dict[str, Any]) -> None:
-        self._take(request, _answer)
+        self._take(request, self._answer_taken)
+
+    def _answer_taken(self, request: BrittleRequest) -> None:
+        """Answer, and note where the sender may not have heard it in time."""
+        if request.is_left:
+            self._note("unanswered", request, what="the sender left before it was answered")
+            return
+        if self._clock.seconds() > request.tight:
+            self._note("unanswered", request, what="answered as the sender gave up")
+        _answer(request)
 
     def _leave_unanswered(self, request: BrittleRequest, _: dict[str, Any]) -> None:
         self._take(request, self._reset_after_acceptance)
@@ -129,24 +139,17 @@ class Receiver:
 
     def _be_slow(self, request: BrittleRequest, manner: dict[str, Any]) -> None:
         wait = self._draw() * manner["most"]
-        tight = self._clock.seconds() + manner["limit"] - CLOSE
-        self._take(request, lambda request: self._answer_later(request, wait, tight))
+        self._take(request, lambda request: self._answer_later(request, wait))
 
-    def _answer_later(self, request: BrittleRequest, wait: float, tight: float) -> None:
+    def _answer_later(self, request: BrittleRequest, wait: float) -> None:
         if request.is_left:
-            self._left(request)
+            self._answer_taken(request)
             return
-        answer = self._clock.callLater(wait, self._answer_at_last, request, tight)
+        answer = self._clock.callLater(wait, self._answer_taken, request)
         request.notifyFinish().addErrback(lambda _: self._left(request, answer))
 
-    def _answer_at_last(self, request: BrittleRequest, tight: float) -> None:
-        if self._clock.seconds() > tight:
-            self._note("unanswered", request, what="answered as the sender gave up")
-        _answer(request)
-
-    def _left(self, request: BrittleRequest, answer: Any = None) -> None:
-        if answer is not None:
-            answer.cancel()
+    def _left(self, request: BrittleRequest, answer: Any) -> None:
+        answer.cancel()
         self._note("unanswered", request, what="the sender left a slow receiver")
 
 
@@ -189,6 +192,7 @@ class BrittleRequest(Request):
         self._receiver = receiver
         self._was_reset = False
         self.is_left = False
+        self.tight = float("inf")
 
     @property
     def raw(self) -> bytes:

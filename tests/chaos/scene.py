@@ -17,7 +17,7 @@ from chaos import evidence
 from chaos.evidence import Accounts
 from chaos.judge import Circumstances, Finding, judge, misshown
 from chaos.load import DONE_FILE
-from chaos.stage import Board, Clock, Disk, Master, Receiver, Stop, wait_until
+from chaos.stage import TIMEOUT, Board, Clock, Disk, Master, Receiver, Stop, wait_until
 
 OUTBOX = "http_status_push.sqlite"
 STOP_MOST = 5.0
@@ -26,7 +26,6 @@ WAIT_MOST = 15.0
 LINES_APART = 59.0
 """Seconds between two such lines at least; the log knows whole seconds."""
 BUILDS_PATIENCE = 180.0
-TIMEOUT = 3.0
 
 
 @frozen
@@ -138,6 +137,7 @@ class Scene:
     def configure(self, **options: Any) -> None:
         """Write the master's settings, with other options of the reporter where given."""
         self.options |= options
+        self.receiver.limit = self.options["timeout"]
         url = f"http://127.0.0.1:{self.receiver.port}/submit"
         self.master.configure(
             reporter={"serverUrl": url, **self.options},

@@ -28,6 +28,8 @@ START_PATIENCE = 60.0
 STOP_PATIENCE = 30.0
 POLL = 0.05
 DISK_SIZE = "8m"
+TIMEOUT = 3.0
+"""Seconds that a reporter gives the receiver, where a case says nothing else."""
 RUNNING = "BuildMaster is running"
 NO_MORE_BUILDS = "No running jobs, starting shutdown immediately"
 
@@ -214,6 +216,9 @@ class Receiver(Process):
         folder: Where its files are.
         seed: For its chance.
         board: The URL of the board that it passes on to.
+
+    Attributes:
+        limit: The seconds that its sender gives it, known to it from the next ``behave`` on.
     """
 
     def __init__(self, folder: Path, seed: str, board: str) -> None:
@@ -221,6 +226,7 @@ class Receiver(Process):
         self._board = board
         self._seed = seed
         self._output = folder / "receiver.log"
+        self.limit = TIMEOUT
         self.record = folder / "record.jsonl"
         self.control = folder / "control.json"
         # Bound and not listening: connections are refused, and nobody else takes the port.
@@ -233,7 +239,7 @@ class Receiver(Process):
     def behave(self, mode: str, **more: Any) -> None:
         """Treat all further requests in another way; see ``chaos.receiver``."""
         new = self.control.with_suffix(".new")
-        new.write_text(json.dumps({"mode": mode, **more}))
+        new.write_text(json.dumps({"mode": mode, "limit": self.limit, **more}))
         new.replace(self.control)
 
     def start(self) -> None:

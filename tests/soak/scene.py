@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 from chaos.boards import Boards, TwoBoardsScene
-from chaos.scene import TIMEOUT, Outcome
+from chaos.scene import Outcome
 from chaos.stage import Clock, Process
 
 BROWSERS = 200
@@ -34,7 +34,7 @@ TROUBLES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("unreliable", {}),
     ("unanswered", {}),
     ("silent", {}),
-    ("slow", {"most": 4.0, "limit": TIMEOUT}),
+    ("slow", {"most": 4.0}),
 )
 
 
