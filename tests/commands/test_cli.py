@@ -65,7 +65,7 @@ class ArgumentTests(SynchronousTestCase):
             (("ping", "--serverUrl", url), "did you mean --server-url?"),
             (("ping", f"--url={url}"), "ping: error: there is no option --url"),
             (("demo", "--bord"), "demo: error: there is no option --bord, did you mean --board?"),
-            (("outbox", "list", "--all"), "outbox list: error: there is no option --all"),
+            (("outbox", "list", "--since", "1d"), "list: error: there is no option --since"),
             (("demo", "now"), "demo: error: there is nothing to be done with 'now'"),
         ):
             self.assertIn(words, self.refusal(*arguments))

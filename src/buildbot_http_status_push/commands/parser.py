@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
+LIKENESS = 0.75
+"""From 0 to 1: how much an option must be like what was written to be meant by it."""
+
 
 class Parser(argparse.ArgumentParser):
     """Tells of an unknown option in its own sub-command, and before what is missing.
@@ -33,7 +36,7 @@ class Parser(argparse.ArgumentParser):
             if option == "--":
                 return
             if option.startswith("--") and not self._knows(option):
-                close = get_close_matches(option.lower(), self._option_string_actions, n=1)
+                close = get_close_matches(option.lower(), self._option_string_actions, 1, LIKENESS)
                 hint = f", did you mean {close[0]}?" if close else ""
                 self.error(f"there is no option {option}{hint}")
 
