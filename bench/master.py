@@ -39,6 +39,7 @@ VARIANTS: dict[str, Any] = {
     "this one": lambda url: [HttpStatusPush(serverUrl=url)],
 }
 CHANGES = 3
+OWNER = "developer0 <developer0@example.org>"
 SETTLING = 0.3
 
 
@@ -168,8 +169,12 @@ class MadeBuilds:
         """Begin a build, and return its id."""
         updates = self.master.data.updates
         build, number = await updates.addBuild(buildrequestid=request, **self._ids)
-        await updates.setBuildProperties(build, _properties(number))
+        properties = _properties(number)
+        await updates.setBuildProperties(build, properties)
         await updates.generateNewBuildEvent(build)
+        # Like Buildbot, which knows the owners only now.
+        properties.setProperty("owners", [OWNER], "Build")
+        await updates.setBuildProperties(build, properties)
         await updates.setBuildStateString(build, "preparing worker")
         return int(build)
 
@@ -191,8 +196,7 @@ def _properties(number: int) -> Properties:
         "buildnumber": number,
         "codebase": "",
         "got_revision": "0" * 40,
-        "owner": "developer0 <developer0@example.org>",
-        "owners": ["developer0 <developer0@example.org>"],
+        "owner": OWNER,
         "project": "project",
         "repository": "https://example.org/project.git",
         "revision": "0" * 40,

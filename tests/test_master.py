@@ -306,6 +306,21 @@ class LifeCycle(ReporterTestCase):
         self.assertEqual(calls, ["reconfigured"] * 2)
 
     @async_to_deferred
+    async def test_reconfig_renames_a_builder(self) -> None:
+        """A builder that is called otherwise now is told, though the reporter is as it was."""
+        _, url = await self.open_inbox()
+
+        def config(builder: str) -> Any:
+            return configuration([HttpStatusPush(url, builders=["old"])], {builder: []})
+
+        master = await self.start_master(config("old"))
+        with capturedLogs() as lines:
+            await master.reconfigure(config("new"))
+        formats = [(each.get("log_format") or "", each) for each in lines]
+        told = [each["value"] for text, each in formats if "names {value!r}" in text]
+        self.assertEqual(told, ["old"])
+
+    @async_to_deferred
     async def test_reconfig_to_another_url(self) -> None:
         """What waits, and what is under way, is sent to the new URL; nothing is lost."""
         old, old_url = await self.open_inbox()

@@ -200,8 +200,8 @@ def explain(trouble: Exception) -> StorageError:
     words = f"{type(original).__name__}: {original}".splitlines()[0]
     if isinstance(trouble, ImportError):
         return StorageError(
-            f"{words}: pip install 'buildbot-http-status-push[postgresql]', or name in the URL the "
-            "driver that you have"
+            f"{words}: install that driver, or pip install 'buildbot-http-status-push[postgresql]' "
+            "and write postgresql+psycopg://"
         )
     # Its subclasses tell of other trouble: a locked file, a full disk.
     if type(original) is sqlite3.DatabaseError:

@@ -120,6 +120,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         """
         args, kwargs = sibling._config_args, sibling._config_kwargs
         if self.configured and is_same((self._config_args, self._config_kwargs), (args, kwargs)):
+            local_checks.tell_unmatched(self, self.log)  # builders may have got other names
             return
         if self._delivery is None:
             yield ensureDeferred(self._set_up())
@@ -177,7 +178,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         yield super().reconfigService(generators=generators)
         target = self._parts()[0].target()
         self.keep_attributes(given, target)
-        local_checks.tell_at_start(self, self.log, target)
+        local_checks.tell_unmatched(self, self.log)
+        local_checks.tell_unrendered(self, self.log, target)
         if self._catchup is not None:
             yield ensureDeferred(self._catchup.settle_unfinished_requests())
             self._catchup.start()

@@ -24,7 +24,7 @@ from twisted.web.server import Request, Site
 BACKLOG = 100
 OK, NO_BOARD = 200, 503
 log = Logger()
-CLOSE = 0.5
+CLOSE = 0.25
 """Seconds before the sender's limit from which on nobody knows who was first."""
 ONE_KIND_OF_THREE = 1 / 9
 """Three kinds of failure make a third of all requests fail."""

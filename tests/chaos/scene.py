@@ -137,7 +137,7 @@ class Scene:
     def configure(self, **options: Any) -> None:
         """Write the master's settings, with other options of the reporter where given."""
         self.options |= options
-        self.receiver.limit = self.options["timeout"]
+        self.receiver.expect_answers_within(self.options["timeout"])
         url = f"http://127.0.0.1:{self.receiver.port}/submit"
         self.master.configure(
             reporter={"serverUrl": url, **self.options},

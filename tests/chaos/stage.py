@@ -216,9 +216,6 @@ class Receiver(Process):
         folder: Where its files are.
         seed: For its chance.
         board: The URL of the board that it passes on to.
-
-    Attributes:
-        limit: The seconds that its sender gives it, known to it from the next ``behave`` on.
     """
 
     def __init__(self, folder: Path, seed: str, board: str) -> None:
@@ -226,7 +223,7 @@ class Receiver(Process):
         self._board = board
         self._seed = seed
         self._output = folder / "receiver.log"
-        self.limit = TIMEOUT
+        self._limit = TIMEOUT
         self.record = folder / "record.jsonl"
         self.control = folder / "control.json"
         # Bound and not listening: connections are refused, and nobody else takes the port.
@@ -238,9 +235,15 @@ class Receiver(Process):
 
     def behave(self, mode: str, **more: Any) -> None:
         """Treat all further requests in another way; see ``chaos.receiver``."""
+        self._manner = {"mode": mode, **more}
         new = self.control.with_suffix(".new")
-        new.write_text(json.dumps({"mode": mode, "limit": self.limit, **more}))
+        new.write_text(json.dumps({"limit": self._limit, **self._manner}))
         new.replace(self.control)
+
+    def expect_answers_within(self, limit: float) -> None:
+        """Let it know how many seconds its sender gives it."""
+        self._limit = limit
+        self.behave(**self._manner)
 
     def start(self) -> None:
         """Begin to listen."""

@@ -579,9 +579,10 @@ class ChangeTests(OutboxTestCase):
             ("--reporter", "backfill", "--since", "1d", "--reporter", "Nope"),
         ):
             self.assertIn(
-                f"{option} Nope: no reporter of this outbox is called so; there is new and old",
+                f"{option} 'Nope': no reporter of this outbox is called so; there is new and old",
                 self.refusal(*action),
             )
+        self.assertIn("--reporter '': no reporter", self.refusal("list", "--reporter", ""))
 
 
 class BackfillTests(OutboxTestCase):
@@ -603,7 +604,7 @@ class BackfillTests(OutboxTestCase):
         """A count that nobody made is wanted no more."""
         self.fill().appear()
         told = self.fails("--since", "1h", "--dry-run")
-        self.assertIn("none runs with this outbox and this reporter, so nothing was counted", told)
+        self.assertIn("has taken it up within 0 s, so nothing was counted", told)
         self.assertIn("push sends nothing of the past", self.fails("--stop"))
 
     def test_left_for_later(self) -> None:
@@ -612,6 +613,15 @@ class BackfillTests(OutboxTestCase):
         self.assertIn("as soon as one does", self.fails("--since", "1h"))
         self.assertEqual(self.lines("backfill", "--stop"), ["push sends no more of the past."])
         self.assertIn("push sends nothing of the past", self.fails("--stop"))
+
+    def test_not_replaced(self) -> None:
+        """One that is to be sent is not forgotten for another one, nor for a count."""
+        self.fill().appear()
+        self.fails("--since", "1h")
+        for more in ((), ("--dry-run",)):
+            refusal = self.refusal("backfill", "--since", "1h", *more)
+            self.assertIn("is not done yet, it waits for a master: 'outbox backfill", refusal)
+        self.lines("backfill", "--stop")
 
     def test_whose(self) -> None:
         """Whose past it is must be clear."""
@@ -687,6 +697,9 @@ class CheckTests(OutboxTestCase):
         code, output, errors = self.call("check")
         self.assertEqual((code, errors), (3, ""))
         self.assertTrue(output.startswith("OUTBOX UNKNOWN - there is no outbox"), output)
+        told = json.loads(self.check("--json")[1])
+        self.assertEqual(told["status"], 3)
+        self.assertIn("there is no outbox", told["reason"])
 
     def test_unaccounted(self) -> None:
         """What is not accounted for is critical."""

@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.configuration.local_checks import (
     SECRETS_LIMIT,
     file_faults,
-    tell_at_start,
+    tell_unmatched,
+    tell_unrendered,
     unmatched_names,
 )
 from buildbot_http_status_push.delivery.notices import Notices
@@ -90,7 +91,8 @@ class StartTest(SynchronousTestCase):
         master = SimpleNamespace(config=CONFIG, reactor=self.clock)
         generators = [DefaultGenerator(**filters)]
         reporter = SimpleNamespace(name="Push", generators=generators, master=master)
-        tell_at_start(reporter, self.log, target)
+        tell_unmatched(reporter, self.log)
+        tell_unrendered(reporter, self.log, target)
 
     def test_nothing_wrong(self) -> None:
         """Where nothing is wrong, nothing is told."""

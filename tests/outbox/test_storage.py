@@ -233,7 +233,7 @@ class UrlTests(SynchronousTestCase):
         """A missing driver is named, and what to do."""
         trouble = self.assertRaises(StorageError, open_database, "postgresql+pg8000://h/db")
         self.assertRegex(
-            str(trouble), r"pg8000.*: pip install .*\[postgresql\]', or name in the URL the driver"
+            str(trouble), r"pg8000.*: install that driver, or pip install .*\[postgresql\]' and"
         )
 
 

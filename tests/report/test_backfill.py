@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.report import backfill
 from buildbot_http_status_push.report.backfill import PATIENCE, WAITING_MOST, Backfiller
-from buildbot_http_status_push.report.builds import PAGE
+from buildbot_http_status_push.report.builds import PAGE, BuildQueries
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.past import Backfill, Stage
 from buildbot_http_status_push.report.responsibility import Responsibility
@@ -129,6 +129,21 @@ class BackfillerTests(SynchronousTestCase):
         done = self.done()
         self.assertEqual((done.stage, done.done, done.total), (Stage.DONE, 0, 9))
         self.assertEqual(self.announced, [])
+
+    def test_begun(self) -> None:
+        """It is seen to have begun before the builds are found, which may take long."""
+        self.ask(24)
+        found = BuildQueries.older_than
+        stages = []
+
+        def look(queries: BuildQueries, before: int | None) -> Any:
+            assert self.outbox.asked is not None
+            stages.append(self.outbox.asked.stage)
+            return found(queries, before)
+
+        self.patch(BuildQueries, "older_than", look)
+        self.done()
+        self.assertEqual(stages[0], Stage.RUNNING)
 
     def test_many_pages(self) -> None:
         """A long past is sent in order too."""

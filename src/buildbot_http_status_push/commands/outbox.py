@@ -150,7 +150,7 @@ def _add_check(actions: SubParsers) -> None:
         "if so, 1 if more were given up than wanted, 2 if one waits for too long or is not "
         "accounted for, 3 if the outbox can't be read"
     )
-    keys = ("status", "waiting", "oldest", "given_up")
+    keys = ("status", "waiting", "oldest", "given_up", "reason where the status is 3")
     parser = _add_action(actions, "check", queries.check, words, keys, refuse=queries.unknown)
     parser.add_argument(
         "--max-age",

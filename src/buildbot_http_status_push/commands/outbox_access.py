@@ -59,13 +59,13 @@ class CommandContext:
 
 
 Action: TypeAlias = Callable[[CommandContext], int]
-Refuse: TypeAlias = Callable[[str, "Output"], int]
+Refuse: TypeAlias = Callable[[str, argparse.Namespace, "Output"], int]
 
 NAMES = {"reporter": "--reporter", "of": "--from", "to": "--to"}
 """The arguments that name a reporter, and the options that they are given with."""
 
 
-def refuse(why: str, _: Output) -> int:
+def refuse(why: str, *_: object) -> int:
     """Say why something can't be done, and return the exit code."""
     return complain(why)
 
@@ -85,13 +85,13 @@ def run_outbox(act: Action, refuse: Refuse, arguments: argparse.Namespace, outpu
     try:
         database = open_outbox(arguments.basedir, arguments.url)
     except StorageError as trouble:
-        return refuse(str(trouble), output)
+        return refuse(str(trouble), arguments, output)
     try:
         asked = CommandContext(database, arguments, output, time.time())
         _check_names(asked)
         return act(asked)
     except (StorageError, NotPossibleError) as trouble:
-        return refuse(str(trouble), output)
+        return refuse(str(trouble), arguments, output)
     finally:
         database.close()
 
@@ -101,14 +101,14 @@ def _check_names(asked: CommandContext) -> None:
     from buildbot_http_status_push.outbox.inspection import NotPossibleError, reporters
 
     given = {NAMES[key]: name for key, name in vars(asked.arguments).items() if key in NAMES}
-    if not any(given.values()):
+    if all(name is None for name in given.values()):
         return
     known = asked.ask(reporters)
     for option, name in given.items():
         if name is not None and name not in known:
             there_is = f"there is {' and '.join(known)}" if known else "no reporter has used it yet"
             raise NotPossibleError(
-                f"{option} {name}: no reporter of this outbox is called so; {there_is}"
+                f"{option} {name!r}: no reporter of this outbox is called so; {there_is}"
             )
 
 

@@ -61,6 +61,7 @@ def _begin(asked: CommandContext, reporter: str) -> int:
         builder=given.builder,
         only_count=given.dry_run,
     )
+    _see_that_none_is_wanted(asked, reporter)
     asked.ask(kept.save, wanted)
     # Not to standard output, which may be read by a program.
     print(f"Waiting until a master takes it up, {TAKEN_UP_WITHIN:g} s at most.", file=sys.stderr)
@@ -70,6 +71,20 @@ def _begin(asked: CommandContext, reporter: str) -> int:
         complain("it goes on in the master; 'outbox backfill --stop' ends it")
         return FAILED
     return _tell(asked, found)
+
+
+def _see_that_none_is_wanted(asked: CommandContext, reporter: str) -> None:
+    """Refuse where one is to be sent already; of one that is only counted nothing is lost."""
+    from buildbot_http_status_push.outbox import backfill as kept
+    from buildbot_http_status_push.outbox.inspection import NotPossibleError
+
+    found: Backfill | None = asked.ask(kept.find, reporter)
+    if found is None or found.stage is Stage.DONE or found.only_count:
+        return
+    how_far = "waits for a master" if found.stage is Stage.ASKED else f"is at {found.done:,}"
+    raise NotPossibleError(
+        f"a backfill of {reporter} is not done yet, it {how_far}: 'outbox backfill --stop' ends it"
+    )
 
 
 def _watch(asked: CommandContext, reporter: str) -> Backfill | None:
@@ -110,7 +125,7 @@ def _tell_nobody(asked: CommandContext, found: Backfill) -> int:
     """Say that no master runs; one that does later need not count for somebody who left."""
     from buildbot_http_status_push.outbox import backfill as kept
 
-    nobody = "no master has taken it up: none runs with this outbox and this reporter"
+    nobody = f"no master with this outbox has taken it up within {TAKEN_UP_WITHIN:g} s"
     if found.only_count:
         asked.ask(kept.remove, found.reporter)
         complain(f"{nobody}, so nothing was counted")

@@ -28,6 +28,8 @@ from buildbot_http_status_push.commands.outbox_selection import selection_of
 from buildbot_http_status_push.model import PENDING, State
 
 if TYPE_CHECKING:
+    import argparse
+
     from buildbot_http_status_push.commands.terminal import Output
 
 OPEN_STATES = PENDING | {State.DEAD}
@@ -83,9 +85,12 @@ def check(asked: CommandContext) -> int:
     return status
 
 
-def unknown(why: str, output: Output) -> int:
+def unknown(why: str, arguments: argparse.Namespace, output: Output) -> int:
     """Say where monitoring systems look for it why nobody knows whether all is well."""
-    output.say(unknown_line(why), "bad")
+    if arguments.json:
+        output.say(outbox_output.to_json({"status": UNKNOWN, "reason": why}))
+    else:
+        output.say(unknown_line(why), "bad")
     return UNKNOWN
 
 

@@ -91,13 +91,12 @@ def unmatched_names(generators: Iterable[Any], config: Any) -> Iterator[tuple[st
                     yield option, name
 
 
-def tell_at_start(reporter: Any, log: Logger, target: Deferred[Any]) -> None:
-    """Say what only a running master knows to be wrong, a line for each.
+def tell_unmatched(reporter: Any, log: Logger) -> None:
+    """Say which names of the filters nothing has, a line for each.
 
     Args:
         reporter: The configured reporter.
         log: Where the lines go.
-        target: Fires when secrets and other renderables are rendered, or fails with the reason.
     """
     for option, name in unmatched_names(reporter.generators, reporter.master.config):
         log.warn(
@@ -107,6 +106,16 @@ def tell_at_start(reporter: Any, log: Logger, target: Deferred[Any]) -> None:
             option=option,
             value=name,
         )
+
+
+def tell_unrendered(reporter: Any, log: Logger, target: Deferred[Any]) -> None:
+    """Say what keeps secrets and other renderables from being rendered.
+
+    Args:
+        reporter: The configured reporter.
+        log: Where the line goes.
+        target: Fires when they are rendered, or fails with the reason.
+    """
 
     def not_rendered(failure: Any) -> None:
         log.error(

@@ -98,6 +98,9 @@ class Backfiller:
         asked = await self._outbox.backfill()
         if asked is None or asked.stage is Stage.DONE or not await self._responsibility.is_leader():
             return
+        # Whoever waits for that sees that it has begun: to find the builds may take minutes.
+        if not await self._outbox.advance_backfill(evolve(asked, stage=Stage.RUNNING)):
+            return
         ids = await self._find(asked)
         total = asked.done + len(ids)
         begun = evolve(asked, total=total, stage=Stage.DONE if asked.only_count else Stage.RUNNING)
