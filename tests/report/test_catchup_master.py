@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from typing import Any
+from typing import Any, cast
 
 from buildbot.process.results import FAILURE, SUCCESS
 from buildbot.reporters.generators.build import BuildStatusGenerator
@@ -14,7 +14,7 @@ from buildbot.util.twisted import async_to_deferred
 from sqlalchemy.exc import OperationalError
 from support.master import EndWith, ReporterTestCase, configuration
 from twisted.internet import reactor, task
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs
 
 from buildbot_http_status_push.report import catchup, default_generator, scan_timer
@@ -192,15 +192,16 @@ class Catchup(ReporterTestCase):
         self.patch(catchup, "SOON", 0.05)
         inbox, url = await self.open_inbox()
         master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
-        make_body, failures = default_generator.make_body, [2]
+        get, failures = master.master.data.get, [2]
 
-        async def make_body_with_trouble(*args: Any) -> Any:
-            if failures[0]:
+        def get_with_trouble(path: tuple[Any, ...], *more: Any, **named: Any) -> Deferred[Any]:
+            # The master's own questions have ids as texts.
+            if failures[0] and path[-1] == "properties" and isinstance(path[1], int):
                 failures[0] -= 1
-                raise OperationalError("SELECT 1", {}, Exception("connection refused"))
-            return await make_body(*args)
+                return fail(OperationalError("SELECT 1", {}, Exception("connection refused")))
+            return cast("Deferred[Any]", get(path, *more, **named))
 
-        self.patch(default_generator, "make_body", make_body_with_trouble)
+        self.patch(master.master.data, "get", get_with_trouble)
         with capturedLogs() as lines:
             await master.build("success")
             await inbox.when(lambda: inbox.seen()[-1:] == [("success", 1, "builds.finished")])

@@ -84,13 +84,18 @@ def drop(asked: CommandContext) -> int:
 
 
 def _drop_many(asked: CommandContext) -> int:
-    from buildbot_http_status_push.outbox import intervention
+    from buildbot_http_status_push.outbox import inspection, intervention
     from buildbot_http_status_push.outbox.selection import Selection
 
     given = asked.arguments
     before = None if given.older_than is None else seconds_of(given.older_than, asked.now)
-    chosen = Selection(states=PENDING | {State.DEAD}, reporter=given.reporter, came_before=before)
-    count = asked.ask(intervention.count_with_body, chosen)
+    chosen = Selection(
+        states=PENDING | {State.DEAD},
+        reporter=given.reporter,
+        came_before=before,
+        with_body=True,
+    )
+    count = asked.ask(inspection.count, chosen)
     what = f"{_deliveries(count)} will never be sent, and their bodies be forgotten"
     if (refusal := _refusal(asked, count, what)) is not None:
         return refusal
@@ -101,13 +106,12 @@ def _drop_many(asked: CommandContext) -> int:
 
 def move(asked: CommandContext) -> int:
     """Give a reporter's deliveries to another one."""
-    from buildbot_http_status_push.outbox import intervention
-    from buildbot_http_status_push.outbox.inspection import NotPossibleError
+    from buildbot_http_status_push.outbox import inspection, intervention
 
     given = asked.arguments
     if given.of == given.to:
-        raise NotPossibleError(f"--from and --to both name {given.to}: write two names")
-    count = asked.ask(intervention.count_with_body, intervention.movable(given.of))
+        raise inspection.NotPossibleError(f"--from and --to both name {given.to}: write two names")
+    count = asked.ask(inspection.count, intervention.movable(given.of))
     what = f"{_deliveries(count)} of {given.of} will be {given.to}'s, which sends what waits"
     if (refusal := _refusal(asked, count, what)) is not None:
         return refusal

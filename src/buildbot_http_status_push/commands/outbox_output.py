@@ -28,7 +28,8 @@ LIST_HEAD = ["id", "age", "state", "tries", "reporter", "what", "last answer"]
 
 STATE_NAMES = tuple(state.value for state in State)
 STATS_KEYS = (
-    *("reporter", "produced", "pending", *STATE_NAMES, "given_up", "holds", "oldest_waiting"),
+    *("reporter", "produced", "pending", *STATE_NAMES),
+    *("given_up", "holds", "oldest_waiting"),
 )
 """What a program finds about one reporter, or about all of them."""
 

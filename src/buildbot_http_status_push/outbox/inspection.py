@@ -128,14 +128,8 @@ def _stats(connection: Connection, reporter: str, counts: dict[str, int]) -> Sta
     pending = sa.and_(_d.reporter == reporter, _d.state.in_([state.value for state in PENDING]))
     oldest = connection.execute(sa.select(sa.func.min(_d.created_at)).where(pending)).scalar_one()
     states = {state: counts.get(state.value, 0) for state in State}
-    given_up = _given_up(connection, reporter)
-    return Stats(reporter, counts.get(PRODUCED, 0), states, oldest, given_up)
-
-
-def _given_up(connection: Connection, reporter: str) -> int:
-    dead = Selection(states=frozenset({State.DEAD}), reporter=reporter).condition
-    query = sa.select(sa.func.count()).select_from(deliveries).where(dead, _d.body.is_not(None))
-    return int(connection.execute(query).scalar_one())
+    dead = Selection(states=frozenset({State.DEAD}), reporter=reporter, with_body=True)
+    return Stats(reporter, counts.get(PRODUCED, 0), states, oldest, count(connection, dead))
 
 
 def stats_of(connection: Connection, reporter: str) -> Stats:

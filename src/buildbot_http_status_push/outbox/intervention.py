@@ -125,16 +125,6 @@ def drop(connection: Connection, prefix: str, now: float) -> Entry:
     return show(connection, entry.id)
 
 
-def count_with_body(connection: Connection, selection: Selection) -> int:
-    """Count those whose body is kept."""
-    query = sa.select(sa.func.count()).select_from(deliveries).where(_with_body(selection))
-    return int(connection.execute(query).scalar_one())
-
-
-def _with_body(selection: Selection) -> Any:
-    return sa.and_(selection.condition, _d.body.is_not(None))
-
-
 def drop_all(connection: Connection, selection: Selection, now: float) -> int:
     """Never send deliveries, and forget their bodies.
 
@@ -146,7 +136,7 @@ def drop_all(connection: Connection, selection: Selection, now: float) -> int:
     Returns:
         How many.
     """
-    return _drop(connection, _with_body(selection), now)
+    return _drop(connection, selection.condition, now)
 
 
 def _drop(connection: Connection, which: Any, now: float) -> int:
@@ -165,8 +155,8 @@ def _drop(connection: Connection, which: Any, now: float) -> int:
 
 
 def movable(reporter: str) -> Selection:
-    """Return which deliveries of a reporter another one can have, of those with a body."""
-    return Selection(reporter=reporter, states=PENDING | {State.DEAD})
+    """Return which deliveries of a reporter another one can have."""
+    return Selection(reporter=reporter, states=PENDING | {State.DEAD}, with_body=True)
 
 
 def move(connection: Connection, of: str, to: str, now: float) -> int:
@@ -184,7 +174,7 @@ def move(connection: Connection, of: str, to: str, now: float) -> int:
     Raises:
         NotPossibleError: A running master is sending some of them.
     """
-    mine = _with_body(movable(of))
+    mine = movable(of).condition
     busy = sa.select(sa.func.count()).select_from(deliveries).where(mine, _is_being_sent)
     if under_way := connection.execute(busy, {"now": now}).scalar_one():
         raise NotPossibleError(

@@ -26,6 +26,7 @@ class Selection:
         build: The build's id in Buildbot's database.
         came_from: When it entered the outbox at the earliest, in seconds since the epoch.
         came_before: Before when it entered the outbox, in seconds since the epoch.
+        with_body: Whether only those are meant whose body is kept.
     """
 
     states: frozenset[State] = frozenset()
@@ -35,6 +36,7 @@ class Selection:
     build: int | None = None
     came_from: float | None = None
     came_before: float | None = None
+    with_body: bool = False
 
     @property
     def condition(self) -> Any:
@@ -58,6 +60,8 @@ class Selection:
             yield _d.created_at >= self.came_from
         if self.came_before is not None:
             yield _d.created_at < self.came_before
+        if self.with_body:
+            yield _d.body.is_not(None)
 
 
 ALL = Selection()

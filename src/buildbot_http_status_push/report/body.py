@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from buildbot.reporters import utils
-from twisted.internet.defer import ensureDeferred, gatherResults
 
 from buildbot_http_status_push.report.cache import DataCache
 
@@ -61,21 +60,14 @@ async def make_body(master: Any, cache: DataCache, build: Build, wants: Wants) -
         The build with ``url``, ``builder``, ``buildrequest``, ``buildset``, ``parentbuild``,
         ``parentbuilder``, and what was wanted.
     """
-    found = await gatherResults(
-        [
-            ensureDeferred(_request(master, cache, build)),
-            ensureDeferred(cache.get("builders", build["builderid"])),
-            ensureDeferred(_extras(master, build, wants)),
-        ],
-        consumeErrors=True,
-    )
-    request, builder, extras = found
+    request = await _request(master, cache, build)
+    extras = await _extras(master, build, wants)
     url = utils.getURLForBuild(master, build["builderid"], build["number"])
     return {
         **build,
         **request,
         **extras,
-        "builder": builder,
+        "builder": await cache.get("builders", build["builderid"]),
         "url": url,
     }
 

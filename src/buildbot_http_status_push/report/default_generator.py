@@ -101,7 +101,7 @@ class DefaultGenerator:
     async def _generate(
         self, master: Any, reporter: Any, key: tuple[str, str, str], build: Build
     ) -> dict[str, Any] | None:
-        if not build["complete"]:
+        if not build["complete"]:  # or its owners would be missing
             await reporter.preparations.ended(build["buildid"])
         try:
             full = await make_body(master, reporter.cache, build, self)

@@ -55,7 +55,7 @@ class Preparations:
         self._waiting[build].append(end)
         return end.addTimeout(PATIENCE, self._master.reactor, lambda *_: None)
 
-    def follow(self, key: tuple[str, str, str], message: object = None) -> None:
+    def follow(self, key: tuple[str, str, str], message: object) -> None:
         """Take in an event.
 
         Args:
