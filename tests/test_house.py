@@ -1,4 +1,4 @@
-"""The house's rules, read from its source: who may import whom, and how long things may be."""
+"""The layers of the package, read from its source: which package may import which."""
 
 from __future__ import annotations
 
@@ -76,9 +76,6 @@ PURE = {
 }
 IMPURE = ("twisted.internet", "twisted.web", "treq", "sqlalchemy", "buildbot.")
 
-LINES_MOST = 350
-STATEMENTS_MOST = 25
-
 
 @cache
 def modules() -> dict[str, ast.Module]:
@@ -110,16 +107,6 @@ def rooms(tree: ast.Module) -> set[str]:
 def wing(module: str) -> str:
     """Return the wing that a module stands in; at the root that is the module itself."""
     return module.partition(".")[0]
-
-
-def functions() -> Iterator[tuple[str, int]]:
-    """Yield each function's name and how many statements it has, those of inner ones included."""
-    for module, tree in modules().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                statements = sum(isinstance(each, ast.stmt) for each in ast.walk(node)) - 1
-                documented = ast.get_docstring(node) is not None
-                yield f"{module}.{node.name}", statements - documented
 
 
 class FloorsTest(SynchronousTestCase):
@@ -176,24 +163,6 @@ class FloorsTest(SynchronousTestCase):
                 self.assertNotIn("twisted.internet.reactor", imported(statement), name)
             if wing(name) != "commands":
                 self.assertNotIn("twisted.internet.reactor", imported(tree), name)
-
-
-class SizesTest(SynchronousTestCase):
-    """How long things may be."""
-
-    def test_modules(self) -> None:
-        """No module has more than 350 lines."""
-        sizes = {
-            _name(each): len(each.read_text("utf-8").splitlines()) for each in SOURCE.rglob("*.py")
-        }
-        self.assertEqual({name: size for name, size in sizes.items() if size > LINES_MOST}, {})
-
-    def test_functions(self) -> None:
-        """No function has more than 25 statements, and most have less than ten."""
-        sizes = list(functions())
-        self.assertEqual([each for each in sizes if each[1] > STATEMENTS_MOST], [])
-        short = [name for name, size in sizes if size < 10]
-        self.assertGreater(len(short) / len(sizes), 0.85)
 
 
 class ChildrenTest(SynchronousTestCase):
