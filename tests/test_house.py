@@ -34,6 +34,19 @@ FLOORS = (
 )
 """A wing imports from itself and lower floors only. ``__init__`` holds the version, for all."""
 
+BOARD_FLOORS = (
+    {"model"},
+    {"changes", "filters"},
+    {"body"},
+    {"store"},
+    {"http"},
+    {"pages"},
+    {"live"},
+    {"programs"},
+    {"server"},
+)
+"""Likewise for the packages within ``board``."""
+
 KNOW_BUILDBOT = {
     "commands.demo_master",
     "configuration.arguments",
@@ -47,10 +60,10 @@ KNOW_BUILDBOT = {
     "reporter",
 }
 PURE = {
-    "board.access",
+    "board.http.access",
     "board.body",
     "board.changes",
-    "board.merging",
+    "board.store.merging",
     "board.model",
     "delivery.circuit_breaker",
     "delivery.expiry",
@@ -127,6 +140,27 @@ class FloorsTest(SynchronousTestCase):
             if wing(other) != wing(name) and level[wing(other)] >= level.get(wing(name), 0)
         ]
         self.assertEqual([each for each in upwards if not each.startswith("__init__ ")], [])
+
+    def test_board(self) -> None:
+        """A package of the board imports from lower floors only."""
+        level = {name: number for number, floor in enumerate(BOARD_FLOORS) for name in floor}
+        inside: dict[str, set[str]] = {
+            name.split(".")[1]: set() for name in modules() if name.startswith("board.")
+        }
+        for name, tree in modules().items():
+            if name.startswith("board."):
+                part = name.split(".")[1]
+                inside[part] |= {
+                    other.split(".")[1] for other in rooms(tree) if other.startswith("board.")
+                } - {part}
+        self.assertEqual(sorted(inside), sorted(level))
+        upwards = [
+            f"{part} imports {other}"
+            for part, others in inside.items()
+            for other in others
+            if level[other] >= level[part]
+        ]
+        self.assertEqual(upwards, [])
 
     def test_no_circles(self) -> None:
         """Inside the wings too no module imports, by whatever way round, what imports it."""

@@ -8,7 +8,7 @@ from support.statuses import NOW
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push import signing
-from buildbot_http_status_push.board.access import Access, AccessError
+from buildbot_http_status_push.board.http.access import Access, AccessError
 
 KEY, OLD_KEY, OTHER_KEY = "a key of the sender", "its former key", "somebody else's"
 BODY = b"{}"

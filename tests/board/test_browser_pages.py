@@ -13,8 +13,8 @@ from support.browser import Browser, axe, browser
 from support.sample import MASTER, Plan, Sample, plans
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board import wording
 from buildbot_http_status_push.board.filters import name_fits
+from buildbot_http_status_push.board.pages import wording
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
 SCRIPT = "<script>document.title = 'owned'</script>"

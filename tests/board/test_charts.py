@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from support.builders import build
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board import charts
-from buildbot_http_status_push.board.wording import symbol
+from buildbot_http_status_push.board.pages import charts
+from buildbot_http_status_push.board.pages.wording import symbol
 from buildbot_http_status_push.results import CANCELLED, FAILURE, RESULTS, SUCCESS
 
 results = st.lists(

@@ -13,10 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.formats import api
-from buildbot_http_status_push.board.formats.badge import VERDICTS, badge
-from buildbot_http_status_push.board.formats.cctray import cctray
-from buildbot_http_status_push.board.formats.feed import StateChange, feed, news, state_changes
 from buildbot_http_status_push.board.model import (
     RECENT,
     Build,
@@ -26,6 +22,10 @@ from buildbot_http_status_push.board.model import (
     Position,
     Update,
 )
+from buildbot_http_status_push.board.programs import api
+from buildbot_http_status_push.board.programs.badge import VERDICTS, badge
+from buildbot_http_status_push.board.programs.cctray import cctray
+from buildbot_http_status_push.board.programs.feed import StateChange, feed, news, state_changes
 from buildbot_http_status_push.results import (
     CANCELLED,
     EXCEPTION,

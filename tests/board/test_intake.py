@@ -14,11 +14,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push import signing
-from buildbot_http_status_push.board.access import Access
 from buildbot_http_status_push.board.body import Status
-from buildbot_http_status_push.board.documents import Document
-from buildbot_http_status_push.board.intake import QUIET, Delivery, Intake
-from buildbot_http_status_push.board.writing import Stored
+from buildbot_http_status_push.board.http.access import Access
+from buildbot_http_status_push.board.http.documents import Document
+from buildbot_http_status_push.board.http.intake import QUIET, Delivery, Intake
+from buildbot_http_status_push.board.store.writing import Stored
 from buildbot_http_status_push.database import StorageError
 
 KEY = "a key of the sender"

@@ -20,9 +20,9 @@ from support.statuses import NOW, a_status
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.model import Filter
-from buildbot_http_status_push.board.reading import Cache, Reading
-from buildbot_http_status_push.board.tables import open_database
-from buildbot_http_status_push.board.writing import Arrival, write
+from buildbot_http_status_push.board.store.reading import Cache, Reading
+from buildbot_http_status_push.board.store.tables import open_database
+from buildbot_http_status_push.board.store.writing import Arrival, write
 from buildbot_http_status_push.database import Database, file_url
 
 KILLS = int(os.environ.get("HTTP_STATUS_PUSH_KILLS", "15"))

@@ -18,9 +18,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.model import Filter
-from buildbot_http_status_push.board.pages import Page, Pages
-from buildbot_http_status_push.board.store import Store
-from buildbot_http_status_push.board.tables import open_database
+from buildbot_http_status_push.board.pages.pages import Page, Pages
+from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.board.store.tables import open_database
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import CONCLUSIVE, FAILURE, RETRY, SKIPPED
 

@@ -12,11 +12,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.browsers import PATIENCE
-from buildbot_http_status_push.board.framing import FrameMaker
-from buildbot_http_status_push.board.live import GATHER, HEARD, POLL, Hub, pause
+from buildbot_http_status_push.board.live.browsers import PATIENCE
+from buildbot_http_status_push.board.live.framing import FrameMaker
+from buildbot_http_status_push.board.live.hub import GATHER, HEARD, POLL, Hub, pause
+from buildbot_http_status_push.board.live.update_log import KEPT, TOLD
 from buildbot_http_status_push.board.model import Position
-from buildbot_http_status_push.board.recent import KEPT, TOLD
 from buildbot_http_status_push.database import StorageError
 
 NOW = 1_700_000_000.0

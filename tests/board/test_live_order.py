@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.framing import FrameMaker
-from buildbot_http_status_push.board.live import GATHER, POLL, Hub
+from buildbot_http_status_push.board.live.framing import FrameMaker
+from buildbot_http_status_push.board.live.hub import GATHER, POLL, Hub
 from buildbot_http_status_push.database import StorageError
 
 STEPS = st.lists(

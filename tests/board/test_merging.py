@@ -11,11 +11,11 @@ from support.statuses import NOW, a_body, a_status, as_bytes
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.body import Status, read
-from buildbot_http_status_push.board.merging import State, rank, state_of
 from buildbot_http_status_push.board.model import RECENT, Build, Filter
-from buildbot_http_status_push.board.reading import Cache, Reading
-from buildbot_http_status_push.board.tables import open_database
-from buildbot_http_status_push.board.writing import Arrival, Stored, write
+from buildbot_http_status_push.board.store.merging import State, rank, state_of
+from buildbot_http_status_push.board.store.reading import Cache, Reading
+from buildbot_http_status_push.board.store.tables import open_database
+from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
 from buildbot_http_status_push.database import MEMORY
 from buildbot_http_status_push.results import (
     CANCELLED,

@@ -14,9 +14,9 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.measuring import Unmeasured
+from buildbot_http_status_push.board.live.update_log import Recent
 from buildbot_http_status_push.board.model import Position, Update
-from buildbot_http_status_push.board.recent import Recent
+from buildbot_http_status_push.board.programs.measuring import Unmeasured
 from buildbot_http_status_push.results import FAILURE
 
 reactor: Any = global_reactor

@@ -21,8 +21,8 @@ from twisted.internet.task import Clock
 
 from buildbot_http_status_push.board.body import BodyError, Status, read
 from buildbot_http_status_push.board.model import Builder, Filter
-from buildbot_http_status_push.board.pages import Pages
-from buildbot_http_status_push.board.store import Store
+from buildbot_http_status_push.board.pages.pages import Pages
+from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.reporter import HttpStatusPush
 

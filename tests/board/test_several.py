@@ -18,7 +18,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.model import Filter
-from buildbot_http_status_push.board.store import Store
+from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
 PATIENCE = 60.0

@@ -19,11 +19,11 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board import listening, pruning, tables
-from buildbot_http_status_push.board.listening import Listener
 from buildbot_http_status_push.board.model import Builder, Filter, Position
-from buildbot_http_status_push.board.store import Store
-from buildbot_http_status_push.board.writing import Arrival, Stored, write
+from buildbot_http_status_push.board.store import listening, pruning, tables
+from buildbot_http_status_push.board.store.listening import Listener
+from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
 from buildbot_http_status_push.database import StorageError, file_url
 from buildbot_http_status_push.results import CANCELLED, FAILURE, RETRY, SUCCESS
 

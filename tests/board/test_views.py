@@ -6,12 +6,12 @@ from attrs import evolve
 from support.builders import build, builder
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.grid import lines
-from buildbot_http_status_push.board.history import history
 from buildbot_http_status_push.board.model import Revision
-from buildbot_http_status_push.board.overview import State, overview, red_since, state
-from buildbot_http_status_push.board.pages import without_blanks
-from buildbot_http_status_push.board.templating import bad_in_a_row
+from buildbot_http_status_push.board.pages.grid import lines
+from buildbot_http_status_push.board.pages.history import history
+from buildbot_http_status_push.board.pages.overview import State, overview, red_since, state
+from buildbot_http_status_push.board.pages.pages import without_blanks
+from buildbot_http_status_push.board.pages.templating import bad_in_a_row
 from buildbot_http_status_push.results import CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS
 
 

@@ -12,8 +12,8 @@ from support.boards import PATIENCE, BoardCase
 from support.statuses import a_body, as_bytes
 from twisted.internet.threads import deferToThread
 
-from buildbot_http_status_push.board.access import Access
-from buildbot_http_status_push.board.documents import FOREVER, SECURITY
+from buildbot_http_status_push.board.http.access import Access
+from buildbot_http_status_push.board.http.documents import FOREVER, SECURITY
 from buildbot_http_status_push.database import file_of
 from buildbot_http_status_push.results import FAILURE
 

@@ -19,10 +19,11 @@ from twisted.web.server import Site
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from buildbot_http_status_push.board import browsers, live, websocket
-from buildbot_http_status_push.board.framing import FrameMaker
-from buildbot_http_status_push.board.live import Hub
-from buildbot_http_status_push.board.websocket import LiveFactory, LiveResource, position_in
+from buildbot_http_status_push.board.live import browsers, websocket
+from buildbot_http_status_push.board.live import hub as live
+from buildbot_http_status_push.board.live.framing import FrameMaker
+from buildbot_http_status_push.board.live.hub import Hub
+from buildbot_http_status_push.board.live.websocket import LiveFactory, LiveResource, position_in
 
 reactor: Any = global_reactor  # Twisted types it as less than it is
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.builders import build
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board import wording
+from buildbot_http_status_push.board.pages import wording
 from buildbot_http_status_push.results import FAILURE, RESULTS, SUCCESS
 
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}

@@ -14,7 +14,7 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from buildbot_http_status_push.board.access import Access
+from buildbot_http_status_push.board.http.access import Access
 from buildbot_http_status_push.board.server import Board, Settings
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import SUCCESS

@@ -9,8 +9,8 @@ from attrs import frozen
 from sqlalchemy.engine import Connection
 from support.statuses import MASTER, a_status
 
-from buildbot_http_status_push.board.rows import new_row, packed
-from buildbot_http_status_push.board.tables import (
+from buildbot_http_status_push.board.store.rows import new_row, packed
+from buildbot_http_status_push.board.store.tables import (
     bodies,
     builders,
     builds,
@@ -19,7 +19,7 @@ from buildbot_http_status_push.board.tables import (
     revisions,
     updates,
 )
-from buildbot_http_status_push.board.writing import Writing
+from buildbot_http_status_push.board.store.writing import Writing
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
 MANY = 10_000

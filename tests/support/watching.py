@@ -10,9 +10,9 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from buildbot_http_status_push.board.frames import Change, Fragment, Summary
+from buildbot_http_status_push.board.live.frames import Change, Fragment, Summary
+from buildbot_http_status_push.board.live.update_log import Changed
 from buildbot_http_status_push.board.model import Builder, Master, Position, Update
-from buildbot_http_status_push.board.recent import Changed
 from buildbot_http_status_push.database import StorageError
 
 MASTER = Master(id=1, name="main", url="http://main/", heard_at=5.0)

@@ -12,21 +12,21 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from buildbot_http_status_push.board.access import Access
-from buildbot_http_status_push.board.api_routes import ApiRoutes
-from buildbot_http_status_push.board.documents import HTML, Document, Route, RouteRequest
-from buildbot_http_status_push.board.fragments import FragmentRenderer
-from buildbot_http_status_push.board.framing import FrameMaker
-from buildbot_http_status_push.board.intake import Intake
-from buildbot_http_status_push.board.listening import Listener
-from buildbot_http_status_push.board.live import Hub
-from buildbot_http_status_push.board.measuring import open_metrics
-from buildbot_http_status_push.board.pages import Pages
-from buildbot_http_status_push.board.parts import Parts
-from buildbot_http_status_push.board.static_files import StaticFiles, robots
-from buildbot_http_status_push.board.store import Store
-from buildbot_http_status_push.board.web import Answers, BoardSite, Root, Routes
-from buildbot_http_status_push.board.websocket import LiveFactory, LiveResource
+from buildbot_http_status_push.board.http.access import Access
+from buildbot_http_status_push.board.http.documents import HTML, Document, Route, RouteRequest
+from buildbot_http_status_push.board.http.intake import Intake
+from buildbot_http_status_push.board.http.web import Answers, BoardSite, Root, Routes
+from buildbot_http_status_push.board.live.fragments import FragmentRenderer
+from buildbot_http_status_push.board.live.framing import FrameMaker
+from buildbot_http_status_push.board.live.hub import Hub
+from buildbot_http_status_push.board.live.parts import Parts
+from buildbot_http_status_push.board.live.websocket import LiveFactory, LiveResource
+from buildbot_http_status_push.board.pages.pages import Pages
+from buildbot_http_status_push.board.pages.static_files import StaticFiles, robots
+from buildbot_http_status_push.board.programs.api_routes import ApiRoutes
+from buildbot_http_status_push.board.programs.measuring import open_metrics
+from buildbot_http_status_push.board.store.listening import Listener
+from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import StorageError
 
 MAX_BODY = 16 * 1024 * 1024

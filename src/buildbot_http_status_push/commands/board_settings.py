@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from buildbot_http_status_push.signing import KeyFormatError, parse_key
 
 if TYPE_CHECKING:
-    from buildbot_http_status_push.board.access import Access
+    from buildbot_http_status_push.board.http.access import Access
     from buildbot_http_status_push.board.server import Settings
 
 FILE = "board.sqlite"
@@ -67,7 +67,7 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
 
 
 def _access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:
-    from buildbot_http_status_push.board.access import Access
+    from buildbot_http_status_push.board.http.access import Access
 
     keys = (*arguments.secret, *arguments.secret_file)
     if given := environment.get(SECRET_VARIABLE):

@@ -17,7 +17,7 @@ from attrs import Factory, frozen
 from twisted.internet import defer
 from twisted.internet.task import deferLater
 
-from buildbot_http_status_push.board.access import Access
+from buildbot_http_status_push.board.http.access import Access
 from buildbot_http_status_push.commands.console import DONE, FAILED
 from buildbot_http_status_push.commands.demo_destinations import (
     Destination,

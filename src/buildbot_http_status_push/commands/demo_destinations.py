@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from twisted.internet.threads import deferToThreadPool
 
-from buildbot_http_status_push.board.access import Access
+from buildbot_http_status_push.board.http.access import Access
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.server import Board
 from buildbot_http_status_push.board.server import Settings as BoardSettings

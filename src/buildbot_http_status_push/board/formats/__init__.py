@@ -1,1 +1,0 @@
-"""What others than browsers read of the board: JSON, badges, feeds. Knows no request."""

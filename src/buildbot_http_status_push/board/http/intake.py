@@ -1,0 +1,141 @@
+"""Takes statuses: checks who sends them, reads what they say, and answers once they are kept.
+
+Any POST is a status, whatever its path. Cross-site requests can do no harm: nothing here looks at
+cookies, and what a web page sends is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Protocol
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from buildbot_http_status_push.board.body import BodyError, Status, read
+from buildbot_http_status_push.board.http.access import Access, AccessError
+from buildbot_http_status_push.board.http.documents import Document, sentence
+from buildbot_http_status_push.board.store.writing import Stored
+from buildbot_http_status_push.database import StorageError
+from buildbot_http_status_push.redaction import one_line
+
+RETRY_AFTER = 10
+"""Seconds after which a sender may try again when the database is out of order."""
+QUIET = 60.0
+"""Seconds between two lines of the log about refusals."""
+
+
+class Keeper(Protocol):
+    """What is needed of the store."""
+
+    def put(self, status: Status) -> Deferred[Stored]:
+        """Keep a status; fires once it is committed."""
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """A request that may bring a status.
+
+    Args:
+        headers: Its headers, their names in lower case.
+        body: Its body, None where there was more than is taken.
+        sender: The address that it came from.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes | None
+    sender: str
+
+
+class RefusedError(Exception):
+    """A delivery is not taken; the text says why.
+
+    Args:
+        status: The HTTP status to answer with.
+        why: Why.
+    """
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@define(eq=False)
+class Intake:
+    """Takes deliveries.
+
+    Args:
+        store: Where statuses are kept.
+        access: What is asked of senders.
+        max_body: The most bytes that a body may have, to be told.
+        seconds: Returns the time in seconds since the epoch.
+        log: Where refusals are told.
+    """
+
+    _store: Keeper
+    _access: Access
+    _max_body: int
+    _seconds: Callable[[], float]
+    _log: Logger = field(factory=Logger)
+    _untold: int = field(default=0, init=False)
+    _told_at: float = field(default=float("-inf"), init=False)
+
+    async def take(self, delivery: Delivery) -> Document:
+        """Take a delivery.
+
+        Args:
+            delivery: What came.
+
+        Returns:
+            What to answer.
+        """
+        try:
+            status = self._checked(delivery)
+        except RefusedError as refusal:
+            self._tell(refusal, delivery.sender)
+            return sentence(refusal.status, str(refusal))
+        if status is None:
+            return sentence(HTTPStatus.OK, "a test status: taken, and not kept")
+        try:
+            stored = await self._store.put(status)
+        except StorageError:
+            return sentence(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the board's database is out of order, try again later",
+                RETRY_AFTER,
+            )
+        return sentence(HTTPStatus.OK, stored.value)
+
+    def _checked(self, delivery: Delivery) -> Status | None:
+        if delivery.body is None:
+            raise RefusedError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the body has more than {self._max_body} bytes (--max-body of the board)",
+            )
+        # Browsers tell with each POST where it comes from, reporters never.
+        if delivery.headers.get("origin"):
+            raise RefusedError(HTTPStatus.FORBIDDEN, "statuses are not taken from web pages")
+        try:
+            self._access.check_sender(delivery.headers, delivery.body, self._seconds())
+            return read(delivery.body)
+        except AccessError as refusal:
+            raise RefusedError(HTTPStatus.UNAUTHORIZED, str(refusal)) from refusal
+        except BodyError as refusal:
+            raise RefusedError(refusal.status, str(refusal)) from refusal
+
+    def _tell(self, refusal: RefusedError, sender: str) -> None:
+        """Tell of a refusal, unless one was told of lately: a line for each would fill disks."""
+        now = self._seconds()
+        if 0 <= now - self._told_at < QUIET:
+            self._untold += 1
+            return
+        self._log.warn(
+            "a status from {sender} was refused with {status}: {why}{more}",
+            sender=sender,
+            status=int(refusal.status),
+            why=one_line(str(refusal)),
+            more=f" ({self._untold} others were refused before)" if self._untold else "",
+        )
+        self._told_at, self._untold = now, 0

@@ -1,0 +1,1 @@
+"""One stream of changes for all browsers, over autobahn."""

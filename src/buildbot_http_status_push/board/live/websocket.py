@@ -1,0 +1,281 @@
+"""The live connection: WebSockets over autobahn, on the same port as the pages.
+
+Knows connections and their limits; what is told is the hub's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.protocol import PreparedMessage
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from txaio.tx import make_logger
+from zope.interface import implementer
+
+from buildbot_http_status_push.board.live.hub import Hub, expect_cancelling
+from buildbot_http_status_push.board.live.origins import is_allowed
+from buildbot_http_status_push.board.model import Position
+
+MOST_BYTES = 1_024
+"""How much a browser may say at once: it has nothing to say but to answer pings."""
+MOST_DIGITS = 19
+MOST_REFUSALS = 100
+"""How many origins are told of in the log, each once."""
+PING_EVERY = 30.0
+PONG_WITHIN = 60.0
+NOWHERE = Position("", 0)
+"""The position of who does not say where it stands: its page is older than anything known."""
+SHAKING_HANDS = frozenset(
+    (b"host", b"origin", b"upgrade", b"connection", b"sec-websocket-key", b"sec-websocket-version")
+)
+"""Headers that a handshake needs. Without the others no compression is agreed on, and a
+connection keeps no cookies in memory."""
+
+
+@implementer(IPushProducer)
+class LiveConnection(WebSocketServerProtocol):
+    """One browser's connection."""
+
+    # What autobahn tells of a browser that left or stumbled is no operator's concern.
+    log = make_logger(level="error")  # type: ignore[no-untyped-call]
+    factory: LiveFactory
+    transport: Any  # a TCP connection; Twisted's interfaces don't say all that it can
+
+    def onConnect(self, request: ConnectionRequest) -> None:  # noqa: N802  autobahn's name
+        """Let pages of the board in.
+
+        Args:
+            request: The handshake.
+
+        Raises:
+            ConnectionDeny: Another site's page opens the connection.
+        """
+        self.factory.check_origin(request.origin, request.headers.get("host"))
+        self._since = position_in(request.params)
+
+    def onOpen(self) -> None:  # noqa: N802  autobahn's name
+        """Ask for what the browser missed."""
+        self.transport.registerProducer(self, True)
+        self._joining = self.factory.hub.join(self, self._since)
+
+    def onClose(self, *_: object) -> None:  # noqa: N802  autobahn's name
+        """Forget the browser."""
+        joining: Deferred[None] | None = getattr(self, "_joining", None)
+        if joining is not None:
+            joining.cancel()
+        self.factory.hub.browsers.leave(self)
+
+    def send(self, message: PreparedMessage) -> None:
+        """Send a frame.
+
+        Args:
+            message: One that other browsers are sent too.
+        """
+        # Autobahn's own way spends most of its time on a line for the log that nobody sees.
+        if self.state == self.STATE_OPEN:
+            self.transport.write(message.payloadHybi)
+
+    def drop(self) -> None:
+        """End the connection at once."""
+        self.dropConnection(abort=True)
+
+    def pauseProducing(self) -> None:  # noqa: N802  Twisted's name
+        """Note that the browser takes less than it is sent: 64 KiB wait for it."""
+        self.factory.hub.browsers.pause(self)
+
+    def resumeProducing(self) -> None:  # noqa: N802  Twisted's name
+        """Note that it has taken all."""
+        self.factory.hub.browsers.resume(self)
+
+    def stopProducing(self) -> None:  # noqa: N802  Twisted's name
+        """Do nothing: autobahn tells that the connection is closed."""
+
+
+class LiveFactory(WebSocketServerFactory):
+    """Makes connections, and bounds what autobahn leaves open.
+
+    Args:
+        reactor: Where they live.
+        max_browsers: How many there may be at once.
+        origins: Other sites whose pages may connect.
+        log: Where it is told that a page was refused.
+    """
+
+    noisy = False
+    hub: Hub[PreparedMessage]
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        max_browsers: int,
+        origins: Collection[str] = (),
+        log: Logger | None = None,
+    ) -> None:
+        # Autobahn is typed in parts only, here and below.
+        super().__init__(reactor=reactor, server="")  # type: ignore[no-untyped-call]
+        self._origins = origins
+        self._refused: set[str] = set()
+        self._logger = log or Logger()
+        self.setProtocolOptions(  # type: ignore[no-untyped-call]
+            webStatus=False,
+            maxConnections=max_browsers,
+            maxFramePayloadSize=MOST_BYTES,
+            maxMessagePayloadSize=MOST_BYTES,
+            autoPingInterval=PING_EVERY,
+            autoPingTimeout=PONG_WITHIN,
+            allowNullOrigin=True,  # judged with all others, see `check_origin`
+        )
+        self.protocol = _with_options_of(self)
+
+    def prepare(self, text: bytes) -> PreparedMessage:
+        """Make a frame ready to be sent to any number of browsers.
+
+        Args:
+            text: The frame's JSON.
+        """
+        message: PreparedMessage = self.prepareMessage(text, doNotCompress=True)
+        return message
+
+    def check_origin(self, origin: str | None, host: str | None) -> None:
+        """Let pages of the board connect, and those of the sites that were named.
+
+        Args:
+            origin: Where the page is from.
+            host: Where it connects to.
+
+        Raises:
+            ConnectionDeny: It is another site's.
+        """
+        if is_allowed(origin, host, self._origins):
+            return
+        self._tell_refusal(str(origin), str(host))
+        raise ConnectionDeny(403, "another site's page")  # type: ignore[no-untyped-call]
+
+    def _tell_refusal(self, origin: str, host: str) -> None:
+        if origin in self._refused or len(self._refused) >= MOST_REFUSALS:
+            return
+        self._refused.add(origin)
+        self._logger.warn(
+            "a page from {origin} wanted to watch the board as {host} and was refused: if it may, "
+            "start the board with --origin {origin}, or let your proxy pass on the Host header",
+            origin=repr(origin),
+            host=repr(host),
+        )
+
+
+def _with_options_of(factory: LiveFactory) -> type[LiveConnection]:
+    """Give a class the options that autobahn would copy to each connection.
+
+    It would also print them, each time, for a line in the log that nobody sees: half of the time
+    that a handshake takes.
+    """
+    options = {name: getattr(factory, name) for name in LiveConnection.CONFIG_ATTRS}
+    return type("LiveConnection", (LiveConnection,), {**options, "CONFIG_ATTRS": ()})
+
+
+class LiveResource(Resource):
+    """The web resource that browsers connect to; below it, those poll that can't.
+
+    Args:
+        factory: Makes the connections.
+    """
+
+    def __init__(self, factory: LiveFactory) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's, not typed
+        self._factory = factory
+        self.putChild(b"updates", UpdatesResource(factory.hub))
+
+    def render_GET(self, request: Request) -> int:
+        """Hand the connection over to a WebSocket.
+
+        Twisted's HTTP channel and request are left behind: they would cost as much memory as the
+        WebSocket, and the channel would stay the transport's producer.
+
+        Args:
+            request: What may be a handshake; the WebSocket's side judges it.
+        """
+        channel: Any = request.channel
+        transport, channel.transport = channel.transport, None
+        transport.unregisterProducer()
+        connection: Any = self._factory.buildProtocol(transport.getPeer())
+        transport.protocol = connection
+        connection.makeConnection(transport)
+        connection.dataReceived(handshake_of(request))
+        transport.resumeProducing()
+        return NOT_DONE_YET
+
+
+class UpdatesResource(Resource):
+    """What has changed since a position, for browsers that WebSockets don't reach.
+
+    Args:
+        hub: Knows what has changed.
+    """
+
+    isLeaf = True
+
+    def __init__(self, hub: Hub[PreparedMessage]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's, not typed
+        self._hub = hub
+
+    def render_GET(self, request: Request) -> int:
+        """Answer with a frame, or with nothing where nothing is new.
+
+        Args:
+            request: One with the arguments ``epoch`` and ``since``.
+        """
+        since = position_in(
+            {
+                name.decode(errors="replace"): [value.decode(errors="replace") for value in values]
+                for name, values in request.args.items()
+            }
+        )
+        answer = self._hub.changes_since(since)
+        request.notifyFinish().addErrback(lambda _: answer.cancel())
+        answer.addCallback(self._answer, request, since)
+        answer.addErrback(expect_cancelling)
+        return NOT_DONE_YET
+
+    def _answer(self, frame: bytes, request: Request, since: Position) -> None:
+        request.setHeader(b"cache-control", b"no-store")
+        if since == self._hub.position:
+            request.setResponseCode(204)
+        else:
+            request.setHeader(b"content-type", b"application/json")
+            request.write(frame)
+        request.finish()
+
+
+def position_in(arguments: Mapping[str, Sequence[str]]) -> Position:
+    """Read what a browser says of where it stands.
+
+    Args:
+        arguments: The URL's, among them ``epoch`` and ``since``.
+
+    Returns:
+        The position, ``NOWHERE`` where none is told.
+    """
+    epoch, since = (arguments.get(name, [""])[0] for name in ("epoch", "since"))
+    # Longer numbers are no sequences, and Python refuses to read very long ones.
+    is_number = since.isascii() and since.isdigit() and len(since) < MOST_DIGITS
+    return Position(epoch, int(since)) if is_number else NOWHERE
+
+
+def handshake_of(request: Request) -> bytes:
+    """Return what a handshake needs of a request, as it came over the wire.
+
+    Args:
+        request: The request.
+    """
+    lines = [b"%s %s HTTP/1.1" % (request.method, request.uri)]
+    for name, values in request.requestHeaders.getAllRawHeaders():
+        if name.lower() in SHAKING_HANDS:
+            lines += [b"%s: %s" % (name, value) for value in values]
+    return b"\r\n".join((*lines, b"", b""))

@@ -1,0 +1,125 @@
+"""Makes the pages: reads what a page shows from the store, and puts it into a template.
+
+Knows no HTTP: an address comes in, a page goes out. Pages are kept for a few seconds, because
+many browsers ask for the same one after the same change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import parse_qsl, urlencode
+
+from attrs import define, field, frozen
+from jinja2 import Environment
+
+from buildbot_http_status_push.board import filters
+from buildbot_http_status_push.board.http.cache import Cache
+from buildbot_http_status_push.board.model import Filter, Position
+from buildbot_http_status_push.board.pages.templating import environment
+from buildbot_http_status_push.board.pages.views import PageRequest, Reader, View, view
+from buildbot_http_status_push.results import RESULTS
+
+LASTING = 5.0
+"""For how many seconds a page is good without any change: what it says of times grows old."""
+MOST = 64
+"""How many pages are kept."""
+SILENT = 12 * 3600
+"""From how many seconds on it is told loudly that a master has said nothing."""
+
+
+@frozen
+class Page:
+    """An answer to a browser.
+
+    Args:
+        html: The page; empty where the browser is sent elsewhere.
+        etag: The same for the same page, in quotes as HTTP has it.
+        status: The HTTP status.
+        location: Where the browser is sent, None where it stays.
+    """
+
+    html: bytes
+    etag: str
+    status: int = 200
+    location: str | None = None
+
+
+@define(eq=False)
+class Pages:
+    """All pages of a board.
+
+    Args:
+        store: Where builders and builds are read.
+        seconds: Returns the time in seconds since the epoch.
+    """
+
+    _store: Reader
+    _seconds: Callable[[], float]
+    _environment: Environment = field(factory=environment, init=False)
+    _cache: Cache[Page] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._cache = Cache(self._seconds, LASTING, MOST)
+
+    async def page(self, path: str, query: str, address: str) -> Page:
+        """Return a page.
+
+        Args:
+            path: The path that was asked for, decoded.
+            query: What stood after ``?``, as it came.
+            address: Where statuses are to be sent, to be told while there are none.
+
+        Returns:
+            The page; one that says so where there is none.
+
+        Raises:
+            StorageError: The store can't be read.
+        """
+        if (tidy := without_blanks(query)) is not None:
+            return Page(b"", "", 303, f"{path}?{tidy}".rstrip("?"))
+        # Another board may have told the browser of what this one does not know yet.
+        position = await self._store.position()
+        key = (path, query, address, position)
+        return await self._cache.get(key, partial(self._make, path, query, address, position))
+
+    async def _make(self, path: str, query: str, address: str, position: Position) -> Page:
+        now = self._seconds()
+        try:
+            asked = PageRequest(path=path, query=query, chosen=filters.from_query(query), now=now)
+            shown = await view(self._store, asked)
+        except ValueError as fault:
+            asked = PageRequest(path=path, query="", chosen=Filter(), now=now)
+            shown = View("message.html", "No such filter", {"message": str(fault)}, status=400)
+        masters = await self._store.masters()
+        html = self._environment.get_template(shown.template).render(
+            position=position,
+            masters=masters,
+            silent=SILENT,
+            results=RESULTS,
+            address=address,
+            now=now,
+            here=path,
+            query=filters.to_query(asked.chosen),
+            filter=asked.chosen,
+            chips=filters.chips(asked.chosen),
+            kiosk=asked.is_kiosk,
+            title=shown.title,
+            state=shown.state,
+            live=shown.live,
+            **shown.context,
+        )
+        text = html.encode()
+        return Page(text, f'"{hashlib.sha256(text).hexdigest()[:20]}"', shown.status)
+
+
+def without_blanks(query: str) -> str | None:
+    """Return an address's query without what a form left blank, None where all of it is filled.
+
+    Args:
+        query: What stands after ``?``.
+    """
+    given = parse_qsl(query, keep_blank_values=True)
+    filled = [(name, value) for name, value in given if value.strip()]
+    return urlencode(filled) if len(filled) < len(given) else None

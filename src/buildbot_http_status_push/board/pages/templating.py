@@ -1,0 +1,63 @@
+"""Jinja2 for the pages: the templates, compiled once, and the words they use.
+
+Everything is escaped unless one of this package's own functions has made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from buildbot_http_status_push.board.model import Builder
+from buildbot_http_status_push.board.pages import charts, wording
+from buildbot_http_status_push.results import GOOD, result_word
+
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
+"""Where the files are that pages refer to."""
+
+
+def environment() -> Environment:
+    """Return the environment of all templates."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    for function in (
+        wording.word, wording.symbol, wording.span, wording.ago, wording.utc, wording.iso,
+        wording.short_revision, wording.person, wording.result_symbol, charts.strip,
+        charts.cells, charts.cell, charts.durations, result_word, bad_in_a_row,
+    ):  # fmt: skip
+        made.filters[function.__name__] = function
+    made.globals["due"] = wording.due
+    made.globals["static"] = static
+    made.globals["parts"] = made.get_template("_parts.html").module
+    return made
+
+
+def bad_in_a_row(builder: Builder) -> int:
+    """Count the bad builds since the last good one, as far as the recent builds reach."""
+    count = 0
+    for build in builder.recent:
+        if build.results in GOOD:
+            break
+        count += build.is_bad
+    return count
+
+
+@cache
+def static(name: str) -> str:
+    """Return a file's address, which changes with what is in it.
+
+    Args:
+        name: The file's name in ``STATIC``.
+    """
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()
+    return f"/static/{name}?v={digest[:12]}"

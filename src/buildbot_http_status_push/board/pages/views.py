@@ -1,0 +1,235 @@
+"""What each page shows: which template, and the values that are put into it.
+
+Knows the store's reads; must not know HTTP or how templates are rendered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from attrs import evolve, field, frozen
+from twisted.internet.defer import Deferred
+
+from buildbot_http_status_push.board.changes import web_address
+from buildbot_http_status_push.board.model import (
+    Build,
+    BuildDetail,
+    Builder,
+    Filter,
+    Master,
+    Position,
+    Revision,
+)
+from buildbot_http_status_push.board.pages import charts
+from buildbot_http_status_push.board.pages.detail import contents, queued
+from buildbot_http_status_push.board.pages.grid import lines
+from buildbot_http_status_push.board.pages.history import history
+from buildbot_http_status_push.board.pages.overview import State, overview, state
+from buildbot_http_status_push.board.pages.wording import due, word
+
+BUILDS = 50
+"""How many builds a page of a builder's history has."""
+REVISIONS = 40
+"""How many revisions are shown."""
+KIOSK = {"most_red": 6, "most_running": 3, "most_named": 60, "few": 18, "many": 90}
+"""How much fits on a wall screen."""
+
+
+class Reader(Protocol):
+    """What is needed of the store."""
+
+    def position(self) -> Deferred[Position]:
+        """Return where the order of updates stands."""
+
+    def masters(self) -> Deferred[list[Master]]:
+        """Return all masters."""
+
+    def builders(self, filter: Filter) -> Deferred[list[Builder]]:  # noqa: A002  the store's word
+        """Return the builders that fit, by name, as far as it is not about single builds."""
+
+    def builder(self, id: int) -> Deferred[Builder | None]:  # noqa: A002  the store's word
+        """Return a builder."""
+
+    def builds(
+        self,
+        filter: Filter,  # noqa: A002  the store's word
+        builder: int | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> Deferred[list[Build]]:
+        """Return the builds that fit, newest first, those older than a build that was shown."""
+
+    def build(self, id: int) -> Deferred[BuildDetail | None]:  # noqa: A002  the store's word
+        """Return a build."""
+
+    def revisions(self, filter: Filter, limit: int) -> Deferred[list[Revision]]:  # noqa: A002
+        """Return the revisions that fit, newest first."""
+
+
+@frozen(kw_only=True)
+class PageRequest:
+    """What a browser asks for.
+
+    Args:
+        path: The path.
+        query: What stood after ``?``.
+        chosen: The filter in it.
+        now: Seconds since the epoch.
+    """
+
+    path: str
+    query: str
+    chosen: Filter
+    now: float
+
+    @property
+    def is_kiosk(self) -> bool:
+        """Whether it is for a screen on a wall."""
+        return self.path == "/" and "kiosk" in parse_qs(self.query)
+
+
+@frozen(kw_only=True)
+class Live:
+    """How a page stays true.
+
+    Args:
+        how: ``parts`` where fragments fit in, ``page`` where it is fetched again.
+        builder: Whose changes matter, None for all.
+        build: Which build's changes matter, None for all.
+    """
+
+    how: str
+    builder: int | None = None
+    build: int | None = None
+
+
+@frozen
+class View:
+    """A page that is still to be rendered.
+
+    Args:
+        template: The template's name.
+        title: The page's title.
+        context: What the template shows.
+        live: How it stays true.
+        state: How the builders on it stand, where it tells that.
+        status: The HTTP status.
+    """
+
+    template: str
+    title: str
+    context: Mapping[str, Any]
+    live: Live = field(default=Live(how="page"))
+    state: State | None = None
+    status: int = 200
+
+
+async def view(store: Reader, asked: PageRequest) -> View:
+    """Read what a page shows.
+
+    Args:
+        store: Where to read it.
+        asked: What is asked for.
+
+    Raises:
+        StorageError: The store can't be read.
+        ValueError: What is asked for makes no sense.
+    """
+    for pattern, make in VIEWS:
+        if match := re.fullmatch(pattern, asked.path):
+            found = await make(store, asked, *map(int, match.groups()))
+            return found or _missing("There is nothing of this number on the board (any more).")
+    return _missing("The board has no page of this name.")
+
+
+def _missing(message: str) -> View:
+    return View("message.html", "Not here", {"message": message}, status=404)
+
+
+async def _overview(store: Reader, asked: PageRequest) -> View:
+    builders = await _builders(store, asked.chosen)
+    seen = overview(builders)
+    stands = state(builders)
+    if asked.is_kiosk:
+        return View("kiosk.html", "board", {"overview": seen, **KIOSK}, state=stands)
+    return View("overview.html", "board", {"overview": seen}, _live(asked), stands)
+
+
+async def _grid(store: Reader, asked: PageRequest) -> View:
+    builders = await _builders(store, asked.chosen)
+    shown = {"builders": builders, "columns": charts.GRID}
+    return View("grid.html", "Grid · board", shown, _live(asked), state(builders))
+
+
+async def _builders(store: Reader, chosen: Filter) -> list[Builder]:
+    return await store.builders(chosen)
+
+
+def _live(asked: PageRequest) -> Live:
+    return Live(how="page" if asked.chosen.is_about_builds else "parts")
+
+
+async def _revisions(store: Reader, asked: PageRequest) -> View:
+    revisions = await store.revisions(asked.chosen, REVISIONS)
+    builders, made = lines(revisions, await store.builders(asked.chosen))
+    return View("revisions.html", "Revisions · board", {"builders": builders, "lines": made})
+
+
+async def _builder(store: Reader, asked: PageRequest, number: int) -> View | None:
+    builder = await store.builder(number)
+    if builder is None:
+        return None
+    before = _before(asked.query)
+    chosen = evolve(asked.chosen, builder=None, tags=frozenset(), master=None, project=None)
+    builds = await store.builds(chosen, number, BUILDS + 1, before)
+    shown = {
+        "builder": builder,
+        "history": history(builds, BUILDS),
+        "paged": before is not None,
+    }
+    live = Live(how="page", builder=number)
+    return View("builder.html", f"{builder.name} · board", shown, live, state([builder]))
+
+
+def _before(query: str) -> int | None:
+    given = parse_qs(query).get("before", [""])[-1]
+    if given and not given.isdecimal():
+        raise ValueError(f"before={given!r} is no build's number on this board")
+    return int(given) if given else None
+
+
+async def _build(store: Reader, asked: PageRequest, number: int) -> View | None:
+    detail = await store.build(number)
+    if detail is None:
+        return None
+    build = detail.build
+    shown = {
+        "detail": detail,
+        "build": build,
+        "builder": detail.builder,
+        "contents": contents(detail.body),
+        "queued": queued(build),
+        "expected": due(build, detail.builder.usual),
+        "link": web_address(build.url),
+    }
+    name = f"{detail.builder.name} #{build.number} {word(build)} · board"
+    return View("build.html", name, shown, Live(how="page", build=number), _build_state(build))
+
+
+def _build_state(build: Build) -> State | None:
+    if not build.is_conclusive:
+        return None
+    return State("bad", "✗") if build.is_bad else State("good", "✓")
+
+
+VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
+    (r"/", _overview),
+    (r"/grid", _grid),
+    (r"/revisions", _revisions),
+    (r"/builders/(\d{1,18})", _builder),
+    (r"/builds/(\d{1,18})", _build),
+)
+"""The pages by their paths."""

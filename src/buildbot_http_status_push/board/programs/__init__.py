@@ -1,0 +1,1 @@
+"""What programs read: the API, badges, cctray.xml, feeds, metrics."""

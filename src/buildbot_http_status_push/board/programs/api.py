@@ -1,0 +1,134 @@
+"""The JSON API: builders, builds and changes under names that stay. Pure.
+
+``openapi.json`` beside this module describes it; a test holds real answers against it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from buildbot_http_status_push.board.http.documents import Document
+from buildbot_http_status_push.board.model import (
+    Build,
+    BuildDetail,
+    Builder,
+    Master,
+    Position,
+    Update,
+)
+from buildbot_http_status_push.results import result_word
+
+JSON = "application/json"
+
+
+def builders(found: Iterable[Builder], position: Position) -> Document:
+    """Tell all builders, each with what it says now, its running and its recent builds."""
+    return _document({**_position(position), "builders": [builder(each) for each in found]})
+
+
+def builds(found: Sequence[Build], position: Position) -> Document:
+    """Tell builds, the newest first."""
+    return _document({**_position(position), "builds": [build(each) for each in found]})
+
+
+def detail(found: BuildDetail) -> Document:
+    """Tell one build, with the body of its latest status as it came."""
+    return _document(
+        {
+            **build(found.build),
+            "parent": None if found.parent is None else found.parent.id,
+            "triggered": [each.id for each in found.triggered],
+            "same_request": [each.id for each in found.same_request],
+            "body": found.body,
+        }
+    )
+
+
+def changes(found: Iterable[Update], position: Position) -> Document:
+    """Tell what was accepted after a sequence."""
+    told = [
+        {"sequence": each.sequence, "build": each.build, "builder": each.builder, "at": each.at}
+        for each in found
+    ]
+    return _document({**_position(position), "changes": told})
+
+
+def gone(position: Position) -> Document:
+    """Say that what was accepted after a sequence is no longer known one by one."""
+    return _document(
+        {**_position(position), "error": "too far back: read /api/builders, and go on from here"},
+        status=410,
+    )
+
+
+def fault(status: int, sentence: str) -> Document:
+    """Say why there is no answer."""
+    return _document({"error": sentence}, status=status)
+
+
+def builder(found: Builder) -> dict[str, Any]:
+    """Return a builder's public form."""
+    return {
+        "id": found.id,
+        "name": found.name,
+        "master": _master(found.master),
+        "tags": list(found.tags),
+        "project": found.project,
+        "description": found.description,
+        "state": _state(found),
+        "flaky": found.flaky,
+        "usual_duration": found.usual,
+        "last": _optional(found.last),
+        "first_bad": _optional(found.first_bad),
+        "last_good": _optional(found.last_good),
+        "running": [build(each) for each in found.running],
+        "recent": [build(each) for each in found.recent],
+    }
+
+
+def build(found: Build) -> dict[str, Any]:
+    """Return a build's public form."""
+    return {
+        "id": found.id,
+        "builder": found.builder,
+        "builder_name": found.builder_name,
+        "number": found.number,
+        "buildid": found.buildid,
+        "buildrequestid": found.request,
+        "result": None if found.results is None else result_word(found.results),
+        "started_at": found.started_at,
+        "complete_at": found.complete_at,
+        "submitted_at": found.submitted_at,
+        "state_string": found.state_string,
+        "worker": found.worker,
+        "branch": found.branch,
+        "revision": found.revision,
+        "project": found.project,
+        "owner": found.owner,
+        "url": found.url,
+    }
+
+
+def _state(found: Builder) -> str:
+    if found.last is None:
+        return "unknown"
+    return "red" if found.is_red else "green"
+
+
+def _optional(found: Build | None) -> dict[str, Any] | None:
+    return None if found is None else build(found)
+
+
+def _master(found: Master) -> dict[str, Any]:
+    return {"name": found.name, "url": found.url, "heard_at": int(found.heard_at)}
+
+
+def _position(position: Position) -> dict[str, Any]:
+    return {"epoch": position.epoch, "sequence": position.sequence}
+
+
+def _document(content: Mapping[str, Any], status: int = 200) -> Document:
+    body = json.dumps(content, separators=(",", ":")).encode()
+    return Document(body=body, content_type=JSON, status=status)

@@ -1,0 +1,176 @@
+"""What others than browsers ask the board for: the routes of JSON, badges, CCTray and the feed.
+
+Knows the store's reads and the formats; must not know requests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from importlib.resources import files
+from urllib.parse import parse_qs
+
+from attrs import define, evolve, field
+
+from buildbot_http_status_push.board import filters
+from buildbot_http_status_push.board.http.cache import Cache
+from buildbot_http_status_push.board.http.documents import (
+    Document,
+    Route,
+    RouteRequest,
+    sentence,
+    with_etag,
+)
+from buildbot_http_status_push.board.model import Build, Builder, Filter
+from buildbot_http_status_push.board.programs import api
+from buildbot_http_status_push.board.programs.badge import badge
+from buildbot_http_status_push.board.programs.cctray import cctray
+from buildbot_http_status_push.board.programs.feed import feed, news
+from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.results import CONCLUSIVE
+
+LASTING = 5.0
+"""For how many seconds a document is good without any change."""
+MOST = 16
+"""How many documents are kept."""
+BUILDS, MOST_BUILDS = 50, 200
+"""How many builds are told where nothing is said, and at most."""
+MOST_CHANGES = 1000
+"""How many changes are told at once."""
+LARGEST = 2**63 - 1
+
+
+@define(eq=False)
+class ApiRoutes:
+    """Makes the documents.
+
+    Args:
+        store: Where builders and builds are read.
+        seconds: Returns the time in seconds since the epoch.
+    """
+
+    _store: Store
+    _seconds: Callable[[], float]
+    _cache: Cache[Document] = field(init=False)
+    _openapi: Document = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._cache = Cache(self._seconds, LASTING, MOST)
+        description = files(api.__package__).joinpath("openapi.json").read_bytes()
+        self._openapi = with_etag(Document(body=description, content_type=api.JSON))
+
+    @property
+    def routes(self) -> tuple[tuple[str, Route], ...]:
+        """The paths and what makes their documents."""
+        made = (
+            (r"/badge/.+\.svg", self._badge),
+            (r"/cctray\.xml", self._cctray),
+            (r"/feed\.atom", self._feed),
+            (r"/api/builders", self._builders),
+            (r"/api/builds", self._builds),
+            (r"/api/builds/\d{1,18}", self._build),
+            (r"/api/changes", self._changes),
+        )
+        return (
+            *((path, partial(self._answer, make)) for path, make in made),
+            (r"/api/openapi\.json", self._description),
+            (r"/api/.*", self._nothing),
+        )
+
+    async def _answer(
+        self, make: Callable[[RouteRequest], Awaitable[Document]], asked: RouteRequest
+    ) -> Document:
+        key = (asked, self._store.latest)
+        try:
+            return await self._cache.get(key, partial(_tagged, make, asked))
+        except ValueError as fault:
+            return _fault(asked, 400, str(fault))
+
+    async def _description(self, _: RouteRequest) -> Document:
+        return self._openapi
+
+    async def _nothing(self, asked: RouteRequest) -> Document:
+        return _fault(asked, 404, "it is not here: /api/openapi.json tells what is")
+
+    async def _badge(self, asked: RouteRequest) -> Document:
+        name = asked.path.removeprefix("/badge/").removesuffix(".svg")
+        chosen = filters.from_query(asked.query)
+        builders = await self._store.builders(Filter(master=chosen.master))
+        named = [each for each in builders if each.name == name]
+        label = f"{name} ({chosen.branch})" if chosen.branch else name
+        return badge(label, _worst(await self._last(named, chosen.branch)))
+
+    async def _last(self, builders: Iterable[Builder], branch: str | None) -> list[Build]:
+        """Return the builders' last conclusive builds."""
+        if branch is None:
+            return [each.last for each in builders if each.last is not None]
+        chosen = Filter(branch=branch, results=CONCLUSIVE)
+        found = [await self._store.builds(chosen, each.id, 1) for each in builders]
+        return [build for builds in found for build in builds]
+
+    async def _cctray(self, asked: RouteRequest) -> Document:
+        chosen = filters.from_query(asked.query)
+        return cctray(await self._store.builders(chosen), asked.address)
+
+    async def _feed(self, asked: RouteRequest) -> Document:
+        chosen = filters.from_query(asked.query)
+        found = news(await self._store.builders(chosen), evolve(chosen, results=frozenset()))
+        itself = f"{asked.address}feed.atom" + (f"?{asked.query}" if asked.query else "")
+        return feed(found, asked.address, itself, self._store.latest.epoch)
+
+    async def _builders(self, asked: RouteRequest) -> Document:
+        position = self._store.latest
+        chosen = filters.from_query(asked.query)
+        return api.builders(await self._store.builders(chosen), position)
+
+    async def _builds(self, asked: RouteRequest) -> Document:
+        position = self._store.latest
+        chosen = filters.from_query(asked.query)
+        limit = _number(asked.query, "limit", MOST_BUILDS) or BUILDS
+        before = _number(asked.query, "before", LARGEST)
+        return api.builds(await self._store.builds(chosen, None, limit, before), position)
+
+    async def _build(self, asked: RouteRequest) -> Document:
+        number = int(asked.path.rpartition("/")[2])
+        found = await self._store.build(number)
+        if found is None:
+            return api.fault(404, f"there is no build {number} on the board (any more)")
+        return api.detail(found)
+
+    async def _changes(self, asked: RouteRequest) -> Document:
+        since = _number(asked.query, "since", LARGEST)
+        if since is None:
+            raise ValueError("since=SEQUENCE is missing: the sequence of an earlier answer, or 0")
+        position = self._store.latest
+        [epoch] = parse_qs(asked.query).get("epoch", [position.epoch])[-1:]
+        found = await self._store.updates(since, MOST_CHANGES)
+        if found is None or epoch != position.epoch:
+            return api.gone(position)
+        return api.changes(found, position)
+
+
+async def _tagged(
+    make: Callable[[RouteRequest], Awaitable[Document]], asked: RouteRequest
+) -> Document:
+    return with_etag(await make(asked))
+
+
+def _fault(asked: RouteRequest, status: int, told: str) -> Document:
+    is_json = asked.path.startswith("/api/")
+    return api.fault(status, told) if is_json else sentence(status, told)
+
+
+def _worst(builds: Iterable[Build]) -> Build | None:
+    """Return the build that a badge is about: a bad one where there is one."""
+    return max(builds, key=lambda each: (each.is_bad, each.started_at), default=None)
+
+
+def _number(query: str, name: str, most: int) -> int | None:
+    """Return a number in a query, None where it is not given."""
+    [given] = parse_qs(query).get(name, [""])[-1:]
+    if not given:
+        return None
+    if not re.fullmatch(r"[0-9]{1,19}", given) or int(given) > most:
+        raise ValueError(f"{name}={given!r} is no number from 0 to {most}")
+    return int(given)

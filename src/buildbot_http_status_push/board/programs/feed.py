@@ -1,0 +1,143 @@
+"""``feed.atom``: failures and recoveries, and nothing else, for feed readers (RFC 4287). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from heapq import nlargest
+from xml.etree import ElementTree
+
+from attrs import frozen
+
+from buildbot_http_status_push.board.filters import fits_build
+from buildbot_http_status_push.board.http.documents import Document
+from buildbot_http_status_push.board.model import RECENT, Build, Builder, Filter
+from buildbot_http_status_push.results import result_word
+
+ATOM = "http://www.w3.org/2005/Atom"
+ATOM_TYPE = "application/atom+xml; charset=utf-8"
+ENTRIES = 50
+"""How many builds are told at most."""
+
+
+@frozen
+class StateChange:
+    """A build with which a builder turned red or green.
+
+    Args:
+        build: The build.
+        recovered: Whether it turned green.
+    """
+
+    build: Build
+    recovered: bool
+
+
+def state_changes(builds: Iterable[Build], *, is_from_begin: bool) -> list[StateChange]:
+    """Find where a builder's state changed.
+
+    Args:
+        builds: One builder's builds in their order, oldest first. Builds that leave open whether
+            the code is good are passed over.
+        is_from_begin: Whether there were none before. If there were, what the first one changed
+            is not known; else a bad first build is news, and a good one is not.
+
+    Returns:
+        The builds that changed it, oldest first.
+    """
+    found: list[StateChange] = []
+    was_bad = False if is_from_begin else None
+    for build in builds:
+        if not build.is_conclusive:
+            continue
+        if was_bad is not None and build.is_bad != was_bad:
+            found.append(StateChange(build, recovered=was_bad))
+        was_bad = build.is_bad
+    return found
+
+
+def news(builders: Iterable[Builder], chosen: Filter) -> list[StateChange]:
+    """Return the latest state changes of all builders, newest first.
+
+    Args:
+        builders: The builders.
+        chosen: Which of their builds to look at.
+    """
+    every = (change for builder in builders for change in _of_builder(builder, chosen))
+    return nlargest(ENTRIES, every, key=lambda change: (_ended(change.build), change.build.id))
+
+
+def _of_builder(builder: Builder, chosen: Filter) -> list[StateChange]:
+    seen = [build for build in reversed(builder.recent) if fits_build(chosen, build)]
+    found = state_changes(seen, is_from_begin=len(builder.recent) < RECENT)
+    first = builder.first_bad
+    # It may have been red for longer than its recent builds tell.
+    is_older = first is not None and first.id not in {build.id for build in seen}
+    if first is not None and is_older and fits_build(chosen, first):
+        return [StateChange(first, recovered=False), *found]
+    return found
+
+
+def feed(found: Sequence[StateChange], address: str, itself: str, epoch: str) -> Document:
+    """Make the feed.
+
+    Args:
+        found: What to tell, newest first.
+        address: The board's own address, with a slash at the end.
+        itself: The feed's own address.
+        epoch: Names the board's store: its builds' numbers mean something within it only.
+    """
+    root = ElementTree.Element("feed", {"xmlns": ATOM})
+    _add(root, "id", f"urn:buildbot-http-status-push:board:{epoch}")
+    _add(root, "title", "Failures and recoveries")
+    _add(root, "updated", _time(max((_ended(change.build) for change in found), default=0)))
+    _link(root, itself, "self", "application/atom+xml")
+    _link(root, address, "alternate", "text/html")
+    author = ElementTree.SubElement(root, "author")
+    _add(author, "name", "Buildbot")
+    for change in found:
+        _entry(root, change, address, epoch)
+    body = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return Document(body=body, content_type=ATOM_TYPE)
+
+
+def _entry(root: ElementTree.Element, change: StateChange, address: str, epoch: str) -> None:
+    build = change.build
+    entry = ElementTree.SubElement(root, "entry")
+    _add(entry, "id", f"urn:buildbot-http-status-push:board:{epoch}:build:{build.id}")
+    _add(entry, "title", _title(change))
+    _add(entry, "updated", _time(_ended(build)))
+    _link(entry, f"{address}builds/{build.id}", "alternate", "text/html")
+    _add(entry, "summary", _summary(build))
+
+
+def _title(change: StateChange) -> str:
+    word = "recovered" if change.recovered else result_word(change.build.results)
+    return f"{change.build.builder_name} #{change.build.number}: {word}"
+
+
+def _summary(build: Build) -> str:
+    facts = {"branch": build.branch, "revision": build.revision, "worker": build.worker}
+    told = [f"{name} {value}" for name, value in facts.items() if value]
+    return ", ".join([build.state_string or result_word(build.results), *told])
+
+
+def _ended(build: Build) -> int:
+    return build.started_at if build.complete_at is None else build.complete_at
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(int(at), timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def _add(parent: ElementTree.Element, name: str, text: str) -> None:
+    ElementTree.SubElement(parent, name).text = _allowed(text)
+
+
+def _allowed(text: str) -> str:
+    # XML 1.0 has no place for control characters, which a state's text may hold.
+    return "".join(each if each.isprintable() or each in "\n\t" else " " for each in text)
+
+
+def _link(parent: ElementTree.Element, href: str, relation: str, kind: str) -> None:
+    ElementTree.SubElement(parent, "link", {"href": href, "rel": relation, "type": kind})

@@ -1,0 +1,105 @@
+"""``/metrics``: how the board does, in the OpenMetrics format, for Prometheus. An extra.
+
+Needs ``prometheus_client``, imported by nobody else; must not know requests.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from buildbot_http_status_push.board.http.documents import Document, RouteRequest
+from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.results import RESULTS, result_word
+
+RUNNING = "running"
+OUTCOMES = {200: "taken", 503: "failed"}
+"""What became of a status by its answer; all others were refused."""
+LAGS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds."""
+
+
+class Watched(Protocol):
+    """What is needed of the browsers that watch."""
+
+    @property
+    def behind(self) -> int:
+        """How many do not take what they are sent."""
+
+    def __len__(self) -> int:
+        """How many browsers watch."""
+
+
+class Metrics:
+    """What is measured.
+
+    Args:
+        store: Where masters and builds are read.
+        watched: The browsers.
+    """
+
+    def __init__(self, store: Store, watched: Watched) -> None:
+        self._store = store
+        self._watched = watched
+        registry = self._registry = CollectorRegistry()
+        name = "buildbot_board_"
+        self._statuses = Counter(
+            f"{name}statuses",
+            "Statuses that came, by what became of them and the HTTP status of the answer.",
+            ("outcome", "code"),
+            registry=registry,
+        )
+        self._lag = Histogram(
+            f"{name}lag_seconds",
+            "From the acceptance of a status until browsers were told.",
+            buckets=LAGS,
+            registry=registry,
+        )
+        self._browsers = Gauge(f"{name}browsers", "Browsers that watch.", registry=registry)
+        self._behind = Gauge(
+            f"{name}browsers_behind", "Browsers that take nothing at present.", registry=registry
+        )
+        self._builds = Gauge(
+            f"{name}builds", "Builds in the store, by result.", ("result",), registry=registry
+        )
+        self._heard = Gauge(
+            f"{name}master_heard_timestamp_seconds",
+            "When the last status of a master came.",
+            ("master",),
+            registry=registry,
+        )
+
+    def answered(self, code: int) -> None:
+        """Count a status.
+
+        Args:
+            code: The HTTP status that it was answered with.
+        """
+        # The text of an HTTPStatus is its name on Python 3.10.
+        self._statuses.labels(OUTCOMES.get(code, "refused"), str(int(code))).inc()
+
+    def observe_lag(self, lag: float) -> None:
+        """Count a change that browsers were told.
+
+        Args:
+            lag: Seconds since it was accepted.
+        """
+        self._lag.observe(max(lag, 0.0))
+
+    async def document(self, _: RouteRequest) -> Document:
+        """Make the document; may raise ``StorageError``."""
+        masters = await self._store.masters()
+        builds = await self._store.results()
+        # Nothing below waits: two that ask at once do not mix.
+        self._heard.clear()
+        for master in masters:
+            self._heard.labels(master.name).set(master.heard_at)
+        for code in (None, *range(len(RESULTS))):
+            word = RUNNING if code is None else result_word(code)
+            self._builds.labels(word).set(builds.get(code, 0))
+        self._browsers.set(len(self._watched))
+        self._behind.set(self._watched.behind)
+        body: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]  # not typed
+        return Document(body=body, content_type=CONTENT_TYPE_LATEST, caching="no-store")

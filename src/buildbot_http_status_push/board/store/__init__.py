@@ -1,0 +1,1 @@
+"""The board's database: tables, reading, writing, one commit for a group."""

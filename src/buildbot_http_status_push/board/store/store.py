@@ -1,0 +1,248 @@
+"""What the board knows, seen from the reactor's thread: statuses go in, pages' values come out.
+
+One transaction writes at a time, and one reads: each in another thread, on a connection of its
+own. A database that is out of order is opened anew at the next occasion; whoever asks meanwhile is
+told ``StorageError``. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from buildbot_http_status_push.board.body import Status
+from buildbot_http_status_push.board.model import (
+    Build,
+    BuildDetail,
+    Builder,
+    Filter,
+    Master,
+    Position,
+    Revision,
+    Update,
+)
+from buildbot_http_status_push.board.store import pruning
+from buildbot_http_status_push.board.store.group_commit import GroupCommit
+from buildbot_http_status_push.board.store.reading import Cache, Reading, read
+from buildbot_http_status_push.board.store.reconnecting import ReconnectingDatabase
+from buildbot_http_status_push.board.store.serial import Serial
+from buildbot_http_status_push.board.store.tables import open_database, open_snapshots
+from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
+from buildbot_http_status_push.database import StorageError
+
+T = TypeVar("T")
+InThread: TypeAlias = Callable[..., Deferred[Any]]
+
+
+@define(eq=False)
+class Store:
+    """The board's database.
+
+    Args:
+        clock: The time.
+        in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
+        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
+        names: The names of masters by their URL.
+        log: Where trouble is told.
+
+    Attributes:
+        latest: Where the order of updates stands, as far as this process knows.
+    """
+
+    _clock: IReactorTime
+    _in_thread: InThread
+    _url: str
+    _names: Mapping[str, str] = field(factory=dict)
+    _log: Logger = field(factory=Logger)
+    latest: Position = field(default=Position("", 0), init=False)
+    _cache: Cache = field(factory=Cache, init=False)
+    _listeners: list[Callable[[], None]] = field(factory=list, init=False)
+    _commits: GroupCommit[Arrival, Stored] = field(init=False)
+    _writer: ReconnectingDatabase = field(init=False)
+    _writing: Serial = field(init=False)
+    _reader: ReconnectingDatabase = field(init=False)
+    _reading: Serial = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._commits = GroupCommit(self._commit)
+        self._writer = ReconnectingDatabase(partial(open_database, self._url))
+        self._writing = Serial(self._in_thread)
+        self._reader = ReconnectingDatabase(partial(open_snapshots, self._url))
+        self._reading = Serial(self._in_thread)
+
+    async def open(self) -> None:
+        """Open the database, and make what tables it lacks.
+
+        Raises:
+            StorageError: It can't be opened.
+        """
+        await self._write(lambda connection: None)
+        self.latest = await self.position()
+
+    async def close(self) -> None:
+        """Finish what was asked for, and close the database."""
+        await self._commits.idle()
+        closing = ((self._writing, self._writer), (self._reading, self._reader))
+        await gatherResults([serial.run(link.close) for serial, link in closing])
+
+    def put(self, status: Status) -> Deferred[Stored]:
+        """Keep a status.
+
+        Args:
+            status: What a body says.
+
+        Returns:
+            Once it is committed: what became of it. Fails with ``StorageError`` if it can't be.
+        """
+        return self._commits.ask(Arrival(status, self._clock.seconds()))
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Be told when there are updates; it is a hint only.
+
+        Args:
+            callback: Called in the reactor's thread after a commit that gave updates.
+
+        Returns:
+            How to end that.
+        """
+        self._listeners.append(callback)
+        return partial(self._listeners.remove, callback)
+
+    def notify(self) -> None:
+        """Take it that another process may have committed something."""
+        for listener in tuple(self._listeners):
+            listener()
+
+    def position(self) -> Deferred[Position]:
+        """Return where the order of updates stands."""
+        return self._read(lambda reading: reading.position)
+
+    def masters(self) -> Deferred[list[Master]]:
+        """Return all masters, by name."""
+        return self._read(lambda reading: [*reading.masters.values()])
+
+    def builders(self, filter: Filter) -> Deferred[list[Builder]]:  # noqa: A002 - what it is
+        """Return the builders that fit, by name.
+
+        Args:
+            filter: What must fit, as far as it is not about single builds.
+        """
+        return self._read(lambda reading: reading.builders(filter))
+
+    def builders_by_id(self, ids: Collection[int]) -> Deferred[list[Builder]]:
+        """Return some builders, all as they stood at one moment."""
+        return self._read(lambda reading: reading.builders_by_id(ids))
+
+    def builder(self, id: int) -> Deferred[Builder | None]:  # noqa: A002 - what it is
+        """Return a builder."""
+        return self._read(lambda reading: next(iter(reading.builders_by_id([id])), None))
+
+    def builds(
+        self,
+        filter: Filter,  # noqa: A002 - what it is
+        builder: int | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> Deferred[list[Build]]:
+        """Return the builds that fit, newest first by their begin.
+
+        Args:
+            filter: What must fit.
+            builder: Whose builds; the filter's builder, tags, master and project don't matter then.
+            limit: How many at most.
+            before: Only builds older than this one, which was the last one shown.
+        """
+        return self._read(lambda reading: reading.builds(filter, builder, limit, before))
+
+    def build(self, id: int) -> Deferred[BuildDetail | None]:  # noqa: A002 - what it is
+        """Return a build with all that its latest status said."""
+        return self._read(lambda reading: reading.build(id))
+
+    def revisions(self, filter: Filter, limit: int) -> Deferred[list[Revision]]:  # noqa: A002
+        """Return the revisions that have builds that fit, those newest whose builds began last."""
+        return self._read(lambda reading: reading.revisions(filter, limit))
+
+    def results(self) -> Deferred[dict[int | None, int]]:
+        """Count the builds by their result, None for those that run."""
+        return self._read(lambda reading: reading.results())
+
+    def updates(self, after: int, limit: int) -> Deferred[list[Update] | None]:
+        """Return the updates after a sequence, None where they are no longer known."""
+        return self._read(lambda reading: reading.updates(after, limit))
+
+    async def prune(self, before: float) -> int:
+        """Delete builds that began before a moment, but for those that a builder's state names.
+
+        Args:
+            before: The moment, in seconds since the epoch.
+
+        Returns:
+            How many builds were deleted.
+
+        Raises:
+            StorageError: The database can't be written to.
+        """
+        deleted = 0
+        for builder in await self._write(pruning.builder_ids):
+            count = pruning.AT_ONCE
+            while count == pruning.AT_ONCE:
+                prune = partial(
+                    pruning.prune, builder=builder, before=before, now=self._clock.seconds()
+                )
+                count, moved = await self._write(prune)
+                deleted += count
+                self._move(moved or self.latest)
+        return deleted
+
+    async def prune_updates(self) -> None:
+        """Delete updates that no browser asks for any more.
+
+        Raises:
+            StorageError: The database can't be written to.
+        """
+        await self._write(pruning.prune_updates)
+
+    def _read(self, what: Callable[[Reading], T]) -> Deferred[T]:
+        operation = partial(read, cache=self._cache, what=what)
+        done: Deferred[tuple[T, Position]] = self._reading.run(self._reader.transact, operation)
+        return done.addCallback(self._seen)
+
+    def _seen(self, found: tuple[T, Position]) -> T:
+        value, position = found
+        is_older = position.epoch == self.latest.epoch and position.sequence < self.latest.sequence
+        # Another process may have written; a slow reader may bring what is older than known.
+        if not is_older:
+            self._move(position)
+        return value
+
+    def _write(self, operation: Callable[..., T]) -> Deferred[T]:
+        done: Deferred[T] = self._writing.run(self._writer.transact, operation)
+        return done
+
+    def _commit(self, arrivals: Sequence[Arrival]) -> Deferred[list[Stored]]:
+        written = self._write(partial(write, arrivals=arrivals, names=self._names))
+        return written.addCallbacks(self._committed, self._failed)
+
+    def _committed(self, written: tuple[list[Stored], Position]) -> list[Stored]:
+        stored, position = written
+        self._move(position)
+        return stored
+
+    def _failed(self, failure: Failure) -> Failure:
+        # What is no storage trouble is a mistake of ours: it is told once, and the rest goes on.
+        if not failure.check(StorageError):
+            self._log.failure("statuses could not be stored", failure)
+        return failure
+
+    def _move(self, position: Position) -> None:
+        if position == self.latest:
+            return
+        self.latest = position
+        self.notify()

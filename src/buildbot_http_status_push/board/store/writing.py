@@ -1,0 +1,278 @@
+"""Writes statuses: a build's row, the body, and the number of the change, in one transaction.
+
+What a builder's builds say of it is worked out once at the end, for each builder that was touched:
+from its builds alone, so that the order in which statuses came makes no difference.
+Blocking: runs in the writer's thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+from sqlalchemy.engine import Connection
+
+from buildbot_http_status_push.board.body import Status
+from buildbot_http_status_push.board.model import Position
+from buildbot_http_status_push.board.store import statements as sql
+from buildbot_http_status_push.board.store.merging import rank, state_of
+from buildbot_http_status_push.board.store.rows import (
+    About,
+    build_of,
+    new_row,
+    packed,
+    packed_state,
+    suspects_of,
+)
+from buildbot_http_status_push.board.store.tables import bodies, updates
+from buildbot_http_status_push.results import BAD, GOOD
+
+
+class Stored(Enum):
+    """What became of a status."""
+
+    NEW = "stored"
+    REPEAT = "known already"
+    OLDER = "not stored: a later status of this build is known"
+
+
+@frozen
+class Arrival:
+    """A status that came.
+
+    Args:
+        status: What it says.
+        at: When it came, in seconds since the epoch.
+    """
+
+    status: Status
+    at: float
+
+
+@define(eq=False)
+class Writing:
+    """One transaction of statuses.
+
+    Args:
+        connection: The transaction's connection.
+        names: The names of masters by their URL, as the board's settings give them.
+    """
+
+    _connection: Connection
+    _names: Mapping[str, str]
+    _sequence: int = field(default=0, init=False)
+    _masters: dict[str, int] = field(factory=dict, init=False)
+    _heard: dict[int, float] = field(factory=dict, init=False)
+    _builders: dict[tuple[int, str], int] = field(factory=dict, init=False)
+    _touched: dict[int, int] = field(factory=dict, init=False)
+    _revisions: set[int] = field(factory=set, init=False)
+    _bodies: dict[int, bytes] = field(factory=dict, init=False)
+    _updates: list[dict[str, Any]] = field(factory=list, init=False)
+
+    def write(self, arrivals: Sequence[Arrival]) -> tuple[list[Stored], Position]:
+        """Write statuses.
+
+        Args:
+            arrivals: Statuses, in the order that they came in.
+
+        Returns:
+            What became of each, and where the order of updates stands then.
+        """
+        began = self._begin()
+        stored = [self._put(each) for each in arrivals]
+        return stored, self._end(began)
+
+    def settle(self, builder: int, build: int, at: float) -> Position:
+        """Work out anew what a builder's builds say of it.
+
+        Args:
+            builder: The builder.
+            build: The build that it changes by.
+            at: When, in seconds since the epoch.
+        """
+        began = self._begin()
+        self._touch(builder, build, self._next(), at)
+        return self._end(began)
+
+    def _begin(self) -> Position:
+        found = sql.POSITION.first(self._connection, {})
+        self._sequence = found.sequence
+        return Position(found.epoch, found.sequence)
+
+    def _end(self, began: Position) -> Position:
+        self._insert_gathered()
+        for builder, sequence in self._touched.items():
+            self._settle_builder(builder, sequence)
+        for revision in self._revisions:
+            self._settle_revision(revision)
+        for master, at in self._heard.items():
+            sql.HEARD.run(self._connection, {"of_id": master, "at": at})
+        if self._sequence != began.sequence:
+            sql.MOVE.run(self._connection, {"to_sequence": self._sequence})
+            if self._connection.dialect.name == "postgresql":
+                sql.NOTIFY.run(self._connection, {})
+        return evolve(began, sequence=self._sequence)
+
+    def _insert_gathered(self) -> None:
+        """Insert what nothing else of the transaction reads, all of it at once."""
+        kept = [{"build": build, "body": body} for build, body in self._bodies.items()]
+        for table, rows in ((bodies, kept), (updates, self._updates)):
+            if rows:
+                self._connection.execute(table.insert(), rows)
+
+    def _next(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _put(self, arrival: Arrival) -> Stored:
+        status = arrival.status
+        master = self._master(status)
+        self._heard[master] = max(arrival.at, self._heard.get(master, 0.0))
+        identity = {
+            "of_master": master,
+            "of_buildid": status.buildid,
+            "of_start": status.started_at,
+        }
+        known = sql.KNOWN.first(self._connection, identity)
+        if known is not None:
+            old = rank(known.complete_at, known.results, known.size, known.digest)
+            new = rank(status.complete_at, status.results, len(status.body), status.digest)
+            if new <= old:
+                return Stored.REPEAT if new == old else Stored.OLDER
+        self._store(arrival, master, known)
+        return Stored.NEW
+
+    def _store(self, arrival: Arrival, master: int, known: Any) -> None:
+        status, sequence = arrival.status, self._next()
+        builder = self._builder(master, status.builder)
+        row = {
+            **new_row(status),
+            "master": master,
+            "builder": builder,
+            "revision_id": self._revision(status),
+            "sequence": sequence,
+        }
+        if known is None:
+            build = sql.INSERT_BUILD.insert(self._connection, row)
+            self._bodies[build] = packed(status.body)
+        else:
+            build = known.id
+            self._replace(known, row, arrival)
+        self._touch(builder, build, sequence, arrival.at)
+
+    def _touch(self, builder: int, build: int, sequence: int, at: float) -> None:
+        self._touched[builder] = sequence
+        self._updates.append({"sequence": sequence, "build": build, "builder": builder, "at": at})
+
+    def _replace(self, known: Any, row: Mapping[str, Any], arrival: Arrival) -> None:
+        if known.builder != row["builder"]:  # it was moved to another name
+            self._touch(known.builder, known.id, self._next(), arrival.at)
+        if known.revision_id is not None:
+            self._revisions.add(known.revision_id)
+        of_build, body = {"of_build": known.id}, packed(arrival.status.body)
+        sql.REPLACE.run(self._connection, {**of_build, **sql.to(row)})
+        if known.id in self._bodies:
+            self._bodies[known.id] = body
+        else:
+            sql.REPLACE_BODY.run(self._connection, {**of_build, "to_body": body})
+
+    def _master(self, status: Status) -> int:
+        url = status.master_url
+        if url not in self._masters:
+            name = self._names.get(url) or url or "a master without a URL"
+            self._masters[url] = self._found_master(name, url)
+        return self._masters[url]
+
+    def _found_master(self, name: str, url: str) -> int:
+        named = sql.MASTER_BY_NAME.scalar(self._connection, {"of_name": name})
+        if named is not None:
+            return int(named)
+        # It may have been known by its URL before it was given a name.
+        known = sql.MASTER_BY_NAME.scalar(self._connection, {"of_name": url})
+        if known is not None:
+            sql.RENAME_MASTER.run(self._connection, {"of_id": known, "to_name": name})
+            return int(known)
+        new = {"name": name, "url": url, "heard_at": 0.0}
+        return sql.INSERT_MASTER.insert(self._connection, new)
+
+    def _builder(self, master: int, name: str) -> int:
+        key = (master, name)
+        if key not in self._builders:
+            of_name = {"of_master": master, "of_name": name}
+            known = sql.BUILDER_BY_NAME.scalar(self._connection, of_name)
+            self._builders[key] = self._new_builder(*key) if known is None else int(known)
+        return self._builders[key]
+
+    def _new_builder(self, master: int, name: str) -> int:
+        new = {"master": master, "name": name, "state": "", "sequence": 0}
+        return sql.INSERT_BUILDER.insert(self._connection, new)
+
+    def _revision(self, status: Status) -> int | None:
+        if not status.revision:
+            return None
+        key = {
+            "revision": status.revision,
+            "branch": status.branch or "",
+            "project": status.project or "",
+        }
+        of_key = {f"of_{name}": value for name, value in key.items()}
+        known = sql.REVISION_BY_NAME.scalar(self._connection, of_key)
+        if known is None:
+            new = {**key, "first_at": status.started_at}
+            known = sql.INSERT_REVISION.insert(self._connection, new)
+        self._revisions.add(known)
+        self._blame(known, status)
+        return int(known)
+
+    def _blame(self, revision: int, status: Status) -> None:
+        made = next((each for each in status.changes if each.revision == status.revision), None)
+        if made is not None:
+            told = {"of_id": revision, "to_author": made.author, "to_comment": made.comment}
+            sql.BLAME.run(self._connection, told)
+
+    def _settle_builder(self, builder: int, sequence: int) -> None:
+        # A state names no builder: it is a builder's own.
+        state = state_of(build_of(row, "") for row in self._rows(builder).values())
+        said = json.loads(self._extra(state.recent[0].id).about_builder) if state.recent else {}
+        if state.first_bad is not None:
+            changes = self._extra(state.first_bad.id).changes
+            state = evolve(state, suspects=suspects_of(changes))
+        kept = packed_state(state, About(**said))
+        values = {"of_builder": builder, "to_state": kept, "to_sequence": sequence}
+        sql.SETTLE_BUILDER.run(self._connection, values)
+
+    def _rows(self, builder: int) -> dict[int, Any]:
+        """Return the builds that say all that there is to say of a builder."""
+        of_builder = {"of_builder": builder}
+        rows = {row.id: row for row in sql.TELLING_BUILDS.rows(self._connection, of_builder)}
+        good = (_place(row) for row in rows.values() if row.results in GOOD)
+        after = max(good, default=sql.FIRST_PLACE)
+        if any(row.results in BAD and _place(row) > after for row in rows.values()):
+            found = sql.FIRST_BAD_BUILD.rows(self._connection, {**of_builder, **sql.at(after)})
+            rows.update((row.id, row) for row in found)
+        return rows
+
+    def _extra(self, build: int) -> Any:
+        return sql.EXTRA.first(self._connection, {"of_build": build})
+
+    def _settle_revision(self, revision: int) -> None:
+        of_id = {"of_id": revision}
+        first_at = sql.FIRST_OF_REVISION.scalar(self._connection, of_id)
+        if first_at is None:
+            sql.DROP_REVISION.run(self._connection, of_id)
+        else:
+            sql.SETTLE_REVISION.run(self._connection, {**of_id, "to_first_at": first_at})
+
+
+def _place(row: Any) -> tuple[int, int, int]:
+    return (row.started_at, row.number, row.id)
+
+
+def write(
+    connection: Connection, arrivals: Sequence[Arrival], names: Mapping[str, str]
+) -> tuple[list[Stored], Position]:
+    """Write statuses; see ``Writing.write``."""
+    return Writing(connection, names).write(arrivals)
