@@ -20,7 +20,7 @@ SOURCE = Path(buildbot_http_status_push.__file__).parent
 TESTS = Path(__file__).parent
 
 FLOORS = (
-    {"model", "redaction", "results", "signing"},
+    {"model", "raw_requests", "redaction", "results", "signing"},
     {"database", "formats", "prepared"},
     {"report"},
     {"outbox"},

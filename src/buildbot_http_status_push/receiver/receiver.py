@@ -15,8 +15,9 @@ from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, execute, gatherResults, succeed
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Site
 
+from buildbot_http_status_push.raw_requests import RawRequest
 from buildbot_http_status_push.signing import ID_HEADER, SignatureError, verify
 
 EVENT_HEADER = "buildbot-event"
@@ -164,10 +165,10 @@ class Receiver:
         silent = succeed(None) if port is None else port.stopListening()
         return gatherResults([silent, self._connections.drop()])
 
-    def _make_request(self, channel: object, queued: int) -> Request:
-        return _LimitedRequest(channel, self.behaviour.body_limit)
+    def _make_request(self, channel: object, *_: object) -> RawRequest:
+        return RawRequest(channel, self.behaviour.body_limit)
 
-    def handle(self, request: _LimitedRequest) -> None:
+    def handle(self, request: RawRequest) -> None:
         """Answer a request, now, later or never."""
         if self.behaviour.hang:
             self.tally.unanswered += 1
@@ -182,7 +183,7 @@ class Receiver:
         else:
             _reply(request, answer)
 
-    def _decide(self, request: _LimitedRequest) -> Answer:
+    def _decide(self, request: RawRequest) -> Answer:
         if request.method != b"POST":
             return Answer(HTTPStatus.METHOD_NOT_ALLOWED, "only POST is taken here")
         if request.exceeded:
@@ -245,25 +246,6 @@ class _Page(Resource):
     def render(self, request: Any) -> int:
         self._receiver.handle(request)
         return NOT_DONE_YET
-
-
-class _LimitedRequest(Request):
-    """A request that keeps no more of its body than it may have.
-
-    What is more is read and dropped: a sender that is cut off while it writes would never read
-    the answer that tells it why.
-    """
-
-    def __init__(self, channel: object, limit: int) -> None:
-        super().__init__(channel)  # type: ignore[no-untyped-call]  # likewise
-        self._left = limit
-        self.exceeded = False
-
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        self.exceeded = self.exceeded or len(data) > self._left
-        self._left -= len(data)
-        if not self.exceeded:
-            super().handleContentChunk(data)  # type: ignore[no-untyped-call]  # likewise
 
 
 class _Connections(WrappingFactory):
