@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from buildbot_http_status_push.configuration import local_checks
 from buildbot_http_status_push.configuration.local_checks import metrics_faults
@@ -105,6 +105,45 @@ class ServerTest(SynchronousTestCase):
     def done(self, work: Any) -> Any:
         """Return a coroutine's Deferred."""
         return Deferred.fromCoroutine(work)
+
+
+class BodiesTest(TestCase):
+    """Requests with bodies, which a metrics server has no use for."""
+
+    timeout = 60
+
+    async def test_rejected(self) -> None:
+        """It answers 405 after the head, and closes the connection without reading a body."""
+        served: list[None] = []
+
+        async def document() -> bytes:
+            served.append(None)
+            return b"# EOF\n"
+
+        server = MetricsServer(reactor, "push", document, LogBook().log)
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        port = free_port()
+        await server.listen(f"tcp:{port}:interface=127.0.0.1")
+        form = "Content-Type: application/x-www-form-urlencoded"
+        for method in ("POST", "PUT", "GET"):
+            for length in (
+                "Content-Length: 300000000",
+                "Content-Length: 300000000\r\nExpect: 100-continue",
+                "Transfer-Encoding: chunked",
+            ):
+                head = f"{method} /metrics HTTP/1.1\r\nHost: a\r\n{form}\r\n{length}\r\n\r\n"
+                told = await deferToThread(self.until_closed, port, head.encode())
+                self.assertTrue(told.startswith(b"HTTP/1.1 405 "), told)
+                self.assertIn(b"\r\nAllow: GET, HEAD\r\n", told)
+        self.assertEqual(served, [])
+        self.assertEqual((await deferToThread(ask, port, "GET", "/metrics")).body, b"# EOF\n")
+
+    def until_closed(self, port: int, head: bytes) -> bytes:
+        """Send a head and nothing of its body; return what is read until the connection ends."""
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(head)
+            with connection.makefile("rb") as answer:
+                return answer.read()
 
 
 class MasterTest(ReporterTestCase):

@@ -13,6 +13,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HTTPRequest
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
@@ -20,6 +21,10 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TRY_AGAIN = 30.0
+NO_BODIES = (
+    b"HTTP/1.1 405 Method Not Allowed\r\n"
+    b"Allow: GET, HEAD\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
 
 
 class MetricsServer:
@@ -98,10 +103,23 @@ class _Root(Resource):
         return notFound()
 
 
+class _HeadsOnly(HTTPChannel):
+    """A connection that reads no bodies: Twisted would keep and parse any, in the reactor."""
+
+    def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
+        """Process a request, or reject it where a body follows."""
+        if self.length == 0:
+            super().allHeadersReceived()  # type: ignore[no-untyped-call]  # Twisted's, not typed
+        else:
+            self.write(NO_BODIES)  # type: ignore[no-untyped-call]  # likewise
+            self.loseConnection()  # type: ignore[no-untyped-call]  # likewise
+
+
 class _QuietSite(Site):
     """Writes no line for each request: who asks each quarter of a minute is no news."""
 
     noisy = False
+    protocol: Any = _HeadsOnly
 
     def log(self, request: HTTPRequest) -> None:
         """Write nothing."""
