@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from buildbot_http_status_push.redaction import HIDDEN, mask_url
 
@@ -108,15 +108,18 @@ class Transactions:
     Args:
         url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
         begin: Begins a transaction, for each kind of database.
+        read_only: Whether a SQLite file is opened without the right to write.
 
     Raises:
         StorageError: It can't be opened.
     """
 
-    def __init__(self, url: str, begin: Mapping[str, Operation]) -> None:
+    def __init__(
+        self, url: str, begin: Mapping[str, Operation], *, read_only: bool = False
+    ) -> None:
         self._path = file_of(url)
         try:
-            self._engine = _engine(_parsed(url), begin)
+            self._engine = _engine(_parsed(url), begin, self._path if read_only else None)
             driver: Any = self._engine.dialect.dbapi
             self._foreign = (*FOREIGN, driver.Error)
             self._file = _identity(self._path)
@@ -184,6 +187,23 @@ class Snapshots(Transactions):
 
     def __init__(self, url: str) -> None:
         super().__init__(url, {"sqlite": _read_on_sqlite, "postgresql": _read_on_postgresql})
+
+
+class Reader(Transactions):
+    """A database of somebody else, to look into: read access suffices, and nothing changes.
+
+    It takes no write lock, creates no file and changes no table.
+
+    Args:
+        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
+
+    Raises:
+        StorageError: It can't be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        begin = {"sqlite": _read_on_sqlite, "postgresql": _read_on_postgresql}
+        super().__init__(url, begin, read_only=True)
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:
@@ -255,8 +275,11 @@ def _parsed(url: str) -> URL:
     return parts
 
 
-def _engine(url: URL, begin: Mapping[str, Operation]) -> Engine:
-    if url.get_backend_name() == "sqlite":
+def _engine(url: URL, begin: Mapping[str, Operation], to_read: Path | None = None) -> Engine:
+    if to_read is not None:
+        open_file = partial(_open_to_read, to_read)
+        engine = sa.create_engine("sqlite://", creator=open_file, poolclass=NullPool)
+    elif url.get_backend_name() == "sqlite":
         engine = _sqlite_engine(url)
     else:
         patience = {"connect_timeout": CONNECT_PATIENCE, "tcp_user_timeout": SILENCE_PATIENCE_MS}
@@ -293,6 +316,15 @@ def _sqlite_engine(url: URL) -> Engine:
     )
     sa.event.listen(engine, "connect", _on_sqlite_connect)
     return engine
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a file anew for each transaction: whether a process uses it may change in between."""
+    # Without a write-ahead log no process uses the file. SQLite would create one for reading too,
+    # as this user, and the file's owner could not write to it.
+    unused = "" if Path(f"{path}-wal").exists() else "&immutable=1"
+    url = f"{path.absolute().as_uri()}?mode=ro{unused}"
+    return sqlite3.connect(url, timeout=LOCK_PATIENCE, uri=True)
 
 
 def _create(path: Path) -> None:

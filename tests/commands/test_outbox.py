@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from attrs import evolve
 from buildbot.process.results import SUCCESS
 from buildbot.util.twisted import async_to_deferred
@@ -30,15 +32,20 @@ from buildbot_http_status_push.commands.main import main
 from buildbot_http_status_push.commands.outbox_access import OUTBOX_FILE
 from buildbot_http_status_push.commands.outbox_output import Listing, age, list_lines, table
 from buildbot_http_status_push.commands.outbox_selection import parse_time, seconds_of
-from buildbot_http_status_push.database import file_url
+from buildbot_http_status_push.database import LOCK_PATIENCE, file_url
 from buildbot_http_status_push.delivery import placement
 from buildbot_http_status_push.model import Delivery, State, Verdict
 from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.ledger import Ledger
-from buildbot_http_status_push.outbox.schema import open_database
+from buildbot_http_status_push.outbox.schema import LOCK_NUMBER, open_database
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 HOUR = 3600.0
+COMMAND = [sys.executable, "-m", "buildbot_http_status_push"]
+WITHOUT_PRIVILEGE = (
+    ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+)
+"""Lets the modes of files count for root too."""
 OUTCOMES = {
     State.DELIVERED: "accepted with 200",
     State.DEAD: "refused with 410: gone",
@@ -696,10 +703,10 @@ class CheckTests(OutboxTestCase):
         """An outbox that is not there, or can't be read, is unknown."""
         code, output, errors = self.call("check")
         self.assertEqual((code, errors), (3, ""))
-        self.assertTrue(output.startswith("OUTBOX UNKNOWN - there is no outbox"), output)
+        self.assertTrue(output.startswith("OUTBOX UNKNOWN - no outbox at"), output)
         told = json.loads(self.check("--json")[1])
         self.assertEqual(told["status"], 3)
-        self.assertIn("there is no outbox", told["reason"])
+        self.assertIn("no outbox at", told["reason"])
 
     def test_unaccounted(self) -> None:
         """What is not accounted for is critical."""
@@ -763,18 +770,18 @@ class OpeningTests(OutboxTestCase):
         """A folder that does not exist is told, and not made."""
         missing = self.folder / "missing"
         self.where = ["--basedir", str(missing)]
-        self.assertIn(f"--basedir: there is no folder '{missing}'", self.refusal("stats"))
+        self.assertIn(f"--basedir: no such directory: '{missing}'", self.refusal("stats"))
         self.assertFalse(missing.exists())
 
     def test_no_outbox(self) -> None:
         """A folder without an outbox is told, and none is made."""
         refusal = self.refusal("stats")
-        self.assertIn(f"there is no outbox '{self.folder / OUTBOX_FILE}'", refusal)
+        self.assertIn(f"no outbox at '{self.folder / OUTBOX_FILE}'", refusal)
         self.assertIn("--basedir", refusal)
         self.at(f"sqlite:///{self.folder}/other.sqlite")
         self.assertIn("other.sqlite", self.refusal("stats"))
         self.at("sqlite://")
-        self.assertIn("is no outbox", self.refusal("stats"))
+        self.assertIn("none of an outbox's tables", self.refusal("stats"))
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_no_outbox_in_the_file(self) -> None:
@@ -792,21 +799,13 @@ class OpeningTests(OutboxTestCase):
             self.assertIn(words, self.refusal("stats"))
             self.assertEqual(file.read_bytes(), content)
 
-    def test_newer_outbox(self) -> None:
-        """An outbox of a newer version is told with both versions."""
-        self.fill()
-        with contextlib.closing(sqlite3.connect(self.folder / OUTBOX_FILE)) as connection:
-            connection.execute("UPDATE http_status_push_schema SET version = 99")
-            connection.commit()
-        self.assertIn("the outbox has schema version 99", self.refusal("stats"))
-
     def test_bad_urls(self) -> None:
         """A URL that can't be used is told without its password."""
         for url, words in (
             ("mysql://me:hush@127.0.0.1/x", "argument --url: write a SQLAlchemy URL such as"),
-            ("postgresql://me:hush@127.0.0.1:hush/x", "SQLAlchemy can't read this URL"),
-            ("postgresql+nodriver://me:hush@127.0.0.1/x", "can't be opened"),
-            ("postgresql://me:hush@/x?host=/is/not", "can't be opened"),
+            ("postgresql://me:hush@127.0.0.1:hush/x", "write a SQLAlchemy URL such as"),
+            ("postgresql+nodriver://me:hush@127.0.0.1/x", "cannot open the outbox"),
+            ("postgresql://me:hush@/x?host=/is/not", "cannot open the outbox"),
         ):
             self.at(url)
             refusal = self.refusal("stats")
@@ -825,6 +824,110 @@ class OpeningTests(OutboxTestCase):
             [sys.executable, "-c", script], capture_output=True, text=True, check=True
         )
         self.assertEqual(ended.stdout.splitlines()[-1], "[]")
+
+
+READING = (("stats",), ("stats", "--json"), ("list",), ("check",), ("show", "msg_"), ("export",))
+
+
+class ReadOnlyTests(OutboxTestCase):
+    """What looks into an outbox changes nothing in it, and needs nothing but read access."""
+
+    def sql(self, *statements: str) -> None:
+        """Change the file behind the command's back."""
+        with contextlib.closing(sqlite3.connect(self.folder / OUTBOX_FILE)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
+
+    def versions(self) -> list[int]:
+        """Return the schema versions that the outbox has had."""
+        with contextlib.closing(sqlite3.connect(self.folder / OUTBOX_FILE)) as connection:
+            found = connection.execute("SELECT version FROM http_status_push_schema")
+            return [version for (version,) in found]
+
+    def test_locked(self) -> None:
+        """Reading does not wait for a connection that is writing."""
+        self.fill().put(1)
+        with contextlib.closing(sqlite3.connect(self.folder / OUTBOX_FILE)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            for action in READING:
+                began = time.monotonic()
+                self.assertEqual(self.call(*action)[::2], (0, ""))
+                self.assertLess(time.monotonic() - began, LOCK_PATIENCE)
+
+    def test_another_user(self) -> None:
+        """A user with read access alone sees it all, whether a master has it open or not."""
+        filled = self.fill()
+        filled.put(1)
+        for path in (self.folder, *self.folder.iterdir()):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        self.addCleanup(self.folder.chmod, 0o755)
+        for action in ("list", "check", "stats"):
+            self.assertEqual(self.as_another_user(action), (0, ""))
+        filled.database.close()
+        self.assertEqual([path.name for path in self.folder.iterdir()], [OUTBOX_FILE])
+        self.assertEqual(self.as_another_user("list"), (0, ""))
+        self.assertEqual([path.name for path in self.folder.iterdir()], [OUTBOX_FILE])
+        self.folder.chmod(0o000)
+        code, errors = self.as_another_user("list")
+        self.assertEqual((code, len(errors.splitlines())), (2, 1))
+        self.assertIn("cannot read the outbox", errors)
+
+    def as_another_user(self, action: str, *arguments: str) -> tuple[int, str]:
+        """Run the command as a user with few rights; return the exit code and the errors."""
+        ended = subprocess.run(
+            [*WITHOUT_PRIVILEGE, *COMMAND, "outbox", action, *self.where, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return ended.returncode, ended.stderr
+
+    def test_no_file_is_made(self) -> None:
+        """Reading what no process has open leaves no file behind that is not the owner's."""
+        filled = self.fill()
+        filled.put(1)
+        filled.database.close()
+        for action in READING:
+            self.assertEqual(self.call(*action)[::2], (0, ""))
+        self.assertEqual([path.name for path in self.folder.iterdir()], [OUTBOX_FILE])
+
+    def test_older_schema(self) -> None:
+        """An older outbox is read as it is; only its master upgrades it."""
+        self.fill().put(1)
+        self.sql(
+            "UPDATE http_status_push_schema SET version = 1",
+            "DROP TABLE http_status_push_backfills",
+        )
+        for action in READING:
+            self.assertEqual(self.call(*action)[::2], (0, ""))
+        for changing in (("redeliver", "--dead"), ("drop", "msg_1"), ("backfill", "--stop")):
+            self.assertIn(
+                "its schema version is 1, this version of buildbot-http-status-push has",
+                self.refusal(*changing),
+            )
+        self.assertEqual(self.versions(), [1])
+
+    def test_newer_schema(self) -> None:
+        """A newer outbox is read as long as the columns are there, else rejected in one line."""
+        self.fill().put(1)
+        self.sql("UPDATE http_status_push_schema SET version = 99")
+        for action in READING:
+            self.assertEqual(self.call(*action)[::2], (0, ""))
+        self.assertIn("its schema version is 99", self.refusal("redeliver", "--dead"))
+        self.sql("ALTER TABLE http_status_push_deliveries RENAME COLUMN outcome TO answer")
+        code, output, errors = self.call("list")
+        self.assertEqual((code, output, len(errors.splitlines())), (2, "", 1))
+        self.assertIn("its schema version is 99", errors)
+
+    def test_counted_once(self) -> None:
+        """``stats --json`` counts once."""
+        self.fill().put(1)
+        counted = []
+        count = inspection.stats
+        self.patch(inspection, "stats", lambda found: counted.append(1) or count(found))
+        self.document("stats")
+        self.assertEqual(len(counted), 1)
 
 
 class PostgreSQLTests(OutboxTestCase):
@@ -859,6 +962,24 @@ class PostgreSQLTests(OutboxTestCase):
         self.assertEqual(self.document("drop", "--reporter", "new", "--yes"), {"dropped": 2})
         dropped = ["msg_dead", "msg_retrying", "msg_waiting"]
         self.assertEqual(sorted(self.ids("--dead")), dropped)
+
+    def test_reading_only(self) -> None:
+        """A role that may only read can look into it, also while somebody writes."""
+        filled = Filled(self.url)
+        self.addCleanup(filled.database.close)
+        filled.put(1)
+        engine = sa.create_engine(self.url)
+        self.addCleanup(engine.dispose)
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP ROLE IF EXISTS looker"))
+            connection.execute(sa.text("CREATE ROLE looker LOGIN"))
+            connection.execute(sa.text("GRANT USAGE ON SCHEMA public TO looker"))
+            connection.execute(sa.text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker"))
+        self.where = ["--url", self.url.replace("tests@", "looker@")]
+        with engine.begin() as writer:
+            writer.execute(sa.text(f"SELECT pg_advisory_xact_lock({LOCK_NUMBER})"))
+            for action in READING:
+                self.assertEqual(self.call(*action)[::2], (0, ""))
 
     def test_no_outbox(self) -> None:
         """A database without an outbox is told, and none is made."""

@@ -60,6 +60,7 @@ def _add_action(
     keys: Sequence[str] = (),
     other_output: Sequence[tuple[str, str]] = (),
     refuse: Refuse = refuse,
+    to_write: bool = False,
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(
         name,
@@ -83,7 +84,7 @@ def _add_action(
     if keys:
         other_output = (("--json", "print JSON, for programs"), *other_output)
     _add_flags(parser, other_output)
-    parser.set_defaults(run=partial(run_outbox, act, refuse))
+    parser.set_defaults(run=partial(run_outbox, act, refuse, to_write=to_write))
     return parser
 
 
@@ -170,7 +171,9 @@ def _add_check(actions: SubParsers) -> None:
 
 def _add_redeliver(actions: SubParsers) -> None:
     words = "have deliveries sent again, from a running master within seconds"
-    parser = _add_action(actions, "redeliver", edits.redeliver, words, ("redelivered",))
+    parser = _add_action(
+        actions, "redeliver", edits.redeliver, words, ("redelivered",), to_write=True
+    )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("id", metavar="ID", nargs="?", help="the one whose id begins like this")
     which.add_argument("--dead", action="store_true", help="all that were given up")
@@ -185,7 +188,7 @@ def _add_redeliver(actions: SubParsers) -> None:
 
 def _add_drop(actions: SubParsers) -> None:
     words = "never send deliveries, and forget their bodies"
-    parser = _add_action(actions, "drop", edits.drop, words, ("dropped",))
+    parser = _add_action(actions, "drop", edits.drop, words, ("dropped",), to_write=True)
     parser.add_argument("id", metavar="ID", nargs="?", help="the one whose id begins like this")
     parser.add_argument("--reporter", metavar="NAME", help="all of this reporter")
     parser.add_argument(
@@ -199,7 +202,7 @@ def _add_drop(actions: SubParsers) -> None:
 
 def _add_move(actions: SubParsers) -> None:
     words = "give what is to be sent, or dead, of a reporter that was renamed to another one"
-    parser = _add_action(actions, "move", edits.move, words, ("moved",))
+    parser = _add_action(actions, "move", edits.move, words, ("moved",), to_write=True)
     parser.add_argument("--from", dest="of", metavar="OLD", required=True, help="whose they are")
     parser.add_argument("--to", metavar="NEW", required=True, help="who is to send them")
     _add_yes(parser)
@@ -211,7 +214,7 @@ def _add_backfill(actions: SubParsers) -> None:
         "database, with the ids that they had"
     )
     keys = ("stage", "done", "total")
-    parser = _add_action(actions, "backfill", backfill.backfill, words, keys)
+    parser = _add_action(actions, "backfill", backfill.backfill, words, keys, to_write=True)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--since",

@@ -18,10 +18,8 @@ from buildbot_http_status_push.commands import outbox_output
 from buildbot_http_status_push.commands.console import complain
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
-
     from buildbot_http_status_push.commands.terminal import Output
-    from buildbot_http_status_push.database import Database
+    from buildbot_http_status_push.database import Reader, Transactions
 
 OUTBOX_FILE = "http_status_push.sqlite"
 """The outbox's name in the master's folder, as the reporter has it."""
@@ -38,7 +36,7 @@ class CommandContext:
         now: The time, in seconds since the epoch.
     """
 
-    database: Database
+    database: Transactions
     arguments: argparse.Namespace
     output: Output
     now: float
@@ -70,7 +68,9 @@ def refuse(why: str, *_: object) -> int:
     return complain(why)
 
 
-def run_outbox(act: Action, refuse: Refuse, arguments: argparse.Namespace, output: Output) -> int:
+def run_outbox(
+    act: Action, refuse: Refuse, arguments: argparse.Namespace, output: Output, *, to_write: bool
+) -> int:
     """Open the outbox, do what is asked for, and close it.
 
     Args:
@@ -78,12 +78,13 @@ def run_outbox(act: Action, refuse: Refuse, arguments: argparse.Namespace, outpu
         refuse: Says why that can't be done, and returns the exit code.
         arguments: The parsed arguments.
         output: Where the answer is printed.
+        to_write: Whether it changes the outbox.
     """
     from buildbot_http_status_push.database import StorageError
     from buildbot_http_status_push.outbox.inspection import NotPossibleError
 
     try:
-        database = open_outbox(arguments.basedir, arguments.url)
+        database = open_outbox(arguments.basedir, arguments.url, to_write=to_write)
     except StorageError as trouble:
         return refuse(str(trouble), arguments, output)
     try:
@@ -112,61 +113,62 @@ def _check_names(asked: CommandContext) -> None:
             )
 
 
-def open_outbox(folder: Path, url: str | None) -> Database:
-    """Open an outbox that exists.
+def open_outbox(folder: Path, url: str | None, *, to_write: bool) -> Transactions:
+    """Open an outbox that exists; its schema is left to the master.
 
     Args:
-        folder: The master's folder, where there is no URL.
+        folder: The master's directory, where there is no URL.
         url: A SQLAlchemy URL.
+        to_write: Whether it is to be changed.
 
     Raises:
         StorageError: There is none, or it can't be opened.
     """
-    from buildbot_http_status_push.database import StorageError, file_of, file_url, masked
+    from buildbot_http_status_push.database import Reader, StorageError, file_of, file_url, masked
     from buildbot_http_status_push.outbox.schema import open_database
 
-    if url is None and not folder.is_dir():
-        raise StorageError(f"--basedir: there is no folder {str(folder)!r}")
-    url = url or file_url(folder / OUTBOX_FILE)
-    file = file_of(url)
-    where = str(file) if file else masked(url)
-    if file and not file.is_file():
-        raise StorageError(
-            f"there is no outbox {where!r}: name the master's folder with --basedir, or the "
-            "outbox= option's URL with --url"
-        )
     try:
-        if _holds_outbox(url):
-            return open_database(url)
-    except StorageError as trouble:
-        raise StorageError(f"the outbox {where!r} can't be opened: {trouble}") from trouble
-    raise StorageError(f"{where!r} is no outbox: it has none of an outbox's tables")
-
-
-def _holds_outbox(url: str) -> bool:
-    """Tell whether there are an outbox's tables, which opening it would make."""
-    import sqlalchemy as sa
-
-    from buildbot_http_status_push.database import FOREIGN, StorageError, explain
-    from buildbot_http_status_push.outbox.schema import versions
-
+        if url is None and not folder.is_dir():
+            raise StorageError(f"--basedir: no such directory: {str(folder)!r}")
+        url = url or file_url(folder / OUTBOX_FILE)
+        file = file_of(url)
+        where = str(file) if file else masked(url)
+        if file and not file.is_file():
+            raise StorageError(
+                f"no outbox at {where!r}: give the master's directory with --basedir, or the URL "
+                "of the outbox= option with --url"
+            )
+    except OSError as trouble:
+        raise StorageError(f"cannot read the outbox: {trouble}") from trouble
     try:
-        engine = _engine(url)
+        reader = Reader(url)
         try:
-            return bool(sa.inspect(engine).has_table(versions.name))
-        finally:
-            engine.dispose()
-    except (sa.exc.ArgumentError, ValueError):
-        # Their texts may show a password.
-        raise StorageError("SQLAlchemy can't read this URL") from None
-    except (*FOREIGN, ImportError) as trouble:
-        raise explain(trouble) from trouble
+            _check_schema(reader, to_write=to_write)
+        except StorageError:
+            reader.close()
+            raise
+        if not to_write:
+            return reader
+        reader.close()
+        return open_database(url)
+    except StorageError as trouble:
+        raise StorageError(f"cannot open the outbox {where!r}: {trouble}") from trouble
 
 
-def _engine(url: str) -> Engine:
-    import sqlalchemy as sa
+def _check_schema(reader: Reader, *, to_write: bool) -> None:
+    """See that its tables suffice: it may be that of a master of another version."""
+    from buildbot_http_status_push.database import StorageError
+    from buildbot_http_status_push.outbox import inspection
+    from buildbot_http_status_push.outbox.schema import SCHEMA, version_of
 
-    from buildbot_http_status_push.database import CONNECT_PATIENCE
-
-    patience = {} if url.startswith("sqlite") else {"connect_timeout": CONNECT_PATIENCE}
-    return sa.create_engine(url, connect_args=patience)
+    [version] = reader.transact([version_of])
+    if not version:
+        raise StorageError("it has none of an outbox's tables")
+    if version == SCHEMA.version:
+        return
+    if to_write or reader.transact([inspection.missing]) != [[]]:
+        raise StorageError(
+            f"its schema version is {version}, this version of buildbot-http-status-push has "
+            f"{SCHEMA.version}: run the command of the version that the master runs, or start the "
+            "master with this version"
+        )

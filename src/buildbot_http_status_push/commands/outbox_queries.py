@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     import argparse
 
     from buildbot_http_status_push.commands.terminal import Output
+    from buildbot_http_status_push.outbox.inspection import Stats
 
 OPEN_STATES = PENDING | {State.DEAD}
 LOOK_EVERY = 2.0
@@ -47,21 +47,22 @@ def stats(asked: CommandContext) -> int:
         return _follow(asked, _stats_lines)
     each = asked.ask(inspection.stats)
     document = outbox_output.stats_document(each, inspection.in_all(each))
-    asked.answer(document, *_stats_report(asked))
+    asked.answer(document, *_stats_report(asked, each))
     return DONE if document["holds"] else FAILED
 
 
-def _stats_report(asked: CommandContext) -> tuple[list[str], list[str]]:
+def _stats_report(asked: CommandContext, each: Sequence[Stats]) -> tuple[list[str], list[str]]:
     """Return the counts, and what is not well."""
     from buildbot_http_status_push.outbox import inspection
 
-    each = asked.ask(inspection.stats)
     lines = outbox_output.stats_lines(each, inspection.in_all(each), asked.now)
     return lines, health_lines([Health(one, asked.now) for one in each])
 
 
 def _stats_lines(asked: CommandContext) -> list[str]:
-    lines, troubles = _stats_report(asked)
+    from buildbot_http_status_push.outbox import inspection
+
+    lines, troubles = _stats_report(asked, asked.ask(inspection.stats))
     return [*lines, *troubles]
 
 
@@ -118,13 +119,20 @@ def _listing(asked: CommandContext) -> Listing:
     chosen = selection_of(given, OPEN_STATES)
     limit = int(given.limit)
     first = (int(given.page) - 1) * limit
-    entries = partial(inspection.entries, newest=given.newest)
+    # In one transaction, or what is delivered meanwhile would be counted and not listed.
+    entries, total, causes = asked.database.transact(
+        [
+            lambda found: inspection.entries(found, chosen, limit, first, newest=given.newest),
+            lambda found: inspection.count(found, chosen),
+            lambda found: inspection.causes(found, chosen),
+        ]
+    )
     return Listing(
         states=chosen.states,
-        entries=asked.ask(entries, chosen, limit, first),
+        entries=entries,
         first=first,
-        total=asked.ask(inspection.count, chosen),
-        causes=asked.ask(inspection.causes, chosen),
+        total=total,
+        causes=causes,
         newest=given.newest,
         about=" and ".join(str(each) for each in (given.builder, given.build) if each is not None),
     )

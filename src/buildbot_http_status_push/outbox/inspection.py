@@ -29,6 +29,12 @@ _COLUMNS = (
 )
 
 
+_READ = {
+    deliveries: ("sequence", "body", *(each.name for each in _COLUMNS if each.name != "size")),
+    totals: ("reporter", "name", "count"),
+}
+
+
 class NotPossibleError(Exception):
     """What was asked for can't be done; the text says why."""
 
@@ -105,6 +111,16 @@ class Entry:
     owner: str | None
     lease_until: float
     size: int | None
+
+
+def missing(connection: Connection) -> list[str]:
+    """Return the columns that these functions read and that an outbox of another version lacks."""
+    inspector = sa.inspect(connection)
+    lacking = []
+    for table, names in _READ.items():
+        known = {each["name"] for each in inspector.get_columns(table.name)}
+        lacking += [name for name in names if name not in known]
+    return lacking
 
 
 def reporters(connection: Connection) -> list[str]:

@@ -101,6 +101,13 @@ def open_database(url: str) -> Database:
     return Database(url, SCHEMA.prepare, LOCK_NUMBER)
 
 
+def version_of(connection: Connection) -> int:
+    """Return the version of the tables, 0 where there are none."""
+    if not sa.inspect(connection).has_table(versions.name):
+        return 0
+    return connection.execute(sa.select(sa.func.max(versions.c.version))).scalar() or 0
+
+
 def count_on_from(connection: Connection, sequence: int) -> None:
     """Let a new SQLite outbox give out higher sequences than this one.
 
