@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.live.framing import FrameMaker
 from buildbot_http_status_push.board.live.hub import GATHER, POLL, Hub
 from buildbot_http_status_push.database import StorageError
 
@@ -56,8 +55,8 @@ class Story:
 
     def start(self) -> None:
         """Start a hub."""
-        maker = FrameMaker(VersionRenderer(self.store), self.clock.seconds, self.book.log)
-        self.hub = Hub(self.clock, self.store, maker, bytes, self.book.log)
+        renderer = VersionRenderer(self.store)
+        self.hub = Hub(self.clock, self.store, renderer, bytes, self.book.log)
         self.started = Deferred.fromCoroutine(self.hub.start())
         self.store.trouble = None
         self.clock.pump([self.slowness] * 4)

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.live.update_log import Recent
+from buildbot_http_status_push.board.live.update_log import UpdateLog
 from buildbot_http_status_push.board.model import Position, Update
 from buildbot_http_status_push.board.programs.measuring import Unmeasured
 from buildbot_http_status_push.results import FAILURE
@@ -82,15 +82,15 @@ class MetricsTests(BoardCase):
         self.assertEqual(await deferToThread(prometheus.found, "up"), ["1"])
 
 
-class RecentTests(SynchronousTestCase):
+class UpdateLogTests(SynchronousTestCase):
     """Which changes browsers were not told before."""
 
     def test_accepted_after(self) -> None:
         """What came after a position is told, and nothing of another order."""
-        recent = Recent(Position("e", 0))
-        recent.add(Update(sequence=n, build=1, builder=1, at=10.0 * n) for n in (1, 2, 3))
-        self.assertEqual(recent.accepted_after(Position("e", 1)), [20.0, 30.0])
-        self.assertEqual(recent.accepted_after(Position("other", 1)), [])
+        log = UpdateLog(Position("e", 0))
+        log.add(Update(sequence=n, build=1, builder=1, at=10.0 * n) for n in (1, 2, 3))
+        self.assertEqual(log.accepted_after(Position("e", 1)), [20.0, 30.0])
+        self.assertEqual(log.accepted_after(Position("other", 1)), [])
 
 
 class UnmeasuredTests(SynchronousTestCase):

@@ -21,7 +21,6 @@ from websockets.sync.client import ClientConnection, connect
 
 from buildbot_http_status_push.board.live import browsers, websocket
 from buildbot_http_status_push.board.live import hub as live
-from buildbot_http_status_push.board.live.framing import FrameMaker
 from buildbot_http_status_push.board.live.hub import Hub
 from buildbot_http_status_push.board.live.websocket import LiveFactory, LiveResource, position_in
 
@@ -46,8 +45,7 @@ class LiveTest(TestCase):
         self.renderer = VersionRenderer(self.store)
         self.book = LogBook()
         self.factory = LiveFactory(reactor, self.max_browsers, self.origins, self.book.log)
-        maker = FrameMaker(self.renderer, reactor.seconds)
-        self.hub = Hub(reactor, self.store, maker, self.factory.prepare)
+        self.hub = Hub(reactor, self.store, self.renderer, self.factory.prepare)
         self.factory.hub = self.hub
         await self.hub.start()
         root = Resource()

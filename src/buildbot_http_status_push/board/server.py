@@ -17,9 +17,7 @@ from buildbot_http_status_push.board.http.documents import HTML, Document, Route
 from buildbot_http_status_push.board.http.intake import Intake
 from buildbot_http_status_push.board.http.web import Answers, BoardSite, Root, Routes
 from buildbot_http_status_push.board.live.fragments import FragmentRenderer
-from buildbot_http_status_push.board.live.framing import FrameMaker
 from buildbot_http_status_push.board.live.hub import Hub
-from buildbot_http_status_push.board.live.parts import Parts
 from buildbot_http_status_push.board.live.websocket import LiveFactory, LiveResource
 from buildbot_http_status_push.board.pages.pages import Pages
 from buildbot_http_status_push.board.pages.static_files import StaticFiles, robots
@@ -92,8 +90,8 @@ class Board:
         )
         self._listener = Listener(settings.database, self._heard)
         live = LiveFactory(self._reactor, settings.max_browsers, settings.origins, self._log)
-        maker = FrameMaker(FragmentRenderer(self.store, Parts(), seconds), seconds, self._log)
-        self.hub = live.hub = Hub(self._reactor, self.store, maker, live.prepare, self._log)
+        renderer = FragmentRenderer(self.store, seconds)
+        self.hub = live.hub = Hub(self._reactor, self.store, renderer, live.prepare, self._log)
         intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
         metrics = open_metrics(self.store, self.hub.browsers)
         self.hub.observe_lag = metrics.observe_lag

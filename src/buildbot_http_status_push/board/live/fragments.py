@@ -1,21 +1,22 @@
 """What a change means for the pages: pieces of HTML that browsers put in place of older ones.
 
-Uses the pages' own macros, so that a fragment is what a page fetched now would show. Pages of one
-builder, of one build and of revisions have no fragments: they are told what has changed, and the
-few who look at one fetch it again.
+Uses the pages' own macros, so that a fragment is what a page fetched now would show; what a script
+must know of them is in ``templates/_parts.html``. Pages of one builder, of one build and of
+revisions have no fragments: their browsers are sent what has changed, and fetch the page again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.board.live.frames import Change, Fragment, Summary
 from buildbot_http_status_push.board.live.update_log import Changed
-from buildbot_http_status_push.board.model import Build, Builder, Filter
+from buildbot_http_status_push.board.model import Builder, Filter
+from buildbot_http_status_push.board.pages.templating import environment
 
 
 class Source(Protocol):
@@ -25,38 +26,23 @@ class Source(Protocol):
         """Return all builders that fit."""
 
     def builders_by_id(self, ids: Collection[int]) -> Deferred[list[Builder]]:
-        """Return some builders, all as they stood at one moment."""
-
-
-class Parts(Protocol):
-    """The templates' macros; each makes one element."""
-
-    def red(self, builder: Builder, now: float) -> str:
-        """Return a builder whose last conclusive build is bad."""
-
-    def running(self, build: Build, builder: Builder, now: float) -> str:
-        """Return a build that runs."""
-
-    def row(self, builder: Builder, now: float) -> str:
-        """Return a builder in the list of all."""
-
-    def grid_row(self, builder: Builder, now: float) -> str:
-        """Return a builder in the grid."""
+        """Return some builders, all as they were at one moment."""
 
 
 @define(eq=False)
 class FragmentRenderer:
-    """Makes fragments of what has changed, and counts what is red and what runs.
+    """Makes fragments of what has changed, and counts red builders and running builds.
 
     Args:
         source: The store.
-        parts: The macros.
         seconds: Returns the time in seconds since the epoch.
     """
 
     _source: Source
-    _parts: Parts
     _seconds: Callable[[], float]
+    _macros: Any = field(
+        factory=lambda: environment().get_template("_parts.html").module, init=False
+    )
     _counts: dict[int, tuple[bool, bool, int]] = field(factory=dict, init=False)
 
     async def open(self) -> None:
@@ -76,7 +62,7 @@ class FragmentRenderer:
             changed: The builds that have changed, by their builder.
 
         Returns:
-            What is to be told, one change a builder.
+            One change for each builder.
 
         Raises:
             StorageError: The store can't be read.
@@ -89,9 +75,7 @@ class FragmentRenderer:
             Change(
                 builder=builder,
                 builds=changed[builder.id],
-                fragments=tuple(
-                    fragments_of(self._parts, builder, changed[builder.id], self._seconds())
-                ),
+                fragments=tuple(self._fragments(builder, changed[builder.id])),
             )
             for builder in builders
         )
@@ -107,27 +91,17 @@ class FragmentRenderer:
             is_good = builder.last is not None and not builder.is_red
             self._counts[builder.id] = (builder.is_red, is_good, len(builder.running))
 
+    def _fragments(self, builder: Builder, builds: Collection[int]) -> Iterable[Fragment]:
+        make, now = self._make, self._seconds()
+        red = make("red", builder, now) if builder.is_red else None
+        yield Fragment("red", f"red/{builder.id}", red)
+        running = {build.id: build for build in builder.running}
+        for number in builds:
+            build = running.get(number)
+            html = make("running", build, builder, now) if build else None
+            yield Fragment("running", f"running/{number}", html)
+        yield Fragment("rows", f"row/{builder.id}", make("row", builder, now))
+        yield Fragment("grid", f"grid/{builder.id}", make("grid_row", builder, now))
 
-def fragments_of(
-    parts: Parts, builder: Builder, builds: Collection[int], now: float
-) -> Iterable[Fragment]:
-    """Make the fragments of one builder.
-
-    Args:
-        parts: The macros.
-        builder: The builder.
-        builds: Which of its builds have changed.
-        now: The time in seconds since the epoch.
-
-    Yields:
-        What to show, or to show no more.
-    """
-    red = parts.red(builder, now) if builder.is_red else None
-    yield Fragment("red", f"red/{builder.id}", red)
-    running = {build.id: build for build in builder.running}
-    for number in builds:
-        build = running.get(number)
-        html = parts.running(build, builder, now) if build else None
-        yield Fragment("running", f"running/{number}", html)
-    yield Fragment("rows", f"row/{builder.id}", parts.row(builder, now))
-    yield Fragment("grid", f"grid/{builder.id}", parts.grid_row(builder, now))
+    def _make(self, macro: str, *arguments: object) -> str:
+        return str(getattr(self._macros, macro)(*arguments)).strip()

@@ -1,4 +1,4 @@
-"""What browsers are told, as JSON texts: pure functions of values.
+"""The frames that browsers are sent, as JSON texts: pure functions of values.
 
 Knows no connection, no store and no template.
 """
@@ -31,10 +31,10 @@ class Fragment:
 
 @frozen(kw_only=True)
 class Change:
-    """What is to be told of one builder.
+    """What has changed at one builder.
 
     Args:
-        builder: The builder as it stands now.
+        builder: The builder as it is now.
         builds: The builds that have changed, by the board's numbers.
         fragments: The pieces of pages that have changed with them.
     """
@@ -62,11 +62,11 @@ class Summary:
 def updates(
     since: int, position: Position, changes: Iterable[Change], summary: Summary, now: float
 ) -> bytes:
-    """Tell what has changed.
+    """Return the frame of what has changed.
 
     Args:
         since: The sequence that a browser must have reached to go on with this.
-        position: Where it stands afterwards.
+        position: The browser's afterwards.
         changes: What has changed in between, one a builder.
         summary: The board in numbers.
         now: The board's time in seconds since the epoch.
@@ -87,10 +87,10 @@ def updates(
 
 
 def snapshot(position: Position, now: float) -> bytes:
-    """Tell a browser to fetch its page anew: what it missed can't be told piece by piece.
+    """Return the frame that makes a browser fetch its page again.
 
     Args:
-        position: Where it stands afterwards.
+        position: The browser's afterwards.
         now: The board's time in seconds since the epoch.
 
     Returns:
@@ -100,10 +100,10 @@ def snapshot(position: Position, now: float) -> bytes:
 
 
 def heard(position: Position, masters: Iterable[Master], now: float) -> bytes:
-    """Tell that all is well though nothing has happened, and when each master was last heard of.
+    """Return the sign of life: the board runs, and when each master was last heard of.
 
     Args:
-        position: Where a browser that has missed nothing stands.
+        position: That of a browser that has missed nothing.
         masters: All masters.
         now: The board's time in seconds since the epoch.
 

@@ -1,14 +1,14 @@
-"""Tells every browser what changes: one stream for all, each change rendered once.
+"""Sends every browser what changes: one stream for all, each change rendered once.
 
-The store is the truth. A wake-up only says that it may be worthwhile to read on; without any it
-is read on every few seconds, because another process may write too. Knows no connection, no SQL
+The store is the truth. A wake-up only says that there may be something to read; without any, the
+store is read every few seconds, because another process may write too. Knows no connection, no SQL
 and no template.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
@@ -19,15 +19,16 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from buildbot_http_status_push.board.live import frames
 from buildbot_http_status_push.board.live.browsers import Browser, Browsers
-from buildbot_http_status_push.board.live.framing import FrameMaker
-from buildbot_http_status_push.board.live.update_log import KEPT, Recent
+from buildbot_http_status_push.board.live.frames import Change, Summary
+from buildbot_http_status_push.board.live.update_log import KEPT, Changed, UpdateLog, merged
 from buildbot_http_status_push.board.live.wakeup import Wakeup
 from buildbot_http_status_push.board.model import Master, Position, Update
 from buildbot_http_status_push.database import StorageError
 
 POLL = 3.0
-"""Seconds after which the store is looked at though nobody has said that it changed."""
+"""Seconds after which the store is read though nothing has said that it changed."""
 GATHER = 0.1
 """Seconds between two frames at least: what happens in between travels in one."""
 HEARD = 10.0
@@ -35,7 +36,7 @@ HEARD = 10.0
 READ = 2_000
 """How many updates one frame may stand for."""
 BYTES_A_SECOND = 100_000_000
-"""What all browsers together are sent at most; with more to tell, more is gathered in a frame."""
+"""What all browsers together are sent at most; with more to send, more is gathered in a frame."""
 
 Message = TypeVar("Message")
 
@@ -44,7 +45,7 @@ class Source(Protocol):
     """What is needed of the store."""
 
     def position(self) -> Deferred[Position]:
-        """Return where the order of updates stands."""
+        """Return the position of the latest update."""
 
     def updates(self, after: int, limit: int) -> Deferred[list[Update] | None]:
         """Return the updates after a sequence, None where they are no longer known."""
@@ -53,12 +54,26 @@ class Source(Protocol):
         """Return all masters."""
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Be told when there may be updates; returns how to end that."""
+        """Call back when there may be updates; returns how to end that."""
+
+
+class Renderer(Protocol):
+    """What is needed of the templates."""
+
+    async def open(self) -> None:
+        """Read the whole board, so that it can be summed up; may raise ``StorageError``."""
+
+    async def render(self, changed: Changed) -> tuple[Change, ...]:
+        """Return the changes of builders; may raise ``StorageError``."""
+
+    @property
+    def summary(self) -> Summary:
+        """The board in numbers, after the latest rendering."""
 
 
 @define(eq=False)
 class _Request:
-    """Somebody who knows the board as it was at a position and asks what has changed since."""
+    """A request for what has changed since a position."""
 
     since: Position
     answer: Deferred[bytes] = field(factory=Deferred)
@@ -66,31 +81,31 @@ class _Request:
 
 @define(eq=False)
 class Hub(Generic[Message]):
-    """Where the board's changes are made into frames and handed to browsers.
+    """Where the board's changes are made into frames and sent to browsers.
 
     Args:
-        clock: Tells when to look, and how late it is.
+        clock: Says when to read, and stamps the frames.
         source: The store.
-        maker: Makes frames.
+        renderer: Renders changes.
         prepare: Makes a frame ready for the wire, once for all browsers.
-        log: Where trouble is told.
+        log: Where errors are logged.
     """
 
     _clock: IReactorTime
     _source: Source
-    _maker: FrameMaker
+    _renderer: Renderer
     _prepare: Callable[[bytes], Message]
     _log: Logger = field(factory=Logger)
     observe_lag: Callable[[float], None] = field(default=lambda seconds: None, init=False)
-    """Called for each change that browsers are told, with the seconds since it was accepted."""
+    """Called for each change that browsers are sent, with the seconds since it was accepted."""
     browsers: Browsers[Message] = field(init=False)
     position: Position = field(init=False)
-    """What browsers that keep up have been told."""
-    _recent: Recent = field(init=False)
+    """The position of browsers that keep up."""
+    _updates: UpdateLog = field(init=False)
     _wakeup: Wakeup = field(init=False)
     _requests: list[_Request] = field(factory=list, init=False)
     _endings: list[Callable[[], None]] = field(factory=list, init=False)
-    _in_trouble: bool = field(default=False, init=False)
+    _store_failed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.browsers = Browsers(self._clock.seconds, self._snapshot)
@@ -99,35 +114,35 @@ class Hub(Generic[Message]):
         self._prepare = lru_cache(maxsize=8)(self._prepare)
 
     async def start(self) -> None:
-        """Begin where the store stands.
+        """Start at the store's position.
 
         Raises:
             StorageError: The store can't be read.
         """
-        await self._begin_at(await self._source.position())
-        self.position = self._recent.position
+        await self._start_at(await self._source.position())
+        self.position = self._updates.position
         self._endings.append(self._source.subscribe(self._wakeup.set))
         following = Deferred.fromCoroutine(self._follow())
         following.addErrback(expect_cancelling)
         self._endings.append(following.cancel)
-        signs = LoopingCall(lambda: Deferred.fromCoroutine(self._give_sign()))
+        signs = LoopingCall(lambda: Deferred.fromCoroutine(self._send_sign_of_life()))
         signs.clock = self._clock
         signs.start(HEARD, now=False)
         self._endings.append(signs.stop)
 
     def stop(self) -> None:
-        """Tell nothing more, and drop all browsers."""
+        """Send nothing more, and drop all browsers."""
         while self._endings:
             self._endings.pop()()
-        self._refuse_requests()
+        self._cancel_requests()
         self.browsers.drop_all()
 
     def join(self, browser: Browser[Message], since: Position) -> Deferred[None]:
-        """Let a browser in, once it can be told what it missed.
+        """Let a browser in, once what it missed can be sent.
 
         Args:
-            browser: One that knows the board as it was.
-            since: When that was.
+            browser: The browser.
+            since: Its position.
 
         Returns:
             Fires when the browser is in; to be cancelled where the browser leaves before.
@@ -138,10 +153,10 @@ class Hub(Generic[Message]):
         return welcomed.addErrback(expect_cancelling)
 
     def changes_since(self, since: Position) -> Deferred[bytes]:
-        """Tell what has changed.
+        """Return what has changed since a position.
 
         Args:
-            since: What the asker knows already.
+            since: The asker's position.
 
         Returns:
             A frame that leads from there to ``position``; one without changes where there are
@@ -155,8 +170,8 @@ class Hub(Generic[Message]):
     async def _follow(self) -> None:
         while True:
             await self._wakeup.wait(POLL)
-            told = await self._turn_safely()
-            await deferLater(self._clock, pause(told, len(self.browsers)))
+            sent = await self._turn_safely()
+            await deferLater(self._clock, pause(sent, len(self.browsers)))
 
     async def _turn_safely(self) -> int:
         try:
@@ -164,105 +179,130 @@ class Hub(Generic[Message]):
         except CancelledError:
             raise
         except Exception:
-            # Whoever was not told notices that the next frame does not follow, and comes back.
-            self._log.failure("the board's changes could not be told to all")
-            self._refuse_requests()
+            # A browser that was left out notices that the next frame does not follow, and rejoins.
+            self._log.failure("live: sending changes failed; browsers that missed them reconnect")
+            self._cancel_requests()
             return 0
 
     async def _turn(self) -> int:
-        """Tell everyone what is new, and those who asked what they missed.
+        """Send what is new to all, and what was missed to those who asked.
 
         Returns:
-            How many bytes everyone was told.
+            How many bytes each browser was sent.
         """
         requests = tuple(self._requests)
         try:
             await self._read()
             since = {self.position, *(request.since for request in requests)}
-            texts = await self._maker.updates(self._recent, since)
-        except StorageError as trouble:
-            self._tell_trouble(trouble)
+            texts = await self._frames_since(since)
+        except StorageError as error:
+            self._log_error(error)
             return 0
-        self._in_trouble = False
-        told = self._tell_all(texts[self.position])
+        self._store_failed = False
+        sent = self._broadcast_updates(texts[self.position])
         del self._requests[: len(requests)]
-        self._answer(requests, texts)
-        return told
+        for request in requests:
+            if not request.answer.called:  # else its asker has left and cancelled it
+                request.answer.callback(texts[request.since])
+        return sent
 
     async def _read(self) -> None:
-        """Take in what is new in the store."""
+        """Read what is new in the store."""
         position = await self._source.position()
-        if not self._recent.continues_to(position):
-            await self._begin_at(position)
-        elif position != self._recent.position:
-            updates = await self._source.updates(self._recent.position.sequence, READ)
+        if not self._updates.continues_to(position):
+            await self._start_at(position)
+        elif position != self._updates.position:
+            updates = await self._source.updates(self._updates.position.sequence, READ)
             if updates is None:
-                await self._begin_at(position)
+                await self._start_at(position)
             else:
-                self._recent.add(updates)
+                self._updates.add(updates)
 
-    async def _begin_at(self, position: Position) -> None:
-        await self._maker.open()
-        self._recent = Recent(position)
+    async def _start_at(self, position: Position) -> None:
+        await self._renderer.open()
+        self._updates = UpdateLog(position)
         first = max(position.sequence - KEPT, 0)
         updates = await self._source.updates(first, KEPT)
         if updates is not None:
-            self._recent = Recent(Position(position.epoch, first))
-            self._recent.add(updates)
+            self._updates = UpdateLog(Position(position.epoch, first))
+            self._updates.add(updates)
 
-    def _tell_all(self, frame: bytes) -> int:
-        if self.position == self._recent.position:
+    async def _frames_since(self, positions: Collection[Position]) -> dict[Position, bytes]:
+        """Return the frames that lead from positions to the latest, each change rendered once."""
+        since = {position: self._updates.changed_since(position) for position in positions}
+        try:
+            changes = await self._renderer.render(merged(filter(None, since.values())))
+        except (StorageError, CancelledError):
+            raise
+        except Exception:
+            # One change that can't be rendered must not end the stream.
+            self._log.failure("live: rendering changes failed; browsers fetch their pages instead")
+            since, changes = dict.fromkeys(since), ()
+        by_builder = {change.builder.id: change for change in changes}
+        return {
+            position: self._frame(position, changed, by_builder)
+            for position, changed in since.items()
+        }
+
+    def _frame(
+        self, since: Position, changed: Changed | None, changes: Mapping[int, Change]
+    ) -> bytes:
+        position, now = self._updates.position, self._clock.seconds()
+        if changed is None:
+            return frames.snapshot(position, now)
+        found = [changes[builder] for builder in changed if builder in changes]
+        return frames.updates(since.sequence, position, found, self._renderer.summary, now)
+
+    def _broadcast_updates(self, frame: bytes) -> int:
+        if self.position == self._updates.position:
             return 0
-        accepted = self._recent.accepted_after(self.position)
-        self.position = self._recent.position
+        accepted = self._updates.accepted_after(self.position)
+        self.position = self._updates.position
         self.browsers.broadcast(self._prepare(frame))
         for at in accepted:
             self.observe_lag(self._clock.seconds() - at)
         return len(frame)
 
-    def _answer(self, requests: Iterable[_Request], texts: Mapping[Position, bytes]) -> None:
-        for request in requests:
-            if not request.answer.called:  # whoever left has cancelled it
-                request.answer.callback(texts[request.since])
-
-    def _refuse_requests(self) -> None:
+    def _cancel_requests(self) -> None:
         while self._requests:
             self._requests.pop().answer.cancel()
 
     def _snapshot(self) -> Message:
-        return self._prepare(self._maker.snapshot(self.position))
+        return self._prepare(frames.snapshot(self.position, self._clock.seconds()))
 
-    async def _give_sign(self) -> None:
+    async def _send_sign_of_life(self) -> None:
         self.browsers.drop_stalled()
-        # Trouble with the store is told where its updates are read.
+        # `_turn` logs errors of the store.
         with contextlib.suppress(StorageError):
             masters = await self._source.masters()
-            self.browsers.broadcast_lossy(self._prepare(self._maker.heard(self.position, masters)))
+            frame = frames.heard(self.position, masters, self._clock.seconds())
+            self.browsers.broadcast_lossy(self._prepare(frame))
 
-    def _tell_trouble(self, trouble: StorageError) -> None:
-        if not self._in_trouble:
+    def _log_error(self, error: StorageError) -> None:
+        if not self._store_failed:
             self._log.error(
-                "the board's store can't be read ({trouble}): browsers are told of changes later",
-                trouble=trouble,
+                "live: reading the database failed: {error}; browsers get changes when it works "
+                "again",
+                error=error,
             )
-        self._in_trouble = True
+        self._store_failed = True
 
 
-def pause(told: int, browsers: int) -> float:
-    """Tell how long to gather changes before the next frame.
+def pause(sent: int, browsers: int) -> float:
+    """Return how long to gather changes before the next frame.
 
     Args:
-        told: The size of the last one, in bytes.
+        sent: The size of the last one, in bytes.
         browsers: How many were sent it.
 
     Returns:
         Seconds.
     """
-    return max(GATHER, told * browsers / BYTES_A_SECOND)
+    return max(GATHER, sent * browsers / BYTES_A_SECOND)
 
 
 def expect_cancelling(failure: Failure) -> None:
-    """Take it that somebody no longer waits for an answer.
+    """Accept that an answer is no longer needed.
 
     Args:
         failure: How the answer's Deferred ended.

@@ -1,4 +1,4 @@
-"""The latest updates, so that a browser that comes back is told what it missed and no more.
+"""The latest updates, so that a browser that comes back is sent what it missed and no more.
 
 Pure bookkeeping: knows no connection and no store.
 """
@@ -12,30 +12,32 @@ from itertools import takewhile
 from buildbot_http_status_push.board.model import Position, Update
 
 KEPT = 10_000
-"""How many updates back a browser is told what it missed."""
-TOLD = 200
-"""How many builders may have changed since: the whole page is smaller than more of them."""
+"""How many updates are kept for browsers that come back."""
+MOST_BUILDERS = 200
+"""How many builders a frame may cover: with more of them the whole page is smaller."""
 
 Changed = Mapping[int, tuple[int, ...]]
 """The builds that have changed, by their builder."""
 
 
-class Recent:
+class UpdateLog:
     """The latest updates of one epoch, without a hole.
 
     Args:
-        position: Where to begin.
+        position: Where to start.
         kept: How many updates to keep.
-        told: Of how many builders it is worthwhile to tell what has changed.
+        most_builders: How many builders `changed_since` returns at most.
     """
 
-    def __init__(self, position: Position, kept: int = KEPT, told: int = TOLD) -> None:
+    def __init__(
+        self, position: Position, kept: int = KEPT, most_builders: int = MOST_BUILDERS
+    ) -> None:
         self.position = position
-        self._told = told
+        self._most_builders = most_builders
         self._updates: deque[Update] = deque(maxlen=kept)
 
     def add(self, updates: Iterable[Update]) -> None:
-        """Go on.
+        """Append updates.
 
         Args:
             updates: What came next, in order.
@@ -52,36 +54,36 @@ class Recent:
             self.position = Position(self.position.epoch, update.sequence)
 
     def continues_to(self, position: Position) -> bool:
-        """Tell whether a position may follow the last one that is known.
+        """Return whether a position may follow the last one that is known.
 
         Args:
-            position: Where the store stands.
+            position: The store's.
         """
         return position.epoch == self.position.epoch and position.sequence >= self.position.sequence
 
-    def since(self, position: Position) -> Changed | None:
-        """Tell what has changed.
+    def changed_since(self, position: Position) -> Changed | None:
+        """Return what has changed.
 
         Args:
-            position: What a browser knows already.
+            position: A browser's.
 
         Returns:
             The builds that have changed since, by their builder; None where that is not known,
-            or too much to be told.
+            or more than a frame may cover.
         """
         if not self._reaches(position):
             return None
         missed = takewhile(
             lambda update: update.sequence > position.sequence, reversed(self._updates)
         )
-        changed = changed_by(reversed(tuple(missed)))
-        return None if len(changed) > self._told else changed
+        changed = merged({each.builder: (each.build,)} for each in reversed(tuple(missed)))
+        return None if len(changed) > self._most_builders else changed
 
     def accepted_after(self, position: Position) -> list[float]:
-        """Tell when the updates after a position were accepted, in seconds since the epoch.
+        """Return when the updates after a position were accepted, in seconds since the epoch.
 
         Args:
-            position: One of the past; after one that is no longer known, none are told.
+            position: One of the past; for one that is no longer known, the list is empty.
         """
         if not self._reaches(position):
             return []
@@ -92,23 +94,11 @@ class Recent:
         return position.epoch == self.position.epoch and 0 <= missed <= len(self._updates)
 
 
-def changed_by(updates: Iterable[Update]) -> Changed:
-    """Gather updates.
-
-    Args:
-        updates: In order.
-
-    Returns:
-        The builds that they changed, each once, by their builder.
-    """
-    return merged({update.builder: (update.build,)} for update in updates)
-
-
 def merged(parts: Iterable[Changed]) -> Changed:
     """Put together what has changed.
 
     Args:
-        parts: Builds by their builder.
+        parts: Builds by their builder, in order.
 
     Returns:
         All of them, each once.

@@ -1,12 +1,14 @@
 """The live connection: WebSockets over autobahn, on the same port as the pages.
 
-Knows connections and their limits; what is told is the hub's.
+Knows connections, their limits and the sites they may come from. What is sent is the hub's matter.
+Browsers let any page open a WebSocket anywhere, and only say where the page is from: hence origins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.protocol import PreparedMessage
@@ -20,7 +22,6 @@ from txaio.tx import make_logger
 from zope.interface import implementer
 
 from buildbot_http_status_push.board.live.hub import Hub, expect_cancelling
-from buildbot_http_status_push.board.live.origins import is_allowed
 from buildbot_http_status_push.board.model import Position
 
 MOST_BYTES = 1_024
@@ -28,6 +29,7 @@ MOST_BYTES = 1_024
 MOST_DIGITS = 19
 MOST_REFUSALS = 100
 """How many origins are told of in the log, each once."""
+USUAL_PORTS = {"http": 80, "https": 443}
 PING_EVERY = 30.0
 PONG_WITHIN = 60.0
 NOWHERE = Position("", 0)
@@ -279,3 +281,32 @@ def handshake_of(request: Request) -> bytes:
         if name.lower() in SHAKING_HANDS:
             lines += [b"%s: %s" % (name, value) for value in values]
     return b"\r\n".join((*lines, b"", b""))
+
+
+def is_allowed(origin: str | None, host: str | None, others: Collection[str] = ()) -> bool:
+    """Return whether a page may connect.
+
+    Args:
+        origin: What the request's ``Origin`` header says (RFC 6454); only browsers send it.
+        host: What its ``Host`` header says.
+        others: Origins of other sites that may, such as ``https://wall.example.org``.
+    """
+    if not origin:
+        return True
+    place = _place(origin)
+    if place is None or host is None:
+        return False
+    scheme = place[0]
+    # A proxy may have taken the encryption off, so the page's scheme is not compared.
+    return place in (_place(f"{scheme}://{host}"), *map(_place, others))
+
+
+def _place(origin: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(origin.strip())
+        port = parts.port or USUAL_PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    if not (parts.hostname and port):
+        return None
+    return parts.scheme, parts.hostname, port
