@@ -6,6 +6,7 @@ thread and before any resource is asked: megabytes of ``&`` block it for seconds
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 from twisted.web.server import Request
@@ -30,6 +31,10 @@ class RawRequest(Request):
         super().__init__(channel)  # type: ignore[no-untyped-call]  # Twisted's, not typed
         self._left = limit
         self.exceeded = False
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
+        """Keep the body in memory: a temporary file needs a disk that can be written to."""
+        self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Keep a part of the body."""

@@ -130,6 +130,31 @@ def verify(
         KeyFormatError: One of the keys is malformed.
     """
     parsed = [parse_key(key) for key in _each(keys)]
+    message_id, timestamp, signatures = _checked(headers, now, tolerance)
+    expected = [_signature(key, message_id, timestamp, body) for key in parsed]
+    if not _any_equal(expected, signatures):
+        raise SignatureError(f"no signature in {SIGNATURE_HEADER} matches the body and the key")
+
+
+def verify_headers(
+    headers: Mapping[str, str], *, now: float | None = None, tolerance: float = 300.0
+) -> None:
+    """Return if a request's headers may belong to a signed request, before its body is read.
+
+    Args:
+        headers: The request's headers; upper and lower case make no difference in their names.
+        now: The current time in seconds since the epoch; the system's clock when ``None``.
+        tolerance: How many seconds the timestamp may be before or after ``now``.
+
+    Raises:
+        SignatureError: A header is missing or malformed, or the time is too far off.
+    """
+    _checked(headers, now, tolerance)
+
+
+def _checked(
+    headers: Mapping[str, str], now: float | None, tolerance: float
+) -> tuple[str, str, Sequence[str]]:
     values = {name.lower(): value for name, value in headers.items()}
     message_id = _header(values, ID_HEADER)
     timestamp = _header(values, TIMESTAMP_HEADER)
@@ -138,9 +163,7 @@ def verify(
     if not _is_message_id(message_id):
         raise SignatureError(f"{ID_HEADER} must be printable ASCII without spaces and dots")
     _check_time(timestamp, time.time() if now is None else now, tolerance)
-    expected = [_signature(key, message_id, timestamp, body) for key in parsed]
-    if not _any_equal(expected, signatures):
-        raise SignatureError(f"no signature in {SIGNATURE_HEADER} matches the body and the key")
+    return message_id, timestamp, signatures
 
 
 def _each(keys: str | Sequence[str]) -> Sequence[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from selenium.webdriver.common.keys import Keys
 from support.board_process import BoardProcess
 from support.browser import Browser, axe, browser
+from support.builders import STARS
 from support.sample import MASTER, Plan, Sample, plans
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -275,19 +275,19 @@ class RulesTest(PagesTest):
         self.open("")
         cases = [
             (wanted, name)
-            for wanted in ("bug", "x86*", "*bug", "x?6", "a.c", "[ab]", "(", "É", "*\n*")
-            for name in ("x86", "x86 Debug", "abc", "x[ab]y", "(", "é", "two\nlines")
-        ]
-        found = self.window.run_async(
-            CALLS.replace(
-                "board[name](...values)", "board.fits(new URLSearchParams(name), values[0])"
-            ),
-            [
-                (
-                    f"builder={quote(wanted)}",
-                    {"name": name, "tags": [], "master": "m", "project": None},
-                )
-                for wanted, name in cases
-            ],
-        )
+            for wanted in (
+                "bug", "x86*", "*bug", "x?6", "a.c", "[ab]", "(", "É", "*\n*", "*b*b", "*?*?", "**",
+                "x*x", "ab*bc", "*6*g",
+            )
+            for name in (
+                "x86", "x86 Debug", "abc", "x[ab]y", "(", "é", "two\nlines", "x", "bb", "🦊b",
+            )
+        ]  # fmt: skip
+        found = self.call(*(("nameFits", *case) for case in cases))
         self.assertEqual(found, [name_fits(*case) for case in cases])
+
+    def test_many_stars(self) -> None:
+        """A filter of many stars is judged at once, however little it fits."""
+        self.open("")
+        cases = [("nameFits", wanted, name) for wanted, name in STARS]
+        self.assertEqual(self.call(*cases), [False for _ in cases])

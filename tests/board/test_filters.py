@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urlencode
+
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import MASTER, build, builder
+from support.builders import MASTER, STARS, build, builder
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.model import Filter
+from buildbot_http_status_push.board.pages.pages import tidied
 from buildbot_http_status_push.results import FAILURE, RESULTS, SUCCESS
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(
@@ -36,10 +40,9 @@ class AddressTest(SynchronousTestCase):
         """Each part can be taken away; all of them together leave nothing."""
         chips = filters.chips(wanted)
         for chip in chips:
-            left = filters.from_query(chip.without)
-            self.assertEqual(len(filters.chips(left)), len(chips) - 1)
-        if len(chips) == 1:
-            self.assertEqual(filters.from_query(chips[0].without), Filter())
+            drop = urlencode({"without": f"{chip.name}={chip.value}"})
+            left = filters.from_query(tidied(f"{filters.to_query(wanted)}&{drop}") or "")
+            self.assertEqual(filters.chips(left), tuple(each for each in chips if each != chip))
 
     @given(st.text())
     def test_anything(self, query: str) -> None:
@@ -58,10 +61,28 @@ class AddressTest(SynchronousTestCase):
         self.assertIn("result='broken'", str(caught.exception))
         self.assertIn("success", str(caught.exception))
 
+    def test_too_long(self) -> None:
+        """A value that is longer than any name is refused."""
+        filters.from_query(f"builder={'x' * filters.MOST_VALUE}")
+        for name in ("builder", "tag", "owner"):
+            with self.assertRaises(ValueError) as caught:
+                filters.from_query(f"{name}={'x' * (filters.MOST_VALUE + 1)}")
+            self.assertIn(f"{name} has more than 500 characters", str(caught.exception))
+
     def test_blanks(self) -> None:
         """Blank fields of a form ask for nothing, and of one given twice the last counts."""
         self.assertEqual(filters.from_query("builder=+&tag=+&branch="), Filter())
         self.assertEqual(filters.from_query("branch=a&branch=+b+"), Filter(branch="b"))
+
+
+def fits_as_ever(wanted: str, name: str) -> bool:
+    """Tell what one expression for the whole glob says, which may take for ever."""
+    glob = wanted if "*" in wanted or "?" in wanted else f"*{wanted}*"
+    parts = ({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in glob)
+    return re.fullmatch("".join(parts), name, re.IGNORECASE | re.DOTALL) is not None
+
+
+few = "abAB*?.\n[ß\u017fsK\u212aİ"
 
 
 class FitTest(SynchronousTestCase):
@@ -102,3 +123,13 @@ class FitTest(SynchronousTestCase):
             ("[ab]", "a", False), ("[ab]", "x[ab]y", True), ("*\n*", "two\nlines", True),
         ):  # fmt: skip
             self.assertEqual(filters.name_fits(wanted, name), fits, (wanted, name))
+
+    @given(st.text(few, max_size=8), st.text(few.replace("*", ""), max_size=10))
+    def test_same_names(self, wanted: str, name: str) -> None:
+        """Names fit that one expression for the whole glob would fit."""
+        self.assertEqual(filters.name_fits(wanted, name), fits_as_ever(wanted, name))
+
+    def test_many_stars(self) -> None:
+        """A glob of many stars is judged at once, however little it fits."""
+        for wanted, name in STARS:
+            self.assertFalse(filters.name_fits(wanted, name))

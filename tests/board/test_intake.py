@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, field
 from support.fakes import LogBook
 from support.outboxes import result
 from support.statuses import NOW, a_body, as_bytes
@@ -22,6 +22,7 @@ from buildbot_http_status_push.board.store.writing import Stored
 from buildbot_http_status_push.database import StorageError
 
 KEY = "a key of the sender"
+FORM = "Application/X-WWW-form-urlencoded; charset=utf-8"
 
 
 @define
@@ -112,7 +113,8 @@ class IntakeTest(SynchronousTestCase):
         bad = {
             "not JSON": (self.delivery(b"{"), 400),
             "no 'buildid'": (self.delivery(b"{}"), 422),
-            "more than 1000 bytes (--max-body": (evolve(self.delivery(), body=None), 413),
+            "more than 1000 bytes (--max-body": (self.delivery(b" " * 1001), 413),
+            "a form is no status": (self.delivery(headers={"content-type": FORM}), 415),
             "no signature in": (self.delivery(key="another"), 401),
             "too old": (self.delivery(headers={"webhook-timestamp": old}), 401),
             "webhook-id is missing": (self.delivery(headers={"webhook-id": ""}), 401),
@@ -126,6 +128,24 @@ class IntakeTest(SynchronousTestCase):
             self.assertEqual(text.count("\n"), 1)
         self.assertEqual(self.keeper.kept, [])
         self.assertEqual(len(self.book.lines), 1)
+
+    def test_head(self) -> None:
+        """What its headers refuse is refused before the body is there."""
+        good = self.delivery().headers
+        without = {name: value for name, value in good.items() if name != "webhook-signature"}
+        for words, headers, length, status in (
+            ("more than 1000 bytes", good, 1001, 413),
+            ("not taken from web pages", {**good, "origin": "https://x"}, 5, 403),
+            ("a form is no status", {**good, "content-type": "multipart/form-data; x=y"}, 5, 415),
+            ("webhook-signature is missing", without, None, 401),
+            ("too old", {**good, "webhook-timestamp": "1"}, None, 401),
+        ):
+            document = self.intake.judge(headers, length, "192.0.2.7")
+            assert document is not None
+            self.assertEqual(document.status, status)
+            self.assertIn(words, document.body.decode())
+        for length in (0, 1000, None):
+            self.assertIsNone(self.intake.judge(good, length, "192.0.2.7"))
 
     def test_quiet(self) -> None:
         """One line a minute is logged at most, and tells how many more there were."""

@@ -10,7 +10,7 @@ from buildbot_http_status_push.board.model import Revision
 from buildbot_http_status_push.board.pages.grid import lines
 from buildbot_http_status_push.board.pages.history import history
 from buildbot_http_status_push.board.pages.overview import State, overview, red_since, state
-from buildbot_http_status_push.board.pages.pages import without_blanks
+from buildbot_http_status_push.board.pages.pages import tidied
 from buildbot_http_status_push.board.pages.templating import bad_in_a_row
 from buildbot_http_status_push.results import CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS
 
@@ -102,6 +102,15 @@ class AddressTest(SynchronousTestCase):
 
     def test_blanks(self) -> None:
         """What was left blank is left out; an address without blanks is left alone."""
-        self.assertEqual(without_blanks("builder=&tag=a%26b&branch=+"), "tag=a%26b")
-        self.assertIsNone(without_blanks("tag=a&builder=b"))
-        self.assertEqual(without_blanks("builder="), "")
+        self.assertEqual(tidied("builder=&tag=a%26b&branch=+"), "tag=a%26b")
+        self.assertIsNone(tidied("tag=a&builder=b"))
+        self.assertEqual(tidied("builder="), "")
+
+    def test_without(self) -> None:
+        """A filter is taken away by its name and value; others stay."""
+        for query, left in (
+            ("tag=a&tag=b&without=tag%3Da", "tag=b"),
+            ("tag=a&without=tag%3Da", ""),
+            ("tag=a&without=tag%3Dother", "tag=a"),
+        ):
+            self.assertEqual(tidied(query), left)

@@ -9,6 +9,14 @@ from buildbot_http_status_push.results import SUCCESS
 
 MASTER = Master(id=1, name="main", url="https://ci.example.org/", heard_at=1_700_000_000.0)
 
+STARS = (
+    ("*a" * 40 + "b", "a" * 400),
+    ("*?" * 40 + "!", "a" * 400),
+    ("*?*?a" * 40 + "!", "a" * 400),
+    ("*" * 400 + "b", "a" * 400),
+)
+"""Globs that don't fit a name, which an expression needs ages to find out."""
+
 
 def build(number: int, results: int | None = SUCCESS, **more: Any) -> Build:
     """Return a build that began at ``number`` minutes and took one; it runs if it has no result."""

@@ -8,16 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from buildbot_http_status_push.board.model import Build, Builder, Filter
 from buildbot_http_status_push.results import RESULTS
 
 SINGLE = ("builder", "master", "project", "branch", "worker", "owner")
 """What is given at most once; tags and results may be given several times."""
+MOST_PARAMETERS = 50
+"""How many parameters an address may have: more tags than this no builder has."""
+MOST_QUERY = 8_000
+"""How many bytes there may be of them."""
+MOST_VALUE = 500
+"""How many characters one of them may have: no name on the board is longer."""
 
 
 @frozen
@@ -27,12 +32,10 @@ class Chip:
     Args:
         name: What it is about.
         value: What is wanted.
-        without: The query of the same page without it.
     """
 
     name: str
     value: str
-    without: str
 
 
 def from_query(query: str) -> Filter:
@@ -42,9 +45,12 @@ def from_query(query: str) -> Filter:
         query: What stands after ``?``; whatever is no filter is left alone.
 
     Raises:
-        ValueError: If a result is none of Buildbot's.
+        ValueError: If a result is none of Buildbot's, or a value is longer than any name.
     """
     given = parse_qs(query)
+    for name in (*SINGLE, "tag", "result"):
+        if any(len(each) > MOST_VALUE for each in given.get(name, ())):
+            raise ValueError(f"{name} has more than {MOST_VALUE} characters, as no name has")
     single = {name: given[name][-1].strip() or None for name in SINGLE if name in given}
     return Filter(
         **single,
@@ -68,23 +74,20 @@ def to_query(chosen: Filter) -> str:
     Returns:
         What to write after ``?``; empty where everything is shown.
     """
-    return urlencode([(name, value) for name, value, _ in _parts(chosen)])
+    return urlencode([(each.name, each.value) for each in chips(chosen)])
 
 
 def chips(chosen: Filter) -> tuple[Chip, ...]:
-    """Return all that a filter asks for, each with the way to ask no longer for it."""
-    return tuple(Chip(name, value, to_query(rest)) for name, value, rest in _parts(chosen))
+    """Return all that a filter asks for, always in the same order."""
+    return tuple(_parts(chosen))
 
 
-def _parts(chosen: Filter) -> Iterator[tuple[str, str, Filter]]:
+def _parts(chosen: Filter) -> Iterator[Chip]:
     for name in SINGLE:
-        cleared: dict[str, Any] = {name: None}
         if value := getattr(chosen, name):
-            yield name, value, evolve(chosen, **cleared)
-    for tag in sorted(chosen.tags):
-        yield "tag", tag, evolve(chosen, tags=chosen.tags - {tag})
-    for code in sorted(chosen.results):
-        yield "result", RESULTS[code], evolve(chosen, results=chosen.results - {code})
+            yield Chip(name, value)
+    yield from (Chip("tag", tag) for tag in sorted(chosen.tags))
+    yield from (Chip("result", RESULTS[code]) for code in sorted(chosen.results))
 
 
 def fits_builder(chosen: Filter, builder: Builder) -> bool:
@@ -125,12 +128,27 @@ def name_fits(wanted: str, name: str) -> bool:
             either it is enough that the name has it somewhere.
         name: The builder's name.
     """
-    return _pattern(wanted).fullmatch(name) is not None
+    first, *more = _segments(wanted)
+    found = first.match(name)
+    # Each segment matches texts of one length only, so its first match leaves most of the name.
+    for segment in more:
+        if found is None:
+            return False
+        found = segment.search(name, found.end())
+    return found is not None
 
 
 @lru_cache(maxsize=256)
-def _pattern(wanted: str) -> re.Pattern[str]:
+def _segments(wanted: str) -> tuple[re.Pattern[str], ...]:
+    """Compile what stands between the stars of a glob, the last segment up to the name's end.
+
+    One expression for the whole glob would try all ways to divide a name among its stars.
+    """
     is_glob = "*" in wanted or "?" in wanted
     glob = wanted if is_glob else f"*{wanted}*"
-    expression = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in glob)
-    return re.compile(expression, re.IGNORECASE | re.DOTALL)
+    segments = [
+        "".join("." if each == "?" else re.escape(each) for each in segment)
+        for segment in glob.split("*")
+    ]
+    segments[-1] += r"\Z"
+    return tuple(re.compile(each, re.IGNORECASE | re.DOTALL) for each in segments)

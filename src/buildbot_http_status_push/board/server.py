@@ -13,9 +13,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from buildbot_http_status_push.board.http.access import Access
+from buildbot_http_status_push.board.http.connections import BoardSite, Outgoing
 from buildbot_http_status_push.board.http.documents import HTML, Document, Route, RouteRequest
 from buildbot_http_status_push.board.http.intake import Intake
-from buildbot_http_status_push.board.http.web import Answers, BoardSite, Root, Routes
+from buildbot_http_status_push.board.http.web import Answers, Root, Routes
 from buildbot_http_status_push.board.live.fragments import FragmentRenderer
 from buildbot_http_status_push.board.live.hub import Hub
 from buildbot_http_status_push.board.live.websocket import LiveFactory, LiveResource
@@ -97,9 +98,10 @@ class Board:
         self.hub.observe_lag = metrics.observe_lag
         for_programs = (*ApiRoutes(self.store, seconds).routes, (r"/metrics", metrics.document))
         routes = _routes(Pages(self.store, seconds), for_programs)
-        answers = Answers(intake, routes, settings.access, metrics.answered, self._log)
+        outgoing = Outgoing(self._reactor)
+        answers = Answers(intake, routes, settings.access, metrics.answered, outgoing, self._log)
         root = Root(answers, LiveResource(live))
-        self._site = BoardSite(root, settings.max_body, self._reactor)
+        self._site = BoardSite(root, settings.max_body, answers, outgoing, self._reactor)
 
     async def start(self) -> int:
         """Open the store and listen.

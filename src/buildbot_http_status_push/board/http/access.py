@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from attrs import field, frozen
 
-from buildbot_http_status_push.signing import SignatureError, verify
+from buildbot_http_status_push.signing import SignatureError, verify, verify_headers
 
 
 class AccessError(Exception):
@@ -39,6 +40,22 @@ class Access:
         """Whether anybody may send."""
         return not (self.keys or self.senders)
 
+    def check_head(self, headers: Mapping[str, str], now: float) -> None:
+        """Return if a status may come from somebody who may send, before its body is read.
+
+        Args:
+            headers: The request's headers, their names in lower case.
+            now: The time in seconds since the epoch.
+
+        Raises:
+            AccessError: It does not.
+        """
+        if self.senders and not _is_known(headers.get("authorization"), self.senders):
+            raise AccessError("user and password (Basic authentication) are missing or wrong")
+        if self.keys:
+            with _explained():
+                verify_headers(headers, now=now)
+
     def check_sender(self, headers: Mapping[str, str], body: bytes, now: float) -> None:
         """Return if a status comes from somebody who may send.
 
@@ -50,13 +67,10 @@ class Access:
         Raises:
             AccessError: It does not.
         """
-        if self.senders and not _is_known(headers.get("authorization"), self.senders):
-            raise AccessError("user and password (Basic authentication) are missing or wrong")
-        try:
-            if self.keys:
+        self.check_head(headers, now)
+        if self.keys:
+            with _explained():
                 verify(headers, body, self.keys, now=now)
-        except SignatureError as refusal:
-            raise AccessError(str(refusal)) from refusal
 
     def check_reader(self, authorization: str | None) -> None:
         """Return if somebody may read the board.
@@ -69,6 +83,14 @@ class Access:
         """
         if self.readers and not _is_known(authorization, self.readers):
             raise AccessError("this board is private: user and password are missing or wrong")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except SignatureError as refusal:
+        raise AccessError(str(refusal)) from refusal
 
 
 def _is_known(authorization: str | None, passwords: Mapping[str, str]) -> bool:

@@ -95,12 +95,13 @@ def with_etag(document: Document) -> Document:
     return evolve(document, etag=f'"{digest}"')
 
 
-def answer(request: Request, document: Document) -> None:
+def answer(request: Request, document: Document, send: Callable[[Request, bytes], object]) -> None:
     """Send a document, or only say that it is still the same.
 
     Args:
         request: Whom to answer.
         document: With what.
+        send: Sends the body, once all headers are set.
     """
     headers = {
         "Content-Type": document.content_type,
@@ -115,11 +116,11 @@ def answer(request: Request, document: Document) -> None:
             request.setHeader(name, str(value))
     if document.etag in _known_to(request) and document.status == HTTPStatus.OK:
         request.setResponseCode(HTTPStatus.NOT_MODIFIED)
+        send(request, b"")
     else:
         request.setResponseCode(document.status)
         request.setHeader("Content-Length", str(len(document.body)))
-        request.write(document.body)  # which Twisted leaves out where only the head was asked for
-    request.finish()
+        send(request, document.body)
 
 
 def _known_to(request: Request) -> set[str]:

@@ -23,6 +23,8 @@ from buildbot_http_status_push.redaction import one_line
 
 RETRY_AFTER = 10
 """Seconds after which a sender may try again when the database is out of order."""
+FORMS = ("application/x-www-form-urlencoded", "multipart/")
+"""Content types of what browsers send of themselves, for any page that asks them to."""
 QUIET = 60.0
 """Seconds between two lines of the log about refusals."""
 
@@ -40,12 +42,12 @@ class Delivery:
 
     Args:
         headers: Its headers, their names in lower case.
-        body: Its body, None where there was more than is taken.
+        body: Its body.
         sender: The address that it came from.
     """
 
     headers: Mapping[str, str]
-    body: bytes | None
+    body: bytes
     sender: str
 
 
@@ -82,6 +84,31 @@ class Intake:
     _untold: int = field(default=0, init=False)
     _told_at: float = field(default=float("-inf"), init=False)
 
+    def judge(self, headers: Mapping[str, str], length: int | None, sender: str) -> Document | None:
+        """Refuse a delivery by its headers, before its body has come.
+
+        Args:
+            headers: Its headers, their names in lower case.
+            length: How many bytes its body has, None where that is not told.
+            sender: The address that it comes from.
+
+        Returns:
+            What to answer; None where the body is to be read.
+        """
+        try:
+            self._check_head(headers, length)
+        except RefusedError as refusal:
+            return self._refused(refusal, sender)
+        return None
+
+    def too_large(self, sender: str) -> Document:
+        """Refuse a body that turns out to have more bytes than are taken.
+
+        Args:
+            sender: The address that it comes from.
+        """
+        return self._refused(self._over_limit, sender)
+
     async def take(self, delivery: Delivery) -> Document:
         """Take a delivery.
 
@@ -94,8 +121,7 @@ class Intake:
         try:
             status = self._checked(delivery)
         except RefusedError as refusal:
-            self._tell(refusal, delivery.sender)
-            return sentence(refusal.status, str(refusal))
+            return self._refused(refusal, delivery.sender)
         if status is None:
             return sentence(HTTPStatus.OK, "a test status: taken, and not kept")
         try:
@@ -108,15 +134,31 @@ class Intake:
             )
         return sentence(HTTPStatus.OK, stored.value)
 
-    def _checked(self, delivery: Delivery) -> Status | None:
-        if delivery.body is None:
-            raise RefusedError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the body has more than {self._max_body} bytes (--max-body of the board)",
-            )
+    @property
+    def _over_limit(self) -> RefusedError:
+        return RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the body has more than {self._max_body} bytes (--max-body of the board)",
+        )
+
+    def _check_head(self, headers: Mapping[str, str], length: int | None) -> None:
+        if length is not None and length > self._max_body:
+            raise self._over_limit
         # Browsers tell with each POST where it comes from, reporters never.
-        if delivery.headers.get("origin"):
+        if headers.get("origin"):
             raise RefusedError(HTTPStatus.FORBIDDEN, "statuses are not taken from web pages")
+        if headers.get("content-type", "").strip().lower().startswith(FORMS):
+            raise RefusedError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "a form is no status: send its JSON as application/json",
+            )
+        try:
+            self._access.check_head(headers, self._seconds())
+        except AccessError as refusal:
+            raise RefusedError(HTTPStatus.UNAUTHORIZED, str(refusal)) from refusal
+
+    def _checked(self, delivery: Delivery) -> Status | None:
+        self._check_head(delivery.headers, len(delivery.body))
         try:
             self._access.check_sender(delivery.headers, delivery.body, self._seconds())
             return read(delivery.body)
@@ -124,6 +166,10 @@ class Intake:
             raise RefusedError(HTTPStatus.UNAUTHORIZED, str(refusal)) from refusal
         except BodyError as refusal:
             raise RefusedError(refusal.status, str(refusal)) from refusal
+
+    def _refused(self, refusal: RefusedError, sender: str) -> Document:
+        self._tell(refusal, sender)
+        return sentence(refusal.status, str(refusal))
 
     def _tell(self, refusal: RefusedError, sender: str) -> None:
         """Tell of a refusal, unless one was told of lately: a line for each would fill disks."""

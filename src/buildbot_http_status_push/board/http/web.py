@@ -1,4 +1,4 @@
-"""The board's HTTP side: requests with bounded bodies, routes, and connections that can be ended.
+"""Which request gets which answer: who may ask, routes, and what becomes of mistakes.
 
 Proxies' ``X-Forwarded-…`` headers are trusted for no decision: whether a WebSocket's Origin is the
 board's own is told by ``Host``. ``X-Forwarded-Proto`` tells feeds what to write into their links.
@@ -7,25 +7,22 @@ board's own is told by ``Host``. ``X-Forwarded-Proto`` tells feeds what to write
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
-from weakref import WeakSet
 
 from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Request
 
+from buildbot_http_status_push.board.filters import MOST_PARAMETERS, MOST_QUERY
 from buildbot_http_status_push.board.http.access import Access, AccessError
+from buildbot_http_status_push.board.http.connections import BoardRequest, Outgoing
 from buildbot_http_status_push.board.http.documents import (
-    SECURITY,
     Document,
     Route,
     RouteRequest,
@@ -38,66 +35,6 @@ from buildbot_http_status_push.database import StorageError
 RETRY_AFTER = 10
 """Seconds after which a browser may try again when the database is out of order."""
 PRIVATE = 'Basic realm="board", charset="UTF-8"'
-
-
-class BoardRequest(Request):
-    """A request that keeps no more of its body than it may have.
-
-    What is more is read and dropped: a sender that is cut off while it writes would never read
-    the answer that tells it why.
-    """
-
-    def __init__(self, channel: object, limit: int) -> None:
-        super().__init__(channel)  # type: ignore[no-untyped-call]  # Twisted's, not typed
-        self._left = limit
-        self.exceeded = False
-
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Keep a part of the body."""
-        self.exceeded = self.exceeded or len(data) > self._left
-        self._left -= len(data)
-        if not self.exceeded:
-            super().handleContentChunk(data)  # type: ignore[no-untyped-call]  # likewise
-
-    def process(self) -> None:
-        """Answer, with the headers that all answers have."""
-        for name, value in SECURITY.items():
-            self.responseHeaders.setRawHeaders(name, [value])
-        super().process()  # type: ignore[no-untyped-call]  # likewise
-
-
-class BoardSite(Site):
-    """Serves the board, writes no line for each request, and ends its connections when told to."""
-
-    noisy = False
-    # Without TLS there is no other protocol to choose, and what would choose hides its transport.
-    protocol: Any = HTTPChannel
-
-    def __init__(self, root: Resource, max_body: int, reactor: Any) -> None:
-        self._max_body = max_body
-        self._connections: WeakSet[Any] = WeakSet()
-        super().__init__(  # type: ignore[no-untyped-call]  # likewise
-            root, requestFactory=self._make_request, reactor=reactor
-        )
-
-    def _make_request(self, channel: object, *_: object) -> Request:
-        return BoardRequest(channel, self._max_body)
-
-    def log(self, request: object) -> None:
-        """Write nothing: that is what a proxy's access log is for."""
-
-    def buildProtocol(self, addr: Any) -> Any:
-        """Make a connection."""
-        connection: Any = super().buildProtocol(addr)  # type: ignore[no-untyped-call]  # likewise
-        self._connections.add(connection)
-        return connection
-
-    async def drop(self, clock: IReactorTime) -> None:
-        """End all connections; those that became WebSockets have another owner."""
-        for connection in tuple(self._connections):
-            if connection.transport is not None:
-                connection.transport.abortConnection()
-        await deferLater(clock, 0)  # Twisted ends them in the next turn
 
 
 @define(eq=False)
@@ -129,6 +66,7 @@ class Answers:
         routes: Makes documents.
         access: Says who may read.
         taken: Called with the HTTP status that a status is answered with.
+        outgoing: Sends answers.
         log: Where mistakes of ours are told.
     """
 
@@ -136,6 +74,7 @@ class Answers:
     _routes: Routes
     _access: Access
     _taken: Callable[[int], None]
+    _outgoing: Outgoing
     _log: Logger = field(factory=Logger)
 
     def may_read(self, request: Request) -> bool:
@@ -146,12 +85,41 @@ class Answers:
             return False
         return True
 
+    def judge(self, request: BoardRequest, length: int | None) -> Document | None:
+        """Refuse a request by its headers, before its body has come.
+
+        Args:
+            request: The request.
+            length: How many bytes its body has, None where that is not told.
+
+        Returns:
+            What to answer; None where the request is to be read.
+        """
+        if request.method != b"POST":
+            return _too_much_asked(request.uri)
+        headers = _headers(request)
+        return self._answered(request, self._intake.judge(headers, length, _sender(request)))
+
+    def too_large(self, request: BoardRequest) -> Document:
+        """Refuse a body that turns out to be larger than is taken."""
+        document = self._intake.too_large(_sender(request))
+        self._answered(request, document)
+        return document
+
     async def take(self, request: BoardRequest) -> Document:
         """Take a status."""
-        document = await self._intake.take(_delivery(request, is_whole=not request.exceeded))
-        self._taken(document.status)
-        if document.status == HTTPStatus.UNAUTHORIZED:
-            _ask_for_password(request)
+        content: Any = request.content
+        delivery = Delivery(headers=_headers(request), body=content.read(), sender=_sender(request))
+        document = await self._intake.take(delivery)
+        self._answered(request, document)
+        return document
+
+    def _answered(self, request: BoardRequest, document: Document | None) -> Document | None:
+        """Count the answer to a status, and ask for a password where one is missing."""
+        if document is not None:
+            self._taken(document.status)
+            if document.status == HTTPStatus.UNAUTHORIZED:
+                _ask_for_password(request)
         return document
 
     async def show(self, request: BoardRequest) -> Document:
@@ -178,7 +146,7 @@ class Answers:
         """
 
         async def work() -> None:
-            answer(request, await make(request))
+            answer(request, await make(request), self._outgoing.send)
 
         working = Deferred.fromCoroutine(work())
         request.notifyFinish().addErrback(lambda _: working.cancel())
@@ -190,7 +158,8 @@ class Answers:
             return
         self._log.failure("{uri} could not be answered", failure, uri=request.uri)
         if not request.startedWriting:
-            answer(request, sentence(500, "The board made a mistake, which is in its log."))
+            mistake = sentence(500, "The board made a mistake, which is in its log.")
+            answer(request, mistake, self._outgoing.send)
 
 
 class Root(Resource):
@@ -242,16 +211,26 @@ def _ask_for_password(request: Request) -> None:
     request.setHeader("WWW-Authenticate", PRIVATE)
 
 
-def _delivery(request: Request, *, is_whole: bool) -> Delivery:
-    headers = {
+def _headers(request: Request) -> Mapping[str, str]:
+    return {
         name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
         for name, values in request.requestHeaders.getAllRawHeaders()
     }
-    content: Any = request.content
-    content.seek(0)  # Twisted has read it where it looks like a form
-    body = content.read() if is_whole else None
-    client: Any = request.getClientAddress()
-    return Delivery(headers=headers, body=body, sender=getattr(client, "host", "nowhere"))
+
+
+def _sender(request: Request) -> str:
+    return str(getattr(request.getClientAddress(), "host", "nowhere"))
+
+
+def _too_much_asked(uri: bytes) -> Document | None:
+    """Refuse an address whose parameters are more than any page has a use for."""
+    query = uri.partition(b"?")[2]
+    if len(query) <= MOST_QUERY and query.count(b"&") < MOST_PARAMETERS:
+        return None
+    return sentence(
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        f"The address has more than {MOST_PARAMETERS} parameters or {MOST_QUERY} bytes of them.",
+    )
 
 
 def _asked(request: Request) -> RouteRequest:
@@ -266,5 +245,6 @@ def _asked(request: Request) -> RouteRequest:
 
 
 def _scheme(request: Request) -> str:
-    is_secure = request.isSecure() or request.getHeader("X-Forwarded-Proto") == "https"
-    return "https" if is_secure else "http"
+    # Each proxy adds the scheme that it was asked by: the first one is the reader's.
+    forwarded = (request.getHeader("X-Forwarded-Proto") or "").partition(",")[0].strip().lower()
+    return "https" if request.isSecure() or forwarded == "https" else "http"

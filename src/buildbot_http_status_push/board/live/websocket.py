@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.protocol import PreparedMessage
@@ -233,12 +233,8 @@ class UpdatesResource(Resource):
         Args:
             request: One with the arguments ``epoch`` and ``since``.
         """
-        since = position_in(
-            {
-                name.decode(errors="replace"): [value.decode(errors="replace") for value in values]
-                for name, values in request.args.items()
-            }
-        )
+        query = request.uri.partition(b"?")[2].decode("ascii", "replace")
+        since = position_in(parse_qs(query))
         answer = self._hub.changes_since(since)
         request.notifyFinish().addErrback(lambda _: answer.cancel())
         answer.addCallback(self._answer, request, since)

@@ -77,7 +77,7 @@ class Pages:
         Raises:
             StorageError: The store can't be read.
         """
-        if (tidy := without_blanks(query)) is not None:
+        if (tidy := tidied(query)) is not None:
             return Page(b"", "", 303, f"{path}?{tidy}".rstrip("?"))
         # Another board may have told the browser of what this one does not know yet.
         position = await self._store.position()
@@ -114,12 +114,20 @@ class Pages:
         return Page(text, f'"{hashlib.sha256(text).hexdigest()[:20]}"', shown.status)
 
 
-def without_blanks(query: str) -> str | None:
-    """Return an address's query without what a form left blank, None where all of it is filled.
+def tidied(query: str) -> str | None:
+    """Return an address's query without what a form left blank and what it takes away.
 
     Args:
-        query: What stands after ``?``.
+        query: What stands after ``?``; ``without=NAME=VALUE`` takes one parameter away.
+
+    Returns:
+        The query, None where it is as it should be.
     """
     given = parse_qsl(query, keep_blank_values=True)
-    filled = [(name, value) for name, value in given if value.strip()]
+    dropped = {value for name, value in given if name == "without"}
+    filled = [
+        (name, value)
+        for name, value in given
+        if value.strip() and name != "without" and f"{name}={value}" not in dropped
+    ]
     return urlencode(filled) if len(filled) < len(given) else None

@@ -115,16 +115,30 @@ export function fits(query, builder) {
 }
 
 /**
+ * What stands between a glob's stars is searched for one after the other: an expression with the
+ * stars in it would try all ways to divide the name among them.
+ *
  * @param {string} wanted a glob, or a part of a name
  * @param {string} name
  * @returns {boolean}
  */
-function nameFits(wanted, name) {
+export function nameFits(wanted, name) {
   const glob = /[*?]/.test(wanted) ? wanted : `*${wanted}*`;
-  const parts = Array.from(glob, (each) =>
-    each === "*" ? ".*" : each === "?" ? "." : each.replace(/[\\^$.|+()[\]{}/]/u, "\\$&"),
+  const segments = glob.split("*").map((segment) =>
+    Array.from(segment, (each) =>
+      each === "?" ? "." : each.replace(/[\\^$.|+()[\]{}/]/u, "\\$&"),
+    ).join(""),
   );
-  return new RegExp(`^${parts.join("")}$`, "isu").test(name);
+  let end = 0;
+  return segments.every((segment, place) => {
+    const isLast = place === segments.length - 1;
+    const flags = place ? "gisu" : "yisu"; // the first one begins where the name does
+    const expression = new RegExp(isLast ? `${segment}$` : segment, flags);
+    expression.lastIndex = end;
+    const isFound = expression.test(name);
+    end = expression.lastIndex;
+    return isFound;
+  });
 }
 
 /* ---- What the page shows ---- */
