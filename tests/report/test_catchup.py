@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
+from unittest.mock import patch
+
 from support.catchup import NOW, FakeMaster, FakeOutbox
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.trial import unittest
 
+from buildbot_http_status_push.report import progress
 from buildbot_http_status_push.report.builds import PAGE
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
@@ -57,6 +62,24 @@ class CatchupTests(unittest.SynchronousTestCase):
         self.scan()
         self.assertEqual(self.announced[2:], [(2, "builds.finished")])
 
+    def test_being_prepared(self) -> None:
+        """The start of a build that Buildbot still prepares is left to the event."""
+        for state in ("created", "starting"):
+            self.master.add(2, complete=False, state=state)
+            self.scan()
+            self.assertEqual(self.announced, [])
+        self.master.add(2, complete=False, state="preparing worker")
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.new")])
+
+    def test_ended_while_prepared(self) -> None:
+        """A build that its master's death has ended before it was prepared is announced."""
+        self.master.add(2, complete=False, state="created")
+        self.scan()
+        self.master.add(2, state="created")
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.finished")])
+
     def test_clock_was_ahead(self) -> None:
         """After a first start with a clock that ran ahead, what ends later is announced."""
         self.master.saved.clear()
@@ -79,6 +102,68 @@ class CatchupTests(unittest.SynchronousTestCase):
         self.catchup = self.make()
         self.scan()
         self.assertEqual(self.announced, [(2, "builds.finished")])
+
+    def save(self, name: str, build: int) -> None:
+        """Keep a progress under a name, as an earlier version or another configuration did."""
+        key = ((name, progress.STATE_CLASS), progress.STATE_NAME)
+        self.master.saved[key] = {"since": NOW - 5000, "build": build}
+
+    def test_progress_under_a_masters_name(self) -> None:
+        """Progress that an earlier version kept under the master's name is gone on from."""
+        self.master.saved.clear()
+        self.save("r fake", 1)
+        self.master.add(2, at=NOW - 100)
+        self.catchup = self.make()
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.finished")])
+
+    def test_progress_of_several_masters(self) -> None:
+        """Of masters that worked at the same time, the one that has come least far counts."""
+        self.master.saved.clear()
+        self.master.masters = {1: False, 2: False, 3: False}
+        self.master.master_names = {1: "one", 2: "two", 3: "moved away"}
+        self.master.last_active = {3: NOW - int(progress.APART_MOST) - 5}
+        self.save("r one", 4)
+        self.save("r two", 3)
+        self.save("r moved away", 1)
+        for number in range(2, 6):
+            self.master.add(number)
+        self.catchup = self.make()
+        self.scan()
+        self.assertEqual([number for number, _ in self.announced], [4, 5])
+
+    def test_progress_of_all_masters(self) -> None:
+        """A master that gets an outbox of its own goes on from where it was with a common one."""
+        self.master.saved.clear()
+        self.save("r", 1)
+        self.master.add(2, at=NOW - 100)
+        self.catchup = self.make(for_all_masters=False)
+        self.scan()
+        self.assertEqual(self.announced, [(2, "builds.finished")])
+
+    def test_present_progress_counts(self) -> None:
+        """What is kept under the present name counts, whatever older names are kept beside it."""
+        self.master.saved.clear()
+        self.save("r", 3)
+        self.save("r fake", 1)
+        for number in range(2, 5):
+            self.master.add(number)
+        self.catchup = self.make()
+        self.scan()
+        self.assertEqual([number for number, _ in self.announced], [4])
+
+    def test_time_without_zone(self) -> None:
+        """A build's time without a zone is in UTC, wherever the master stands."""
+        self.addCleanup(time.tzset)
+        zone = patch.dict(os.environ, TZ="America/New_York")
+        zone.start()
+        self.addCleanup(zone.stop)
+        time.tzset()
+        self.master.add(2, at=NOW - 100)
+        build = self.master.builds[2]
+        build["complete_at"] = build["complete_at"].replace(tzinfo=None)
+        self.scan()
+        self.assertEqual(self.announced, [])
 
     def test_one_of_several(self) -> None:
         """Without a common outbox each announces its own builds, and one those of the expired."""

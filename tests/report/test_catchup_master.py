@@ -84,6 +84,26 @@ class Catchup(ReporterTestCase):
         self.assertNotEqual(lost, [])
 
     @async_to_deferred
+    async def test_scan_amid_a_start(self) -> None:
+        """Whenever a scan is made, a build's start has all properties, and is the event's."""
+        inbox, url = await self.open_inbox()
+        reporter = HttpStatusPush(url)
+        master = await self.start_master(configuration([reporter], BUILDERS))
+        owner = {"owner": ("Jo", "test")}
+        await master.build("success", properties=owner)
+        await inbox.until(2)
+        updates, scans = master.master.data.updates, list[str]()
+        for name in ("setBuildProperties", "setBuildStateString", "generateNewBuildEvent"):
+            self.patch(updates, name, scan_around(reporter, getattr(updates, name), scans))
+        await master.build("success", properties=owner)
+        await inbox.until(4)
+        self.assertIn("generateNewBuildEvent", scans)
+        control, start = (build for build in inbox.builds if not build["complete"])
+        self.assertEqual(start["state_string"], "starting")
+        self.assertIn("owners", start["properties"])
+        self.assertEqual(list(start["properties"]), list(control["properties"]))
+
+    @async_to_deferred
     async def test_receiver_down_over_a_restart(self) -> None:
         """What could not be sent before a restart is sent after it, in order, and once."""
         inbox, url = await self.open_inbox()
@@ -254,6 +274,19 @@ class Catchup(ReporterTestCase):
             await inbox.until(1)
         told = [each for each in events if "can't be asked" in (each.get("log_format") or "")]
         self.assertEqual(len(told), 3)
+
+
+def scan_around(reporter: Any, update: Any, scans: list[str]) -> Any:
+    """Return a function that has catch-up scan before and after another one."""
+
+    async def update_and_scan(*args: Any) -> Any:
+        await reporter._catchup.scan()
+        result = await update(*args)
+        await reporter._catchup.scan()
+        scans.append(update.__name__)
+        return result
+
+    return lambda *args: Deferred.fromCoroutine(update_and_scan(*args))
 
 
 async def after_this_second() -> None:

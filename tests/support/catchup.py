@@ -24,6 +24,8 @@ class FakeMaster:
         self.data = self.db = self.state = self
         self.builds: dict[int, dict[str, Any]] = {}
         self.masters = {1: True}
+        self.master_names: dict[int, str] = {}
+        self.last_active: dict[int, int] = {}
         self.names = {1: "builder"}
         self.saved: dict[Any, Any] = {}
         self.queries = 0
@@ -36,6 +38,7 @@ class FakeMaster:
         at: int = NOW,
         master: int = 1,
         builder: int = 1,
+        state: str = "building",
     ) -> None:
         """Add a build, or change one."""
         moment = datetime.fromtimestamp(at, timezone.utc)
@@ -45,6 +48,7 @@ class FakeMaster:
             "masterid": master,
             "builderid": builder,
             "started_at": moment,
+            "state_string": state,
             "complete": complete,
             "complete_at": moment if complete else None,
             "results": 0 if complete else None,
@@ -55,8 +59,7 @@ class FakeMaster:
     ) -> Deferred[Any]:
         """Answer like the data API."""
         if path == ("masters",):
-            known = self.masters.items()
-            return succeed([{"masterid": each, "active": active} for each, active in known])
+            return succeed([self._master(each) for each in self.masters])
         if path == ("builders",):
             return succeed([{"builderid": one, "name": name} for one, name in self.names.items()])
         self.queries += 1
@@ -73,6 +76,15 @@ class FakeMaster:
         if order == ["-buildid"]:
             found.reverse()
         return succeed([self.builds[number] for number in found[:limit]])
+
+    def _master(self, number: int) -> dict[str, Any]:
+        last_active = self.last_active.get(number, NOW)
+        return {
+            "masterid": number,
+            "name": self.master_names.get(number, self.name),
+            "active": self.masters[number],
+            "last_active": datetime.fromtimestamp(last_active, timezone.utc),
+        }
 
     def getObjectId(self, name: str, kind: str) -> Deferred[Any]:  # noqa: N802 - Buildbot's name
         """Return the id of our state."""

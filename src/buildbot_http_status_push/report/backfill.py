@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
-from buildbot_http_status_push.report.catchup import ended_at
+from buildbot_http_status_push.report.encoding import epoch_seconds
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.past import Backfill, Stage
 from buildbot_http_status_push.report.responsibility import Responsibility
@@ -155,4 +155,4 @@ class Backfiller:
 
 
 def _is_older(build: Build, since: float) -> bool:
-    return build["complete"] and ended_at(build) < since
+    return build["complete"] and epoch_seconds(build["complete_at"]) < since

@@ -7,7 +7,6 @@ event never emits it again. Must not know HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
 from attrs import evolve
@@ -16,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
+from buildbot_http_status_push.report.encoding import epoch_seconds
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import FINISHED, NEW, build_event_id
 from buildbot_http_status_push.report.progress import Progress, ProgressStore
@@ -23,6 +23,13 @@ from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.report.scan_timer import AFTER_FAILURE, SOON, ScanTimer
 
 TRIES = 2
+
+PREPARED_BY_BUILDBOT = frozenset({"created", "starting"})
+"""The states of a running build whose properties Buildbot is still storing.
+
+Their start is left to its event: it comes once they are there, and if the master dies before,
+Buildbot ends the build.
+"""
 
 Announce: TypeAlias = Callable[[Event], "Deferred[Event]"]
 
@@ -72,7 +79,7 @@ class Catchup:
         self._responsibility = responsibility
         self._log = log
         self._builds = BuildQueries(master)
-        self._store = ProgressStore(master, responsibility.progress_name(name))
+        self._store = ProgressStore(master, name, shared=responsibility.for_all_masters)
         self._timer = ScanTimer(master.reactor, self.scan, self._failed)
         self._progress: Progress | None = None
         self._scanned = 0
@@ -187,21 +194,23 @@ class Catchup:
     def _due(self, build: Build) -> str | None:
         """Return which event of a build should have been announced by now."""
         event, moment = (FINISHED, "complete_at") if build["complete"] else (NEW, "started_at")
-        if self._progress is None or _epoch(build[moment]) < self._progress.since:
+        if self._progress is None or epoch_seconds(build[moment]) < self._progress.since:
             return None
         if not self._responsibility.includes(build):
             return None
-        if event == NEW and self._is_announced(build["buildid"]):
+        if event == NEW and not self._is_start_due(build):
             return None
         return event if self._wants(_key(event, build)) else None
 
-    def _is_announced(self, build_id: int) -> bool:
-        """Tell whether a running build is not to be announced once more.
+    def _is_start_due(self, build: Build) -> bool:
+        """Tell whether a running build may lack an announcement that can be made now.
 
-        While the outbox stands in memory, it does not know what it knew.
+        An outbox in memory does not know what it knew.
         """
-        tries = self._unsettled.get(build_id)
-        return tries is not None and (tries >= TRIES or not self._outbox.durable)
+        if build["state_string"] in PREPARED_BY_BUILDBOT:
+            return False
+        tries = self._unsettled.get(build["buildid"])
+        return tries is None or (tries < TRIES and self._outbox.durable)
 
     async def _announced(self, build_id: int) -> bool:
         """Announce what is true of a build now, and tell whether that is done with."""
@@ -232,12 +241,3 @@ class Catchup:
 
 def _key(event: str, build: Build) -> tuple[str, str, str]:
     return ("builds", str(build["buildid"]), event.rpartition(".")[2])
-
-
-def ended_at(build: Build) -> int:
-    """Return when a build ended, in whole seconds since the epoch."""
-    return _epoch(build["complete_at"])
-
-
-def _epoch(moment: datetime | int) -> int:
-    return moment if isinstance(moment, int) else int(moment.timestamp())

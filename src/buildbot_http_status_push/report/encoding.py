@@ -140,8 +140,10 @@ def is_large(value: object) -> bool:
     return left <= 0
 
 
-def epoch_seconds(moment: datetime) -> int:
+def epoch_seconds(moment: datetime | int) -> int:
     """Return a time as whole seconds since the epoch; without a time zone it is in UTC."""
+    if isinstance(moment, int):
+        return moment
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return int(aware.timestamp())
 

@@ -14,8 +14,11 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 EVENTS = ("builds", None, None)
 """The routing key of all events of builds themselves."""
 
-PATIENCE = 2.0
-"""Seconds after which a begin is told as it stands: somebody else makes builds than Buildbot."""
+PATIENCE = 30.0
+"""Seconds after which a start is announced as it is: something else than Buildbot makes builds.
+
+Longer than the database of a loaded master takes for a few properties.
+"""
 
 CAPACITY = 1000
 

@@ -23,20 +23,12 @@ class Responsibility:
 
     def __init__(self, master: Any, *, for_all_masters: bool) -> None:
         self._master = master
-        self._for_all_masters = for_all_masters
+        self.for_all_masters = for_all_masters
         self._master_ids = frozenset[int]()
-
-    def progress_name(self, reporter: str) -> str:
-        """Return under which name a reporter's progress is kept.
-
-        A master's own name tells apart those that have different things to do, and nothing else:
-        Buildbot names a master anew whose folder or host has changed.
-        """
-        return reporter if self._for_all_masters else f"{reporter} {self._master.name}"
 
     async def refresh(self) -> None:
         """Find out which masters are gone."""
-        if not self._for_all_masters:
+        if not self.for_all_masters:
             self._master_ids = self._gone(await self._master.data.get(("masters",)))
 
     def _gone(self, masters: list[dict[str, Any]]) -> frozenset[int]:
@@ -47,7 +39,7 @@ class Responsibility:
 
     async def is_leader(self) -> bool:
         """Tell whether this master is to do what one of those with a common outbox must do."""
-        if not self._for_all_masters:
+        if not self.for_all_masters:
             return True  # it has an outbox of its own
         active = _active(await self._master.data.get(("masters",)))
         return bool(self._master.masterid == min(active, default=self._master.masterid))
@@ -60,7 +52,7 @@ class Responsibility:
                 what ran on no master is announced by each.
         """
         ran_on = build.get("masterid")
-        if self._for_all_masters or ran_on is None:
+        if self.for_all_masters or ran_on is None:
             return True
         return ran_on == self._master.masterid or ran_on in self._master_ids
 
