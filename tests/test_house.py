@@ -20,7 +20,7 @@ SOURCE = Path(buildbot_http_status_push.__file__).parent
 TESTS = Path(__file__).parent
 
 FLOORS = (
-    {"model", "raw_requests", "redaction", "results", "signing"},
+    {"durations", "model", "raw_requests", "redaction", "results", "signing"},
     {"database", "formats", "prepared"},
     {"report"},
     {"outbox"},
@@ -68,6 +68,7 @@ PURE = {
     "delivery.circuit_breaker",
     "delivery.expiry",
     "delivery.retry",
+    "durations",
     "formats",
     "formats.discord_embed",
     "formats.mattermost_post",

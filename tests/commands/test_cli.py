@@ -37,7 +37,17 @@ class ArgumentTests(SynchronousTestCase):
         with contextlib.redirect_stderr(errors), self.assertRaises(SystemExit) as ended:
             main(arguments)
         self.assertEqual(ended.exception.code, 2)
-        return errors.getvalue().splitlines()[-1]
+        [line] = errors.getvalue().splitlines()
+        return line
+
+    def test_one_line(self) -> None:
+        """A usage error is one line: what is wrong, and where the help is."""
+        name = "buildbot-http-status-push outbox list"
+        self.assertEqual(
+            self.refusal("outbox", "list", "--bogus"),
+            f"{name}: error: there is no option --bogus; see {name} --help",
+        )
+        self.assertIn("; see buildbot-http-status-push --help", self.refusal())
 
     def test_version(self) -> None:
         """--version prints the version."""

@@ -14,7 +14,7 @@ from support.builds import BEGAN, a_build, a_change
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push import formats
-from buildbot_http_status_push.formats.news import OCCASIONS, Format, duration
+from buildbot_http_status_push.formats.news import OCCASIONS, Format
 from buildbot_http_status_push.formats.text import length, link
 from buildbot_http_status_push.report.encoding import to_json
 from buildbot_http_status_push.reporter import HttpStatusPush
@@ -112,13 +112,6 @@ class OccasionsTest(SynchronousTestCase):
         self.assertEqual(formats.slack(on=["failure"]), formats.slack(on=("failure",)))
         self.assertNotEqual(formats.slack(), formats.slack(channel="#a"))
         self.assertNotEqual(formats.teams(), formats.slack())
-
-    def test_durations(self) -> None:
-        """A duration has its two largest units."""
-        self.assertEqual(
-            [duration(each) for each in (0, 59.9, 200, 3600, 90000)],
-            ["0 s", "59 s", "3 min 20 s", "1 h 0 min", "1 d 1 h"],
-        )
 
 
 class FaultsTest(SynchronousTestCase):

@@ -21,6 +21,7 @@ from buildbot_http_status_push.commands.console import (
     number,
     run_reactor,
 )
+from buildbot_http_status_push.commands.credentials import key_file, signing_key
 
 if TYPE_CHECKING:
     from twisted.logger import ILogObserver
@@ -80,7 +81,7 @@ def _add_senders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--secret",
         metavar="KEY",
-        type=values.key,
+        type=signing_key,
         action="append",
         default=[],
         help="take only what is signed with this key: whsec_ and base64, or any text; may be "
@@ -90,7 +91,7 @@ def _add_senders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--secret-file",
         metavar="FILE",
-        type=values.key_file,
+        type=key_file,
         action="append",
         default=[],
         help="take only what is signed with the key that is in this file; may be given several "

@@ -10,10 +10,10 @@ import ipaddress
 import re
 import socket
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from buildbot_http_status_push.commands.credentials import first_line
 from buildbot_http_status_push.signing import KeyFormatError, parse_key
 
 if TYPE_CHECKING:
@@ -114,37 +114,15 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def key(text: str) -> str:
-    """Take a signing key."""
-    try:
-        parse_key(text)
-    except KeyFormatError as fault:
-        # Any other exception would make argparse print the key.
-        raise argparse.ArgumentTypeError(str(fault)) from None
-    return text
-
-
-def key_file(path: str) -> str:
-    """Take the signing key that is in a file."""
-    return key(_first_line(path))
-
-
 def reader(text: str) -> tuple[str, str]:
     """Take ``USER:FILE``: a reader and the password that is in a file."""
     user, _, path = text.partition(":")
     if not (user and path):
         raise argparse.ArgumentTypeError(f"write USER:FILE, not {text!r}")
-    password = _first_line(path)
+    password = first_line(path)
     if not password:
         raise argparse.ArgumentTypeError(f"{path} holds no password in its first line")
     return user, password
-
-
-def _first_line(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as trouble:
-        raise argparse.ArgumentTypeError(f"{path} can't be read: {trouble}") from trouble
 
 
 def master(text: str) -> tuple[str, str]:

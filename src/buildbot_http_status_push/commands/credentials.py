@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from buildbot_http_status_push.signing import parse_key
@@ -22,7 +23,7 @@ SECRET_LEAST = 4
 
 
 def add_credentials(parser: argparse.ArgumentParser) -> None:
-    """Add ``--auth``, ``--auth-env``, ``--header`` and ``--secret``."""
+    """Add the options for credentials, headers and signing keys."""
     auth = parser.add_mutually_exclusive_group()
     auth.add_argument(
         "--auth", metavar="USER:PASSWORD", type=_pair, help="credentials for Basic authentication"
@@ -45,10 +46,29 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--secret",
         metavar="KEY",
-        type=_key,
+        type=signing_key,
         action="append",
         default=[],
-        help="the signing key: whsec_ and base64, or any text; may be given several times",
+        help="signing key: whsec_ and base64, or any text; repeatable. Other users of the machine "
+        "can read it in the list of processes, so prefer a file or the environment",
+    )
+    parser.add_argument(
+        "--secret-file",
+        metavar="FILE",
+        dest="secret",
+        type=key_file,
+        action="append",
+        default=[],
+        help="file whose first line is the signing key; repeatable",
+    )
+    parser.add_argument(
+        "--secret-env",
+        metavar="NAME",
+        dest="secret",
+        type=_key_from_environment,
+        action="append",
+        default=[],
+        help="environment variable that holds the signing key; repeatable",
     )
 
 
@@ -96,9 +116,13 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _pair_from_environment(name: str) -> tuple[str, str]:
+    return _pair(_variable(name))
+
+
+def _variable(name: str) -> str:
     if name not in os.environ:
         raise argparse.ArgumentTypeError(f"the environment has no variable {name!r}")
-    return _pair(os.environ[name])
+    return os.environ[name]
 
 
 def _header(text: str) -> dict[str, str]:
@@ -111,9 +135,27 @@ def _header(text: str) -> dict[str, str]:
     return _told(lambda _: check_headers(header), text)
 
 
-def _key(text: str) -> str:
+def signing_key(text: str) -> str:
+    """Read a signing key."""
     _told(parse_key, text)
     return text
+
+
+def key_file(path: str) -> str:
+    """Read the signing key that is the first line of a file."""
+    return signing_key(first_line(path))
+
+
+def _key_from_environment(name: str) -> str:
+    return signing_key(_variable(name))
+
+
+def first_line(path: str) -> str:
+    """Read a secret: the first line of a file, without white space around it."""
+    try:
+        return Path(path).read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise argparse.ArgumentTypeError(f"{path} can't be read: {trouble}") from trouble
 
 
 def headers_of(arguments: argparse.Namespace) -> dict[str, str]:

@@ -79,7 +79,7 @@ def drop(asked: CommandContext) -> int:
         return _drop_many(asked)
     entry = asked.ask(intervention.drop, asked.arguments.id, asked.now)
     words = [f"{entry.id} ({entry.title}) will never be sent, and its body is forgotten."]
-    asked.answer({"dropped": entry.id}, words)
+    asked.answer({"dropped": 1}, words)
     return DONE
 
 

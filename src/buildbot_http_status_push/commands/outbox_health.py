@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from buildbot_http_status_push.commands.outbox_output import age
+from buildbot_http_status_push.durations import duration
 from buildbot_http_status_push.redaction import one_line
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Health:
         """Return a sentence for each thing that is not well."""
         found = []
         if self.oldest > max_age:
-            found.append(f"a status has waited for {age(self.oldest)}: 'outbox list' shows why")
+            found.append(
+                f"a status has waited for {duration(self.oldest)}: 'outbox list' shows why"
+            )
         if self.stats.given_up > max_dead:
             found.append(
                 f"{self.stats.given_up} were given up: 'outbox list --dead' shows why, "
@@ -69,7 +71,7 @@ def health_lines(each: Sequence[Health]) -> list[str]:
 def check_line(health: Health, max_age: float, max_dead: int) -> str:
     """Return one line with performance data, in the form of the Nagios plugin guidelines."""
     pending = health.stats.pending
-    words = f"{pending} wait" + (f", the oldest for {age(health.oldest)}" if pending else "")
+    words = f"{pending} wait" + (f", the oldest for {duration(health.oldest)}" if pending else "")
     words += f", {health.stats.given_up} given up"
     if not health.stats.holds:
         words += f", not all of {health.stats.produced} accounted for"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
 
+from buildbot_http_status_push.durations import duration
 from buildbot_http_status_push.model import State
 from buildbot_http_status_push.redaction import one_line
 from buildbot_http_status_push.report.encoding import JSON
@@ -108,7 +109,7 @@ def stats_lines(each: Sequence[Stats], total: Stats, now: float) -> list[str]:
 
 def _stats_row(name: str, stats: Stats, now: float) -> list[str]:
     counts = [str(stats.states[state]) for state in State]
-    oldest = "-" if stats.oldest_waiting is None else age(now - stats.oldest_waiting)
+    oldest = "-" if stats.oldest_waiting is None else duration(now - stats.oldest_waiting)
     return [name, str(stats.produced), *counts, oldest]
 
 
@@ -226,7 +227,7 @@ def _list_row(entry: Entry, now: float) -> list[str]:
     what = f"{one_line(entry.title)} {entry.event.rpartition('.')[2]}"
     return [
         _cut(entry.id, ID_SHOWN, ""),
-        age(now - entry.created_at),
+        duration(now - entry.created_at),
         entry.state.value,
         str(entry.attempts),
         _cut(one_line(entry.reporter), NAME_MOST),
@@ -279,19 +280,8 @@ def _moment(at: float | None, now: float) -> str:
     if at is None:
         return "-"
     written = datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-    distance = f"in {age(at - now)}" if at > now else f"{age(now - at)} ago"
+    distance = f"in {duration(at - now)}" if at > now else f"{duration(now - at)} ago"
     return f"{written}, {distance}"
-
-
-def age(seconds: float) -> str:
-    """Write a stretch of time for people, such as ``3 min``."""
-    if seconds < 60:
-        return f"{max(0, int(seconds))} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min"
-    if seconds < 2 * 86400:
-        return f"{int(seconds // 3600)} h"
-    return f"{int(seconds // 86400)} d"
 
 
 def table(

@@ -1,11 +1,11 @@
-"""An argument parser that names what it does not know, with what was probably meant."""
+"""An argument parser whose errors are one line: what is wrong, and what was probably meant."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NoReturn
 
 LIKENESS = 0.75
 """From 0 to 1: how much an option must be like what was written to be meant by it."""
@@ -29,6 +29,10 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.error(f"there is nothing to be done with {unknown[0]!r}")
         return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong in one line, without the usage, and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
     def _check_options(self, args: Sequence[str]) -> None:
         for text in args:

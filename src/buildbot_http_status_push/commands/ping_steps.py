@@ -27,6 +27,7 @@ from buildbot_http_status_push.commands.ping_connection import (
     connect,
     describe_certificate,
 )
+from buildbot_http_status_push.durations import duration
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 from buildbot_http_status_push.redaction import Mask, one_line
 from buildbot_http_status_push.report.encoding import JSON, to_json
@@ -208,9 +209,9 @@ class Ping:
 
     def _tell_answer(self, outcome: Outcome) -> None:
         if isinstance(outcome, Unreachable):
-            self._say(_row("answer", f"none ({_duration(outcome.duration)})"))
+            self._say(_row("answer", f"none ({duration(outcome.duration)})"))
             return
-        words = f"{outcome.status}{_phrase(outcome.status)} ({_duration(outcome.duration)})"
+        words = f"{outcome.status}{_phrase(outcome.status)} ({duration(outcome.duration)})"
         self._say(_row("answer", words))
         if text := outcome.answer if isinstance(outcome, Refused) else self._answer.text:
             self._say(_row("", text))
@@ -220,7 +221,7 @@ class Ping:
         return float(self._reactor.seconds())
 
     def _tell(self, text: str, began: float) -> None:
-        self._say(_row(self._step, f"{text} ({_duration(self._reactor.seconds() - began)})"))
+        self._say(_row(self._step, f"{text} ({duration(self._reactor.seconds() - began)})"))
 
 
 @implementer(ILogObserver)
@@ -292,7 +293,3 @@ def _phrase(status: int) -> str:
 
 def _row(label: str, text: str) -> str:
     return f"  {label:<10}  {text}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

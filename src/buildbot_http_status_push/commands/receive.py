@@ -14,9 +14,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 
 from buildbot_http_status_push.commands.console import DONE, complain, number, run_reactor
+from buildbot_http_status_push.commands.credentials import signing_key
 from buildbot_http_status_push.receiver.description import describe, local_time, parse
 from buildbot_http_status_push.receiver.receiver import Answer, Behaviour, Received, Receiver
-from buildbot_http_status_push.signing import KeyFormatError, parse_key
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.commands.console import SubParsers
@@ -46,7 +46,7 @@ def add_receive(commands: SubParsers) -> None:
     parser.add_argument(
         "--secret",
         metavar="KEY",
-        type=_key,
+        type=signing_key,
         action="append",
         default=[],
         help="the signing key: whsec_ and base64, or any text; may be given several times. "
@@ -84,15 +84,6 @@ def _add_misbehaviour(parser: argparse.ArgumentParser) -> None:
         help="answer after so many seconds",
     )
     parser.add_argument("--hang", action="store_true", help="never answer")
-
-
-def _key(text: str) -> str:
-    try:
-        parse_key(text)
-    except KeyFormatError as fault:
-        # Any other exception would make argparse print the key.
-        raise argparse.ArgumentTypeError(str(fault)) from None
-    return text
 
 
 def run_receive(arguments: argparse.Namespace, output: Output) -> int:

@@ -6,6 +6,7 @@ Without it, and into files and pipes, there are plain lines. Must not know what 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +46,9 @@ class Output:
         self.closed = False
         self.on_closed: Callable[[], object] = _raise_broken_pipe
         self._console: Console | None = None
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # As standard error does: a name that the encoding lacks must not end the command.
+            sys.stdout.reconfigure(errors="backslashreplace")
 
     def say(self, text: str, tone: Tone = "") -> None:
         """Print a line at once, into a pipe too."""

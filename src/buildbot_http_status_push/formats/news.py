@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from attrs import field, frozen
 
+from buildbot_http_status_push.durations import duration
 from buildbot_http_status_push.formats.text import clip, plural
 from buildbot_http_status_push.redaction import one_line
 from buildbot_http_status_push.results import BAD, GOOD, RESULTS, result_word
@@ -226,14 +227,3 @@ def _name_of(author: str) -> str:
     """Leave out a mail address: a chat is read by more people than a repository."""
     name = author.partition("<")[0].strip() or author.strip("<> ")
     return name if " " in name else name.partition("@")[0]
-
-
-def duration(seconds: float) -> str:
-    """Write a duration with its two largest units."""
-    whole = int(seconds)
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
-    if days:
-        return f"{days} d {hours % 24} h"
-    if hours:
-        return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
