@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from buildbot_http_status_push.board.live import browsers
 from buildbot_http_status_push.board.live.hub import GATHER, POLL, Hub
 from buildbot_http_status_push.database import StorageError
 
@@ -142,7 +143,11 @@ class Story:
 
 
 class OrderTest(SynchronousTestCase):
-    """Stories that Hypothesis makes up."""
+    """Stories that Hypothesis makes up, with a turn of the reactor for each browser."""
+
+    def setUp(self) -> None:
+        """Send in the smallest slices."""
+        self.patch(browsers, "SLICE", 1)
 
     @given(STEPS, WAITS, st.sampled_from([0.0, 0.005, 0.05]))
     def test_no_hole_and_no_repeat(

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import Callable
 from contextlib import ExitStack
+from ssl import create_default_context
 from typing import Any
 
+import trustme
+from attrs import frozen
+from OpenSSL import SSL
 from support.fakes import LogBook
 from support.watching import MemoryStore, VersionRenderer
 from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLContextFactory, IPushProducer
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
@@ -18,11 +26,17 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from zope.interface import implementer
 
 from buildbot_http_status_push.board.live import browsers, websocket
 from buildbot_http_status_push.board.live import hub as live
 from buildbot_http_status_push.board.live.hub import Hub
-from buildbot_http_status_push.board.live.websocket import LiveFactory, LiveResource, position_in
+from buildbot_http_status_push.board.live.websocket import (
+    LiveFactory,
+    LiveResource,
+    position_in,
+    write_at_once,
+)
 
 reactor: Any = global_reactor  # Twisted types it as less than it is
 
@@ -210,6 +224,154 @@ class ConnectionTest(LiveTest):
         await deferToThread(client.send, "hello")
         self.store.change(1)
         self.assertEqual((await self.receive(client))["sequence"], 1)
+
+
+class Listening(Protocol):
+    """A server that keeps its connection, and notes when it has lost it.
+
+    Args:
+        tls: Starts TLS with it, if given.
+    """
+
+    def __init__(self, tls: Any = None) -> None:
+        self.tls = tls
+        self.made: Deferred[Any] = Deferred()
+        self.lost: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        """Keep it."""
+        if self.tls:
+            self.transport.startTLS(self.tls)  # type: ignore[union-attr]  # a TCP connection
+        self.made.callback(self.transport)
+
+    def connectionLost(self, *_: object) -> None:
+        """Note it."""
+        self.lost.callback(None)
+
+
+@implementer(IOpenSSLContextFactory)
+@frozen
+class Certificates:
+    """What a server shows in TLS, as Twisted asks for it."""
+
+    context: SSL.Context
+
+    def getContext(self) -> SSL.Context:  # noqa: N802  Twisted's name
+        """Return it."""
+        return self.context
+
+
+class WritingTest(TestCase):
+    """Frames that go to the system at once, on real connections."""
+
+    async def serve(self, server: Listening) -> tuple[socket.socket, Any]:
+        """Return a client and the transport of its server."""
+        factory = Factory.forProtocol(lambda: server)
+        port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+        self.addCleanup(port.stopListening)
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+        client.settimeout(PATIENCE)
+        client.connect(("127.0.0.1", port.getHost().port))
+        self.addCleanup(lambda: server.lost)
+        self.addCleanup(client.close)
+        return client, await server.made
+
+    async def test_at_once(self) -> None:
+        """What the system takes is sent without a turn of the reactor."""
+        client, transport = await self.serve(Listening())
+        write_at_once(transport, b"frame")
+        self.assertNotIn(transport, reactor.getWriters())
+        self.assertEqual(client.recv(100), b"frame")
+
+    async def test_rest(self) -> None:
+        """What the system does not take follows, and nothing overtakes it."""
+        client, transport = await self.serve(Listening())
+        frames = [b"%d" % number * 100_000 for number in range(5)]
+        for frame in frames:
+            write_at_once(transport, frame)
+        found = await deferToThread(read_until, client, b"4" * 100_000)
+        self.assertEqual(found, b"".join(frames))
+
+    async def test_behind_what_waits(self) -> None:
+        """Nothing overtakes what was written before, such as a ping."""
+        client, transport = await self.serve(Listening())
+        transport.write(b"ping")
+        write_at_once(transport, b"frame")
+        self.assertEqual(await deferToThread(read_until, client, b"frame"), b"pingframe")
+
+    async def test_full(self) -> None:
+        """A producer is paused as with any write."""
+        client, transport = await self.serve(Listening())
+        producer = Producer()
+        transport.registerProducer(producer, True)
+        while not producer.is_paused:
+            write_at_once(transport, b"x" * 10_000)
+        self.assertLess(len(transport.dataBuffer) + transport._tempDataLen, 128 * KIBIBYTE)
+        client.close()
+
+    async def test_closing(self) -> None:
+        """A connection that is being closed gets what any write to it gets."""
+        server = Listening()
+        client, transport = await self.serve(server)
+        transport.write(b"last")
+        transport.loseConnection()
+        write_at_once(transport, b"later")
+        self.assertEqual(await deferToThread(read_all, client), b"lastlater")
+        await server.lost
+
+    async def test_lost(self) -> None:
+        """Where the other side is gone, the reactor ends the connection."""
+        server = Listening()
+        client, transport = await self.serve(server)
+        transport.pauseProducing()  # only writing shows it
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        while not server.lost.called:
+            write_at_once(transport, b"frame")
+            await deferLater(reactor, 0)
+
+    async def test_gone(self) -> None:
+        """Nothing is written to a connection that the reactor has ended."""
+        server = Listening()
+        client, transport = await self.serve(server)
+        client.close()
+        await server.lost
+        write_at_once(transport, b"too late")
+        self.assertNotIn(transport, reactor.getWriters())
+
+    async def test_tls(self) -> None:
+        """With TLS nothing goes out in the clear."""
+        authority = trustme.CA()
+        certificate = authority.issue_cert("127.0.0.1")
+        shown = SSL.Context(SSL.TLS_METHOD)
+        certificate.configure_cert(shown)
+        client, transport = await self.serve(Listening(Certificates(shown)))
+        context = create_default_context()
+        authority.configure_trust(context)
+        write_at_once(transport, b"secret")
+        secure = await deferToThread(context.wrap_socket, client, server_hostname="127.0.0.1")
+        self.addCleanup(secure.close)
+        write_at_once(transport, b" frame")
+        self.assertEqual(await deferToThread(read_until, secure, b"frame"), b"secret frame")
+
+
+@implementer(IPushProducer)
+class Producer:
+    """Notes whether it was paused."""
+
+    is_paused = False
+
+    def pauseProducing(self) -> None:  # noqa: N802  Twisted's name
+        """Note it."""
+        self.is_paused = True
+
+    def resumeProducing(self) -> None:  # noqa: N802  Twisted's name
+        """Do nothing."""
+
+    def stopProducing(self) -> None:  # noqa: N802  Twisted's name
+        """Do nothing."""
 
 
 class LimitsTest(LiveTest):

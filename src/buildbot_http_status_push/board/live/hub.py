@@ -7,7 +7,6 @@ and no template.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
@@ -108,7 +107,7 @@ class Hub(Generic[Message]):
     _store_failed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.browsers = Browsers(self._clock.seconds, self._snapshot)
+        self.browsers = Browsers(self._clock, self._snapshot)
         self._wakeup = Wakeup(self._clock)
         # After a restart thousands come back at once, and nearly all ask for the same frame.
         self._prepare = lru_cache(maxsize=8)(self._prepare)
@@ -180,7 +179,7 @@ class Hub(Generic[Message]):
             raise
         except Exception:
             # A browser that was left out notices that the next frame does not follow, and rejoins.
-            self._log.failure("live: sending changes failed; browsers that missed them reconnect")
+            self._log_fault()
             self._cancel_requests()
             return 0
 
@@ -199,7 +198,7 @@ class Hub(Generic[Message]):
             self._log_error(error)
             return 0
         self._store_failed = False
-        sent = self._broadcast_updates(texts[self.position])
+        sent = await self._broadcast_updates(texts[self.position])
         del self._requests[: len(requests)]
         for request in requests:
             if not request.answer.called:  # else its asker has left and cancelled it
@@ -253,12 +252,12 @@ class Hub(Generic[Message]):
         found = [changes[builder] for builder in changed if builder in changes]
         return frames.updates(since.sequence, position, found, self._renderer.summary, now)
 
-    def _broadcast_updates(self, frame: bytes) -> int:
+    async def _broadcast_updates(self, frame: bytes) -> int:
         if self.position == self._updates.position:
             return 0
         accepted = self._updates.accepted_after(self.position)
         self.position = self._updates.position
-        self.browsers.broadcast(self._prepare(frame))
+        await self.browsers.broadcast(self._prepare(frame))
         for at in accepted:
             self.observe_lag(self._clock.seconds() - at)
         return len(frame)
@@ -272,11 +271,17 @@ class Hub(Generic[Message]):
 
     async def _send_sign_of_life(self) -> None:
         self.browsers.drop_stalled()
-        # `_turn` logs errors of the store.
-        with contextlib.suppress(StorageError):
+        try:
             masters = await self._source.masters()
             frame = frames.heard(self.position, masters, self._clock.seconds())
-            self.browsers.broadcast_lossy(self._prepare(frame))
+            await self.browsers.broadcast_lossy(self._prepare(frame))
+        except StorageError:
+            return  # `_turn` logs it
+        except Exception:
+            self._log_fault()
+
+    def _log_fault(self) -> None:
+        self._log.failure("live: sending changes failed; browsers that missed them reconnect")
 
     def _log_error(self, error: StorageError) -> None:
         if not self._store_failed:
