@@ -81,6 +81,7 @@ PURE = {
     "report.encoding",
     "report.events",
     "report.identity",
+    "report.junit",
     "report.nulls",
     "report.past",
     "results",
