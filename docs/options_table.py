@@ -251,6 +251,14 @@ PAYLOAD = (
         ("want_logs_content='stdio'",),
     ),
     Option(
+        "want_tests",
+        "`True`, `False`, or a list of log names, each `log` or `step.log`, with `*` and `?`",
+        SHAPE,
+        "Whether finished builds have their `tests`: `True` reads the logs `junit*` and `*.xml` "
+        "as JUnit reports, and Buildbot's test result sets.",
+        ("want_tests='junit'",),
+    ),
+    Option(
         "want_previous_build",
         "`True` or `False`",
         SHAPE,

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 from buildbot.reporters import utils
 
 from buildbot_http_status_push.report.cache import DataCache
+from buildbot_http_status_push.report.test_results import read_tests
 
 Build: TypeAlias = dict[str, Any]
 
@@ -37,6 +38,10 @@ class Wants(Protocol):
     @property
     def want_logs_content(self) -> bool | Sequence[str]:
         """Whether the logs' ``content`` is wanted, or of which logs it is."""
+
+    @property
+    def want_tests(self) -> bool | Sequence[str]:
+        """Whether ``tests`` is wanted, or of which logs it is."""
 
     @property
     def want_previous_build(self) -> bool:
@@ -101,6 +106,12 @@ async def _extras(master: Any, build: Build, wants: Wants) -> dict[str, Any]:
     extras: dict[str, Any] = {}
     if wants.want_steps or wants.want_logs or wants.want_logs_content:
         extras["steps"] = await _steps(master, build, wants)
+    if wants.want_tests and build["complete"]:
+        steps = extras.get("steps") if wants.want_logs or wants.want_logs_content else None
+        steps = steps or await _steps_with_logs(master, build)
+        tests = await read_tests(master, build, steps, wants.want_tests)
+        if tests is not None:
+            extras["tests"] = tests
     if wants.want_previous_build:
         extras["prev_build"] = await utils.getPreviousBuild(master, build)
     if wants.want_changes:
@@ -121,6 +132,13 @@ async def _steps(master: Any, build: Build, wants: Wants) -> list[dict[str, Any]
     if wants.want_logs or wants.want_logs_content:
         for step in steps:
             step["logs"] = await _logs(master, build, step, wants.want_logs_content)
+    return steps
+
+
+async def _steps_with_logs(master: Any, build: Build) -> list[dict[str, Any]]:
+    steps = list(await master.data.get(("builds", build["buildid"], "steps")))
+    for step in steps:
+        step["logs"] = await master.data.get(("steps", step["stepid"], "logs"))
     return steps
 
 

@@ -45,6 +45,9 @@ class DefaultGenerator:
         want_logs: Whether the steps have their ``logs``.
         want_logs_content: Whether the logs have their ``content``; or the names of the logs
             that have it (``name`` or ``step.name``).
+        want_tests: Whether finished builds have their ``tests``, read from JUnit logs (``junit*``
+            and ``*.xml``) and from Buildbot's test result sets; or the names of the logs to read
+            (``name`` or ``step.name``, with ``*`` and ``?``).
         builders: The names of the builders to report, None for all.
         tags: The tags of the builders to report, None for all.
         branches: The branches to report, None for all; one of a build's codebases is enough.
@@ -66,6 +69,7 @@ class DefaultGenerator:
     want_steps: bool = False
     want_logs: bool = False
     want_logs_content: bool | Sequence[str] = False
+    want_tests: bool | Sequence[str] = False
     builders: Sequence[str] | None = None
     tags: Sequence[str] | None = None
     branches: Sequence[str | None] | None = None
@@ -238,10 +242,11 @@ def _wants_faults(mine: Mapping[str, object]) -> Iterator[str]:
     for name in WANTS:
         if not isinstance(mine.get(name, True), bool):
             yield f"{name} is {mine[name]!r}: write True or False"
-    content = mine.get("want_logs_content", True)
-    is_names = isinstance(content, list | tuple) and all(isinstance(each, str) for each in content)
-    if not isinstance(content, bool) and not is_names:
-        yield f"want_logs_content is {content!r}: write True, False or a list of log names"
+    for name in ("want_logs_content", "want_tests"):
+        logs = mine.get(name, True)
+        is_names = isinstance(logs, list | tuple) and all(isinstance(each, str) for each in logs)
+        if not isinstance(logs, bool) and not is_names:
+            yield f"{name} is {logs!r}: write True, False or a list of log names"
     most = mine.get("max_body", 1)
     if not isinstance(most, int) or isinstance(most, bool) or most < 1:
         yield f"max_body is {most!r}: write bytes, such as max_body=16 * 1024 * 1024"

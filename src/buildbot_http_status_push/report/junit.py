@@ -492,7 +492,7 @@ def _failure(case: _Case, kind: str, suite: _Suite, seconds: float) -> dict[str,
         "suite": suite.name,
         "name": _name(attributes),
         "kind": kind,
-        "message": _message(case.message, "".join(case.text)) or _message("", case.output),
+        "message": message("".join(case.text), case.message) or message(case.output),
         "seconds": round(seconds, 3),
         "file": clip(file, MAX_NAME) or None,
         "line": int(line) if 0 < line < 1e9 else None,
@@ -508,9 +508,10 @@ def _name(attributes: dict[str, str]) -> str:
     return clip(f"{scope}.{name}", MAX_NAME)
 
 
-def _message(given: str, text: str) -> str:
-    given, text = given.strip(), text.strip()
-    both = text if text.startswith(given) else f"{given}\n{text}".strip()
+def message(text: str, summary: str = "") -> str:
+    """Return what a failed test says, without marks that hide or turn text, at most 2 KiB."""
+    summary, text = summary.strip(), text.strip()
+    both = text if text.startswith(summary) else f"{summary}\n{text}".strip()
     clean = _MARKS.sub("", both.replace("\r\n", "\n"))
     encoded = clean.encode("utf-8", "replace")
     if len(encoded) <= MAX_MESSAGE:
