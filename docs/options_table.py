@@ -219,8 +219,8 @@ PAYLOAD = (
         SHAPE,
         "Returns what to send: anything that JSON can hold, a text, or `None` for nothing; a "
         "Deferred or a coroutine of these too. For Slack, Discord, Teams and Mattermost there are "
-        "ready ones: see [Tell a chat](../how-to/chat.md).",
-        ("format_fn='short'", "format_fn=formats.slack(on=('broken',))"),
+        "ready ones: see [Send to a chat](../how-to/chat.md).",
+        ("format_fn='short'", "format_fn=formats.slack(on=('failed',))"),
     ),
     Option(
         "want_properties",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
+from buildbot.process.results import CANCELLED, FAILURE, SKIPPED, SUCCESS
 from buildbot.util.twisted import async_to_deferred
 from support.master import EndWith, Master, ReporterTestCase, configuration
 from twisted.internet import reactor
@@ -86,6 +86,18 @@ class ChatTest(ReporterTestCase):
         self.assertEqual(self.heads(), ["linux #2 failed", "linux #4 recovered", "linux #6 failed"])
         recovery = self.inbox.builds[1]["attachments"][0]["fields"]
         self.assertIn({"title": "Before", "value": r"\#2 failed", "short": True}, recovery)
+
+    @async_to_deferred
+    async def test_broken(self) -> None:
+        """Of several failures in a row the first is reported, whatever came in between."""
+        results = [FAILURE, SUCCESS, FAILURE, SKIPPED, FAILURE, SUCCESS, CANCELLED, FAILURE]
+        form = formats.mattermost(on=("broken", "recovery"))
+        master = await self.start(results, format_fn=form)
+        for _ in results:
+            await master.build("linux")
+        await self.inbox.until(4)
+        heads = ["linux #2 recovered", "linux #3 broke", "linux #6 recovered", "linux #8 broke"]
+        self.assertEqual(self.heads(), heads)
 
     @async_to_deferred
     async def test_branches(self) -> None:

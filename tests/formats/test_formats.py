@@ -14,7 +14,7 @@ from support.builds import BEGAN, a_build, a_change
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push import formats
-from buildbot_http_status_push.formats.news import OCCASIONS, Format
+from buildbot_http_status_push.formats.news import OCCASIONS, Format, read
 from buildbot_http_status_push.formats.text import length, link
 from buildbot_http_status_push.report.encoding import to_json
 from buildbot_http_status_push.reporter import HttpStatusPush
@@ -98,14 +98,48 @@ class OccasionsTest(SynchronousTestCase):
         self.assertEqual(self.told(a_build(SUCCESS, compared_build=failed), "success"), "succeeded")
         self.assertEqual(self.told(a_build(FAILURE, compared_build=failed)), "failed")
 
+    def test_broken(self) -> None:
+        """The first bad finish after a good one breaks the builder; those after it say nothing."""
+        for before in range(len(RESULTS)):
+            earlier = {"number": 6, "results": before}
+            word = "broke" if before in (SUCCESS, WARNINGS) else None
+            for result in (FAILURE, EXCEPTION):
+                build = a_build(result, compared_build=earlier)
+                self.assertEqual(self.told(build, "broken", "recovery"), word)
+        good = {"number": 6, "results": SUCCESS}
+        for result in (SUCCESS, WARNINGS, SKIPPED, RETRY, CANCELLED, None):
+            build = a_build(result, compared_build=good)
+            self.assertIsNone(self.told(build, "broken", "recovery"))
+        self.assertIsNone(self.told(a_build(FAILURE), "broken"))
+        repeated = a_build(FAILURE, compared_build={"number": 6, "results": FAILURE})
+        self.assertEqual(self.told(repeated, "broken", "failure"), "failed")
+
+    def test_previous_build(self) -> None:
+        """In a function of one's own, ``prev_build`` serves for the comparison."""
+        for result, before, word in ((FAILURE, SUCCESS, "broke"), (SUCCESS, FAILURE, "recovered")):
+            build = a_build(result, prev_build={"number": 6, "results": before})
+            del build["compared_build"]
+            self.assertEqual(self.told(build, "broken", "recovery"), word)
+            [fact] = [
+                each
+                for each in formats.discord(on=OCCASIONS)(build)["embeds"][0]["fields"]
+                if each["name"] == "Before"
+            ]
+            self.assertTrue(fact["value"].startswith(r"\#6 "))
+
     def test_needs(self) -> None:
-        """The build before is asked for where a recovery may be told, and for nothing else."""
+        """The build before is asked for where it decides what is reported, and nowhere else."""
         form = formats.slack()
         self.assertEqual(
             [form.compares(a_build(result)) for result in (None, *range(7))],
             [False, True, True, False, False, False, False, False],
         )
         self.assertFalse(formats.slack(on=["failure"]).compares(a_build(SUCCESS)))
+        form = formats.slack(on=["broken"])
+        self.assertEqual(
+            [form.compares(a_build(result)) for result in (None, *range(7))],
+            [False, False, False, True, False, True, False, False],
+        )
 
     def test_same_options_are_equal(self) -> None:
         """Formats of the same options are equal, so that a reconfiguration changes nothing."""
@@ -159,18 +193,73 @@ class TextsTest(SynchronousTestCase):
 
     def test_mail_addresses(self) -> None:
         """Of an author only the name is told."""
-        for author in ("Jo Doe <jo@example.com>", "Jo", "<jo@example.com>", "jo@example.com"):
+        authors = {
+            "Jo Doe <jo@example.com>": "Jo Doe",
+            "jo@example.com (Jo Doe)": "Jo Doe",
+            "Jo Doe jo@example.com": "Jo Doe",
+            "Jo Doe (jo@example.com)": "Jo Doe",
+            "Jo Doe [jo@example.com]": "Jo Doe",
+            '"Jo Doe" <jo@example.com>': "Jo Doe",
+            "Doe, Jo <jo@example.com>": "Doe, Jo",
+            "Jo (the 2nd) Doe <jo@example.com>": "Jo (the 2nd) Doe",
+            "jo@example.com, al@example.org": "jo, al",
+            "Jo Doe <jo@example.com>, al@example.org": "Jo Doe, al",
+            "<jo@example.com>": "jo",
+            "jo@example.com": "jo",
+            "Jo": "Jo",
+            "Jo @ home": "Jo @ home",
+            "@jo": "@jo",
+            "": "",
+        }
+        for author, name in authors.items():
             build = a_build(changes=[a_change(author=author)])
+            news = read(build, "failure")
+            self.assertEqual(news.changes[0].author, name)
             for form in ALL.values():
-                self.assertNotIn("example.com>", json.dumps(form()(build)))
-                self.assertNotIn("jo@example", json.dumps(form()(build)))
+                self.assertNotIn("@example", json.dumps(form()(build)))
+
+    @given(st.text(alphabet="jo@.,;<>()[] \t\"'", max_size=30))
+    def test_any_author(self, author: str) -> None:
+        """Whatever an author is called, nothing with a sign before and after an @ is left."""
+        name = read(a_build(changes=[a_change(author=author)]), "failure").changes[0].author
+        self.assertNotRegex(name, r"[jo]@[jo]")
+
+    def test_hosts(self) -> None:
+        """A link has its host as browsers send it: IPv6 in brackets, IDNA, no scope ID."""
+        for url, safe in {
+            "http://[::1]:8010/#/builders/1": "http://[::1]:8010/#/builders/1",
+            "http://[FE80::1%25eth0]:8010/": "http://[fe80::1]:8010/",
+            "http://[fe80::1%eth0]/": "http://[fe80::1]/",
+            "https://bücher.example/a b": "https://xn--bcher-kva.example/a%20b",
+            "https://CI.example.com": "https://CI.example.com",
+            "https://me:pw@ci.example.com:8010/?a=1": "https://me:pw@ci.example.com:8010/?a=1",
+            "http://qa--site_1.example/": "http://qa--site_1.example/",
+            "http://localhost:8010/": "http://localhost:8010/",
+            "http://[::1/": None,
+            "http://[v1.x]/": None,
+            "http://a b/": None,
+            "http:///path": None,
+            "http://☃☃..example/": None,
+            "http://ci.example.com:99999/": None,
+        }.items():
+            self.assertEqual(link(url), safe, url)
+
+    def test_hosts_without_a_dot(self) -> None:
+        """Discord, which rejects a message with such a link, gets none; the others do."""
+        for host in ("localhost:8010", "ci", "[::1]", "ci."):
+            build = a_build(url=f"http://{host}/", changes=[a_change(revlink=f"http://{host}/c")])
+            for service, form in ALL.items():
+                shown = f"http://{host}/" in json.dumps(form()(build))
+                self.assertEqual(shown, service != "discord", (service, host))
+        build = a_build(url="http://10.0.0.1:8010/")
+        self.assertEqual(formats.discord()(build)["embeds"][0]["url"], "http://10.0.0.1:8010/")
 
     @given(URLS)
     def test_links(self, url: str | None) -> None:
         """A link is a web address without a sign that could end it early."""
         safe = link(url)
         if safe is not None:
-            self.assertRegex(safe, r"^https?:[\w%/:=&?~#+!$,;'@*.-]*$")
+            self.assertRegex(safe, r"^https?://(\[[\da-f:.]+\]|[^\[\]])[\w%/:=&?~#+!$,;'@*.-]*$")
         for scheme in ("javascript:alert(1)", "file:///etc/passwd", "data:,"):
             self.assertIsNone(link(scheme))
 

@@ -53,7 +53,7 @@ def _is_username(name: object) -> bool:
 
 
 def _embed(news: News) -> dict[str, Any]:
-    url = link(news.url)
+    url = _link(news.url)
     fields = [
         {"name": label, "value": value.translate(MARKUP), "inline": True}
         for label, value in news.facts
@@ -67,6 +67,11 @@ def _embed(news: News) -> dict[str, Any]:
     }
 
 
+def _link(url: str | None) -> str | None:
+    # Discord rejects the whole message where the embed's URL has a host such as localhost.
+    return link(url, dotted=True)
+
+
 def _lines(news: News) -> Iterator[str]:
     if news.state:
         yield news.state.translate(MARKUP)
@@ -77,7 +82,7 @@ def _lines(news: News) -> Iterator[str]:
 
 
 def _change(change: Change) -> str:
-    revision, url = change.revision.translate(MARKUP), link(change.url)
+    revision, url = change.revision.translate(MARKUP), _link(change.url)
     shown = f"[{revision}]({url})" if url and revision else revision
     author = f"— {change.author.translate(MARKUP)}" if change.author else ""
     return " ".join(part for part in (shown, change.subject.translate(MARKUP), author) if part)

@@ -5,6 +5,7 @@ Knows the build as ``report`` hands it out. Must not know any service's markup.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
@@ -16,12 +17,16 @@ from buildbot_http_status_push.formats.text import clip, plural
 from buildbot_http_status_push.redaction import one_line
 from buildbot_http_status_push.results import BAD, GOOD, RESULTS, result_word
 
-START, RECOVERY = "start", "recovery"
-OCCASIONS = (START, *RESULTS, RECOVERY)
+START, BROKEN, RECOVERY = "start", "broken", "recovery"
+OCCASIONS = (START, *RESULTS, BROKEN, RECOVERY)
 DEFAULT_OCCASIONS = ("failure", "exception", RECOVERY)
 CHANGES_SHOWN = 5
 
 NO_COMMENT = "(no comment)"
+
+WORD = re.compile(r'[^\s<>()\[\],;"]+')
+AROUND_ADDRESSES = re.compile(r"<[^<>]*>|\(\s*\)|\[\s*\]|\"")
+IN_PARENTHESES = re.compile(r"\(([^()]*)\)")
 
 NAME_MOST, STATE_MOST, SUBJECT_MOST, AUTHOR_MOST, REVISION_MOST = 100, 200, 120, 60, 12
 """Characters of what comes from outsiders: enough to read, and far from any service's limit."""
@@ -34,6 +39,7 @@ COLOURS = {
     START: BLUE,
     "success": GREEN,
     RECOVERY: GREEN,
+    BROKEN: RED,
     "warnings": YELLOW,
     "failure": RED,
     "exception": PURPLE,
@@ -45,6 +51,7 @@ WORDS = {
     START: "started",
     "success": "succeeded",
     RECOVERY: "recovered",
+    BROKEN: "broke",
     "warnings": "succeeded with warnings",
     "failure": "failed",
     "exception": "ended with an exception",
@@ -118,9 +125,10 @@ class Format(ABC):
     """Makes the message that a service takes of a build: what ``format_fn=`` is given.
 
     Args:
-        on: What to tell of: ``start``, Buildbot's words for results, and ``recovery``, which is
-            a success (or one with warnings) where the last build of the same builder and branch
-            that says something failed or ended with an exception.
+        on: What to report: ``start``, Buildbot's words for results, ``broken`` and ``recovery``.
+            ``broken`` is the first failure or exception after a success (with or without
+            warnings), ``recovery`` the first success after a failure or an exception, among the
+            builds of the same builder and branch. Other results count for neither.
     """
 
     service: ClassVar[str]
@@ -137,8 +145,9 @@ class Format(ABC):
         return None if found is None else self.message(read(build, found))
 
     def compares(self, build: Mapping[str, Any]) -> bool:
-        """Tell whether it takes the build before this one to say what there is to tell."""
-        return RECOVERY in self.on and build.get("results") in GOOD
+        """Return whether the build before this one decides if there is a message."""
+        results = build.get("results")
+        return (RECOVERY in self.on and results in GOOD) or (BROKEN in self.on and results in BAD)
 
     def tells(self, build: Mapping[str, Any]) -> bool:
         """Tell whether there is a message."""
@@ -162,16 +171,23 @@ def occasion(build: Mapping[str, Any], on: Collection[str]) -> str | None:
     """Return what is to be told of a build, None where that is nothing.
 
     Args:
-        build: The build, with ``compared_build`` where that is wanted.
-        on: What to tell of.
+        build: The build, with ``compared_build`` or ``prev_build`` where that is needed.
+        on: What to report.
     """
     if not build.get("complete"):
         return START if START in on else None
-    before = build.get("compared_build") or {}
-    if RECOVERY in on and build.get("results") in GOOD and before.get("results") in BAD:
+    results, before = build.get("results"), _before(build).get("results")
+    if RECOVERY in on and results in GOOD and before in BAD:
         return RECOVERY
-    word = result_word(build.get("results"))
+    if BROKEN in on and results in BAD and before in GOOD:
+        return BROKEN
+    word = result_word(results)
     return word if word in on else None
+
+
+def _before(build: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the build to compare with: in a function of the user's own, the previous one."""
+    return build.get("compared_build" if "compared_build" in build else "prev_build") or {}
 
 
 def read(build: Mapping[str, Any], found: str) -> News:
@@ -205,8 +221,8 @@ def _facts(build: Mapping[str, Any], found: str) -> Iterator[tuple[str, str]]:
         yield "Revision", revision
     if build.get("complete_at") and build.get("started_at"):
         yield "Duration", duration((build["complete_at"] - build["started_at"]).total_seconds())
-    if found == RECOVERY:
-        before = build["compared_build"]
+    if found in (BROKEN, RECOVERY):
+        before = _before(build)
         yield "Before", f"#{before['number']} {WORDS[result_word(before['results'])]}"
 
 
@@ -224,6 +240,22 @@ def _short(revision: str | None) -> str:
 
 
 def _name_of(author: str) -> str:
-    """Leave out a mail address: a chat is read by more people than a repository."""
-    name = author.partition("<")[0].strip() or author.strip("<> ")
-    return name if " " in name else name.partition("@")[0]
+    """Leave out mail addresses: a chat is read by more people than a repository."""
+    names = (_name(each) for each in re.split("[,;]", author))
+    return ", ".join(name for name in names if name)
+
+
+def _name(written: str) -> str:
+    """Return the name beside an address, or what is before the address's @ where that is all."""
+    addresses: list[str] = [word for word in WORD.findall(written) if _is_address(word)]
+    beside = WORD.sub(lambda word: " " if _is_address(word[0]) else word[0], written)
+    name = " ".join(AROUND_ADDRESSES.sub(" ", beside).split()).strip("<>[]")
+    if in_parentheses := IN_PARENTHESES.fullmatch(name):
+        name = str(in_parentheses[1])
+    if name or not addresses:
+        return name or written.strip("<> ")
+    return addresses[0].strip("@").partition("@")[0]
+
+
+def _is_address(word: str) -> bool:
+    return "@" in word.strip("@")
