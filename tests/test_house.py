@@ -35,7 +35,7 @@ FLOORS = (
 """A wing imports from itself and lower floors only. ``__init__`` holds the version, for all."""
 
 BOARD_FLOORS = (
-    {"model"},
+    {"model", "storable"},
     {"changes", "filters"},
     {"body"},
     {"store"},
@@ -65,6 +65,7 @@ PURE = {
     "board.changes",
     "board.store.merging",
     "board.model",
+    "board.storable",
     "delivery.circuit_breaker",
     "delivery.expiry",
     "delivery.retry",

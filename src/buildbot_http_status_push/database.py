@@ -45,6 +45,10 @@ class StorageError(Exception):
     """The database can't be read or written now; the text says why."""
 
 
+class UnstorableError(StorageError):
+    """The database does not take a value, and would take others."""
+
+
 class LostStorageError(StorageError):
     """What the file held is not to be had any more."""
 
@@ -226,6 +230,9 @@ def explain(trouble: Exception) -> StorageError:
     # Its subclasses tell of other trouble: a locked file, a full disk.
     if type(original) is sqlite3.DatabaseError:
         return CorruptStorageError(words)
+    # Each driver has classes of its own, whose names the DB-API prescribes (PEP 249).
+    if {"DataError", "IntegrityError"} & {each.__name__ for each in type(original).__mro__}:
+        return UnstorableError(words)
     return StorageError(words)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from hypothesis import given
@@ -105,8 +106,21 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual((len(status.builder), len(status.tags)), (NAME, TAGS))
 
     def test_unstorable_text(self) -> None:
-        """NUL and halves of surrogate pairs are replaced: databases do not take them."""
-        self.assertEqual(self.read(builder="a\0\ud800b").builder, "a\ufffd?b")
+        """What some database, page or XML document does not take is replaced, wherever it is."""
+        for bad in ("\0", "\ud800", "\x1b", "\x85", "\uffff", "\U0001fffe"):
+            change = {"author": bad, "comments": bad, "revision": bad, "revlink": f"http://{bad}/"}
+            status = self.read(builder=f"a{bad}b", changes=[change], url=f"http://{bad}/")
+            [made] = status.changes
+            self.assertEqual(
+                [status.builder, status.url, made.author, made.comment, made.revision, made.url],
+                ["a\ufffdb", "http://\ufffd/", "\ufffd", "\ufffd", "\ufffd", "http://\ufffd/"],
+            )
+        self.assertEqual(self.read(state_string="a\tb\nc🦊").state_string, "a\tb\nc🦊")
+
+    def test_no_number(self) -> None:
+        """What is no number in JSON counts as nothing."""
+        self.assertIsNone(self.read(buildrequest={"submitted_at": math.nan}).submitted_at)
+        self.assertIsNone(read(as_bytes(a_body()).replace(b"1700000095", b"1e999")).submitted_at)
 
     def test_status_of_ping(self) -> None:
         """A test status is nothing to keep."""

@@ -14,10 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.pages.pages import tidied
+from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.results import FAILURE, RESULTS, SUCCESS
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(
-    lambda text: text == text.strip()
+    lambda text: storable(text) == text == text.strip()
 )
 chosen = st.builds(
     Filter,

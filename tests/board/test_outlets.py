@@ -69,6 +69,11 @@ class BadgeTests(OutletCase):
         )
         self.assertEqual(await self.told("/badge/a.svg"), "a: unknown")
 
+    async def test_any_address(self) -> None:
+        """A badge is well-formed XML whatever stands in its address."""
+        for bad in ("%01", "%EF%BF%BF", "%ED%A0%80", "%00", "%1B%5B31m", "a%0Bb"):
+            self.assertTrue(await self.told(f"/badge/{bad}.svg"))
+
     async def test_unknown(self) -> None:
         """A builder that is not known has a grey badge, so that no image is broken."""
         self.assertEqual(await self.told("/badge/nobody.svg"), "nobody: unknown")

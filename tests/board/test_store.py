@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -15,7 +14,8 @@ from support.fakes import LogBook
 from support.outboxes import result
 from support.postgres import server
 from support.statuses import MASTER, NOW, a_status
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from support.threads import LaterThread
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,7 +24,7 @@ from buildbot_http_status_push.board.store import listening, pruning, tables
 from buildbot_http_status_push.board.store.listening import Listener
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
-from buildbot_http_status_push.database import StorageError, file_url
+from buildbot_http_status_push.database import StorageError, UnstorableError, file_url
 from buildbot_http_status_push.results import CANCELLED, FAILURE, RETRY, SUCCESS
 
 Case = SynchronousTestCase if TYPE_CHECKING else object
@@ -32,27 +32,6 @@ T = TypeVar("T")
 
 EVERYTHING = Filter()
 PATIENCE = 60.0
-
-
-class LaterThread:
-    """Runs functions when the test says so, as another thread does in its own time."""
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
-        self.is_held = False
-
-    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
-        """Run a function, at once unless all is held."""
-        if not self.is_held:
-            return maybeDeferred(function, *arguments)
-        done: Deferred[Any] = Deferred()
-        self.waiting.append((partial(function, *arguments), done))
-        return done
-
-    def step(self) -> None:
-        """Run what was asked for first."""
-        function, done = self.waiting.pop(0)
-        maybeDeferred(function).chainDeferred(done)
 
 
 class StoreContract(Case):
@@ -110,6 +89,25 @@ class StoreContract(Case):
         """Let nothing run until the test steps on."""
         self.thread.is_held = True
         self.addCleanup(setattr, self.thread, "is_held", False)
+
+    # what can't be stored
+
+    def test_culprit(self) -> None:
+        """Of statuses that are committed together only one that can't be stored is refused."""
+        good = [a_status(number) for number in range(1, 6)]
+        for poison in ({"number": 2**70}, {"branch": "\ud800"}):
+            culprit = evolve(a_status(9), **poison)
+            self.thread.is_held = True
+            first = self.store.put(a_status(8))
+            answers = [self.store.put(each) for each in (*good[:3], culprit, *good[3:])]
+            self.thread.is_held = False
+            self.thread.step()
+            self.assertIn(result(first), (Stored.NEW, Stored.REPEAT))
+            self.failureResultOf(answers.pop(3), UnstorableError)
+            for answer in answers:
+                self.assertIn(result(answer), (Stored.NEW, Stored.REPEAT))
+        self.assertEqual(self.numbers(), [8, 5, 4, 3, 2, 1])
+        self.assertEqual(self.book.lines, [])
 
     # the order of updates
 

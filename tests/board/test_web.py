@@ -80,6 +80,22 @@ class WebTests(BoardCase):
         self.assertEqual(wrong.status, 400)
         self.assertNotIn("<script>'", wrong.text)
 
+    async def test_odd_parameters(self) -> None:
+        """Numbers that are too large and characters that no database takes are no mistake."""
+        await self.put()
+        for path, status in (
+            ("/builders/1?before=9999999999999999999", 400),
+            ("/builders/1?before=" + "9" * 400, 400),
+            ("/builders/1?before=%D9%A3", 400),
+            ("/?branch=%00", 200),
+            ("/builders/1?branch=%00&worker=%ED%A0%80", 200),
+            ("/revisions?branch=%00", 200),
+            ("/api/builds?branch=%00&owner=%EF%BF%BF", 200),
+        ):
+            told = await self.get(path)
+            self.assertEqual(told.status, status, path)
+        self.assertEqual(self.book.lines, [])
+
     async def test_blanks_of_a_form(self) -> None:
         """What a form left blank is taken out of the address, on this board only."""
         for path, where in (

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from buildbot_http_status_push.board.changes import LATEST, changes_of, objects, web_address
 from buildbot_http_status_push.board.model import SourceChange
+from buildbot_http_status_push.board.storable import storable_json
 from buildbot_http_status_push.results import CANCELLED
 
 MOST = 2**53
@@ -165,11 +166,6 @@ def master_of(url: str | None) -> str:
     return (url or "").partition("#")[0]
 
 
-def storable(text: str) -> str:
-    """Replace what a database does not take as text: NUL and halves of surrogate pairs."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
 def _content(body: bytes) -> Mapping[str, Any]:
     try:
         content = json.loads(body)
@@ -179,7 +175,8 @@ def _content(body: bytes) -> Mapping[str, Any]:
         raise _refusal(f"the body is a JSON {type(content).__name__}, not an object")
     if _is_deeper(content, DEEPEST):
         raise _refusal(f"more than {DEEPEST} lists and objects stand within each other")
-    return content
+    known: Mapping[str, Any] = storable_json(content)
+    return known
 
 
 def _is_deeper(content: object, limit: int) -> bool:
@@ -298,7 +295,7 @@ def _first(pair: object) -> Any:
 def _text(value: object, most: int = NAME) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST:
         value = str(value)  # a revision of Subversion
-    return storable(value[:most]) if isinstance(value, str) and value else None
+    return value[:most] if isinstance(value, str) and value else None
 
 
 def _shown(value: object) -> str:

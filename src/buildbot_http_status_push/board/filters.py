@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode
 from attrs import frozen
 
 from buildbot_http_status_push.board.model import Build, Builder, Filter
+from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.results import RESULTS
 
 SINGLE = ("builder", "master", "project", "branch", "worker", "owner")
@@ -51,10 +52,10 @@ def from_query(query: str) -> Filter:
     for name in (*SINGLE, "tag", "result"):
         if any(len(each) > MOST_VALUE for each in given.get(name, ())):
             raise ValueError(f"{name} has more than {MOST_VALUE} characters, as no name has")
-    single = {name: given[name][-1].strip() or None for name in SINGLE if name in given}
+    single = {name: storable(given[name][-1].strip()) or None for name in SINGLE if name in given}
     return Filter(
         **single,
-        tags=frozenset(each for each in map(str.strip, given.get("tag", ())) if each),
+        tags=frozenset(storable(each) for each in map(str.strip, given.get("tag", ())) if each),
         results=frozenset(_result(each) for each in given.get("result", ())),
     )
 

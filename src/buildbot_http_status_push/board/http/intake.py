@@ -18,7 +18,7 @@ from buildbot_http_status_push.board.body import BodyError, Status, read
 from buildbot_http_status_push.board.http.access import Access, AccessError
 from buildbot_http_status_push.board.http.documents import Document, sentence
 from buildbot_http_status_push.board.store.writing import Stored
-from buildbot_http_status_push.database import StorageError
+from buildbot_http_status_push.database import StorageError, UnstorableError
 from buildbot_http_status_push.redaction import one_line
 
 RETRY_AFTER = 10
@@ -126,6 +126,10 @@ class Intake:
             return sentence(HTTPStatus.OK, "a test status: taken, and not kept")
         try:
             stored = await self._store.put(status)
+        except UnstorableError as fault:
+            why = f"it can't be stored: {one_line(str(fault))}"
+            unstorable = RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, why)
+            return self._refused(unstorable, delivery.sender)
         except StorageError:
             return sentence(
                 HTTPStatus.SERVICE_UNAVAILABLE,

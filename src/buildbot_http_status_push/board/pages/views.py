@@ -196,8 +196,8 @@ async def _builder(store: Reader, asked: PageRequest, number: int) -> View | Non
 
 def _before(query: str) -> int | None:
     given = parse_qs(query).get("before", [""])[-1]
-    if given and not given.isdecimal():
-        raise ValueError(f"before={given!r} is no build's number on this board")
+    if given and not re.fullmatch("[0-9]{1,18}", given):
+        raise ValueError(f"before={given[:60]!r} is no build's number on this board")
     return int(given) if given else None
 
 

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from buildbot_http_status_push.board.http.documents import Document
 from buildbot_http_status_push.board.model import Build
+from buildbot_http_status_push.board.programs.xml_text import xml
 from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS, WARNINGS
 
 SVG = "http://www.w3.org/2000/svg"
@@ -76,8 +77,7 @@ def _svg(label: str, verdict: Look) -> bytes:
     ElementTree.SubElement(root, "title").text = f"{label}: {verdict.word}"
     _box(root, 0, left, "#3c4043", label)
     _box(root, left, right, verdict.colour, message)
-    svg: bytes = ElementTree.tostring(root, encoding="utf-8")
-    return svg
+    return xml(root, is_document=False)
 
 
 def _box(root: ElementTree.Element, start: int, width: int, colour: str, text: str) -> None:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from buildbot_http_status_push.board.http.documents import Document
 from buildbot_http_status_push.board.model import Build, Builder
+from buildbot_http_status_push.board.programs.xml_text import xml
 from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS, WARNINGS
 
 STATUSES = {
@@ -36,8 +37,7 @@ def cctray(builders: Iterable[Builder], address: str) -> Document:
         is_alone = names[builder.name] == 1
         name = builder.name if is_alone else f"{builder.master.name}/{builder.name}"
         ElementTree.SubElement(root, "Project", _project(builder, name, address))
-    body = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return Document(body=body, content_type="application/xml; charset=utf-8")
+    return Document(body=xml(root), content_type="application/xml; charset=utf-8")
 
 
 def _project(builder: Builder, name: str, address: str) -> dict[str, str]:

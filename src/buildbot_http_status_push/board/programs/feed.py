@@ -12,6 +12,7 @@ from attrs import frozen
 from buildbot_http_status_push.board.filters import fits_build
 from buildbot_http_status_push.board.http.documents import Document
 from buildbot_http_status_push.board.model import RECENT, Build, Builder, Filter
+from buildbot_http_status_push.board.programs.xml_text import xml
 from buildbot_http_status_push.results import result_word
 
 ATOM = "http://www.w3.org/2005/Atom"
@@ -97,8 +98,7 @@ def feed(found: Sequence[StateChange], address: str, itself: str, epoch: str) ->
     _add(author, "name", "Buildbot")
     for change in found:
         _entry(root, change, address, epoch)
-    body = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return Document(body=body, content_type=ATOM_TYPE)
+    return Document(body=xml(root), content_type=ATOM_TYPE)
 
 
 def _entry(root: ElementTree.Element, change: StateChange, address: str, epoch: str) -> None:
@@ -131,12 +131,7 @@ def _time(at: float) -> str:
 
 
 def _add(parent: ElementTree.Element, name: str, text: str) -> None:
-    ElementTree.SubElement(parent, name).text = _allowed(text)
-
-
-def _allowed(text: str) -> str:
-    # XML 1.0 has no place for control characters, which a state's text may hold.
-    return "".join(each if each.isprintable() or each in "\n\t" else " " for each in text)
+    ElementTree.SubElement(parent, name).text = text
 
 
 def _link(parent: ElementTree.Element, href: str, relation: str, kind: str) -> None:

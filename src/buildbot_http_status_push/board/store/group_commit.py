@@ -6,7 +6,7 @@ A commit costs the same for one status as for a hundred. Knows no SQL and no tab
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+_Batch: TypeAlias = Sequence[tuple[Item, Deferred[Answer]]]
 
 
 @define(eq=False)
@@ -22,9 +23,11 @@ class GroupCommit(Generic[Item, Answer]):
 
     Args:
         commit: Carries out some, in order; fires with the answer to each, or fails for all.
+        is_of_one: Tells whether one of them is at fault for a failure: each is tried alone then.
     """
 
     _commit: Callable[[Sequence[Item]], Deferred[list[Answer]]]
+    _is_of_one: Callable[[Failure], bool]
     _waiting: list[tuple[Item, Deferred[Answer]]] = field(factory=list, init=False)
     _busy: Deferred[None] | None = field(default=None, init=False)
 
@@ -55,9 +58,34 @@ class GroupCommit(Generic[Item, Answer]):
 
     def _begin(self) -> None:
         batch, self._waiting = self._waiting, []
-        job = self._commit([what for what, _ in batch])
-        job.addCallbacks(_succeed, _fail, callbackArgs=(batch,), errbackArgs=(batch,))
-        job.addCallback(lambda _: self._done())
+        working = Deferred.fromCoroutine(self._work(batch))
+        working.addCallback(lambda _: self._done())
+
+    async def _work(self, batch: _Batch[Item, Answer]) -> None:
+        failure = await self._commit_all(batch)
+        if failure is None:
+            return
+        if len(batch) == 1 or not self._is_of_one(failure):
+            _fail(failure, batch)
+            return
+        # One of them is at fault, and must not take the others with it.
+        for place, each in enumerate(batch):
+            failure = await self._commit_all([each])
+            if failure is None:
+                continue
+            if not self._is_of_one(failure):
+                _fail(failure, batch[place:])
+                return
+            _fail(failure, [each])
+
+    async def _commit_all(self, batch: _Batch[Item, Answer]) -> Failure | None:
+        try:
+            answers = await self._commit([what for what, _ in batch])
+        except Exception:
+            return Failure()
+        for (_, done), answer in zip(batch, answers, strict=True):
+            done.callback(answer)
+        return None
 
     def _done(self) -> None:
         if self._waiting:
@@ -68,11 +96,6 @@ class GroupCommit(Generic[Item, Answer]):
             busy.callback(None)
 
 
-def _succeed(answers: list[Any], batch: Sequence[tuple[Any, Deferred[Any]]]) -> None:
-    for (_, done), answer in zip(batch, answers, strict=True):
-        done.callback(answer)
-
-
-def _fail(failure: Failure, batch: Sequence[tuple[Any, Deferred[Any]]]) -> None:
+def _fail(failure: Failure, batch: _Batch[Any, Any]) -> None:
     for _, done in batch:
         done.errback(failure)

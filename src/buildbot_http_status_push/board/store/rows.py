@@ -15,6 +15,7 @@ from attrs import asdict, evolve, frozen
 
 from buildbot_http_status_push.board.body import Status
 from buildbot_http_status_push.board.model import SUSPECTS, Build, Builder, Master, SourceChange
+from buildbot_http_status_push.board.storable import storable_json
 from buildbot_http_status_push.board.store.merging import State
 from buildbot_http_status_push.board.store.tables import builds
 
@@ -64,18 +65,10 @@ def packed(body: bytes) -> bytes:
 
 
 def unpacked(kept: bytes) -> Mapping[str, Any]:
-    """Return the JSON of a body that was kept, its texts as a page can show them."""
-    content: Mapping[str, Any] = _shown(json.loads(zlib.decompress(kept)))
+    """Return the JSON of a body that was kept."""
+    # It is kept as it came.
+    content: Mapping[str, Any] = storable_json(json.loads(zlib.decompress(kept)))
     return content
-
-
-def _shown(value: Any) -> Any:
-    """Replace halves of surrogate pairs, which JSON may hold and UTF-8 may not."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_shown(key): _shown(each) for key, each in value.items()}
-    return [_shown(each) for each in value] if isinstance(value, list) else value
 
 
 def suspects_of(changes: str | None) -> tuple[SourceChange, ...]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -35,7 +37,7 @@ from buildbot_http_status_push.board.store.reconnecting import ReconnectingDatab
 from buildbot_http_status_push.board.store.serial import Serial
 from buildbot_http_status_push.board.store.tables import open_database, open_snapshots
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
-from buildbot_http_status_push.database import StorageError
+from buildbot_http_status_push.database import StorageError, UnstorableError
 
 T = TypeVar("T")
 InThread: TypeAlias = Callable[..., Deferred[Any]]
@@ -71,7 +73,7 @@ class Store:
     _reading: Serial = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._commits = GroupCommit(self._commit)
+        self._commits = GroupCommit(self._commit, _is_of_one)
         self._writer = ReconnectingDatabase(partial(open_database, self._url))
         self._writing = Serial(self._in_thread)
         self._reader = ReconnectingDatabase(partial(open_snapshots, self._url))
@@ -99,9 +101,11 @@ class Store:
             status: What a body says.
 
         Returns:
-            Once it is committed: what became of it. Fails with ``StorageError`` if it can't be.
+            Once it is committed: what became of it. Fails with ``UnstorableError`` if it is at
+            fault itself that it can't be, else with ``StorageError``.
         """
-        return self._commits.ask(Arrival(status, self._clock.seconds()))
+        asked = self._commits.ask(Arrival(status, self._clock.seconds()))
+        return asked.addErrback(_unstorable)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Be told when there are updates; it is a hint only.
@@ -228,21 +232,30 @@ class Store:
 
     def _commit(self, arrivals: Sequence[Arrival]) -> Deferred[list[Stored]]:
         written = self._write(partial(write, arrivals=arrivals, names=self._names))
-        return written.addCallbacks(self._committed, self._failed)
+        return written.addCallback(self._committed)
 
     def _committed(self, written: tuple[list[Stored], Position]) -> list[Stored]:
         stored, position = written
         self._move(position)
         return stored
 
-    def _failed(self, failure: Failure) -> Failure:
-        # What is no storage trouble is a mistake of ours: it is told once, and the rest goes on.
-        if not failure.check(StorageError):
-            self._log.failure("statuses could not be stored", failure)
-        return failure
-
     def _move(self, position: Position) -> None:
         if position == self.latest:
             return
         self.latest = position
         self.notify()
+
+
+def _is_of_one(failure: Failure) -> bool:
+    """Tell whether a status is at fault itself, and not the database."""
+    return bool(failure.check(UnstorableError) or not failure.check(StorageError, CancelledError))
+
+
+def _unstorable(failure: Failure) -> Failure:
+    """Take a mistake of ours for a status that can't be stored, and say where it was made."""
+    if not _is_of_one(failure) or failure.check(UnstorableError):
+        return failure
+    frames = extract_tb(failure.getTracebackObject())
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    fault = f"{type(failure.value).__name__}: {failure.getErrorMessage()}{where}"
+    return Failure(UnstorableError(fault))
