@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from buildbot.config.master import MasterConfig
 from buildbot.plugins import util
+from buildbot.secrets.manager import SecretManager
+from buildbot.secrets.providers.file import SecretInAFile
 from buildbot.secrets.secret import SecretDetails
 from requests.auth import HTTPBasicAuth
 from support.fakes import LogBook, a_delivery
@@ -18,6 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.configuration.rendering import Renderer, is_renderable, render
+from buildbot_http_status_push.delivery.placement import place
 from buildbot_http_status_push.model import Accepted, Unreachable
 from buildbot_http_status_push.wire import urls
 from buildbot_http_status_push.wire.client import Client
@@ -50,7 +56,8 @@ class Master:
     """As much of a master as rendering needs."""
 
     def __init__(self, vault: Vault | None) -> None:
-        self.namedServices = {} if vault is None else {"secrets": vault}
+        self.namedServices: dict[str, Any] = {} if vault is None else {"secrets": vault}
+        self.reactor = Clock()
 
 
 def sealed() -> str:
@@ -183,6 +190,99 @@ class TargetTest(RenderingTestCase):
             self.assertTrue(is_renderable(value))
         for plain in (None, "x", ("u", "p"), HTTPBasicAuth("u", "p"), 5):
             self.assertFalse(is_renderable(plain))
+
+
+class FilesTest(RenderingTestCase):
+    """Secrets in files, which Buildbot's provider reads when the master starts."""
+
+    def setUp(self) -> None:
+        """Give the master a provider of files."""
+        super().setUp()
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.write("token", "s3cret")
+        provider = SecretInAFile(dirname=str(self.folder))
+        provider.reconfigService(dirname=str(self.folder))
+        self.manager = SecretManager()
+        self.manager.services = [provider]
+        self.master.namedServices["secrets"] = self.manager
+
+    def write(self, name: str, value: bytes | str) -> None:
+        """Write a secret."""
+        file = self.folder / name
+        file.write_bytes(value if isinstance(value, bytes) else value.encode())
+        file.chmod(0o600)
+
+    def test_changed(self) -> None:
+        """An attempt uses what a file holds, at most a second late."""
+        renderer = self.renderer(headers={"X": util.Secret("token")})
+        self.assertEqual(self.successResultOf(renderer()).headers, {"X": "s3cret"})
+        self.write("token", "rotated")
+        self.master.reactor.advance(1)
+        self.assertEqual(self.successResultOf(renderer()).headers, {"X": "rotated"})
+
+    def test_added(self) -> None:
+        """It finds a file that was not there when the master started."""
+        self.write("later", "value")
+        self.assertEqual(self.target(headers={"X": util.Secret("later")}).headers, {"X": "value"})
+
+    def test_unreadable(self) -> None:
+        """Files that can't be read leave the values as they were, and are logged once."""
+        self.write("binary", b"\xff\xfe")
+        renderer = self.renderer(headers={"X": util.Secret("token")})
+        for _ in range(2):
+            self.assertEqual(self.successResultOf(renderer()).headers, {"X": "s3cret"})
+            self.master.reactor.advance(1)
+        [line] = self.book.lines
+        self.assertIn("push: secrets: can't read files again: SecretInAFile: Unicode", line)
+        shutil.rmtree(self.folder)
+        self.assertEqual(self.successResultOf(renderer()).headers, {"X": "s3cret"})
+        self.assertIn("FileNotFoundError", self.book.lines[1])
+
+    def test_outbox(self) -> None:
+        """The outbox's URL is rendered from what a file holds now."""
+        self.write("file", "sqlite:////tmp/later.sqlite")
+        self.master.config = MasterConfig()
+        self.master.name, self.master.basedir = "master", "/"
+        placed = Deferred.fromCoroutine(place(self.master, util.Secret("file")))
+        self.assertEqual(self.successResultOf(placed).url, "sqlite:////tmp/later.sqlite")
+
+
+class SigningKeysTest(RenderingTestCase):
+    """Several signing keys, of which one is not there yet."""
+
+    def test_unknown(self) -> None:
+        """A key that no provider knows does not stop the other, and is logged once."""
+        for keys in ((util.Secret("new"), "old"), ["old", util.Secret("sealed")]):
+            self.book = LogBook()
+            renderer = self.renderer(signing_secret=keys)
+            for _ in range(2):
+                self.assertEqual(self.successResultOf(renderer()).signing_keys, ("old",))
+            [line] = self.book.lines
+            self.assertTrue(
+                line.startswith("push: signing_secret: signing without one of the keys: "), line
+            )
+
+    def test_known_later(self) -> None:
+        """It is used as soon as a provider knows it."""
+        renderer = self.renderer(signing_secret=[util.Secret("new"), "old"])
+        self.successResultOf(renderer())
+        self.vault.values["new"] = "fresh"
+        found = self.successResultOf(renderer())
+        self.assertEqual((found.signing_keys, found.secrets), (("fresh", "old"), {"fresh"}))
+
+    def test_none_known(self) -> None:
+        """Without any key nothing is sent, since a receiver would not trust it."""
+        keys = [util.Secret("new"), util.Secret("newer")]
+        self.assertIn("secret key new is not found", self.trouble(signing_secret=keys))
+
+    def test_endless(self) -> None:
+        """A provider that does not answer in time fails the attempt."""
+        self.vault.values["slow"] = Deferred
+        rendered = self.renderer(signing_secret=["old", util.Secret("slow")])()
+        rendered.cancel()
+        failure = self.failureResultOf(rendered, RenderingError)
+        self.assertEqual(str(failure.value), "a secret or renderable did not come in time")
 
 
 class TroubleTest(RenderingTestCase):

@@ -5,14 +5,16 @@ One of the few modules that know Buildbot; must not know how requests are made.
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import define, evolve, field
 from buildbot.interfaces import IRenderable
 from buildbot.process.properties import Properties
+from buildbot.secrets.providers.file import SecretInAFile
 from twisted.internet.defer import CancelledError, Deferred, FirstError, ensureDeferred, succeed
 from twisted.logger import Logger
 
@@ -30,6 +32,9 @@ from buildbot_http_status_push.wire import auth as authentication
 from buildbot_http_status_push.wire.proxy_choice import find_proxy
 from buildbot_http_status_push.wire.target import RenderingError, Target
 from buildbot_http_status_push.wire.urls import URLError, parse
+
+FILES_AGE = 1.0
+"""Seconds for which the values of secrets in files are used before they are read again."""
 
 
 def is_renderable(value: object) -> bool:
@@ -88,6 +93,37 @@ async def render(master: Any, value: object) -> tuple[Any, frozenset[str]]:
     return rendered, frozenset(properties.secrets)
 
 
+def read_secret_files(master: Any) -> list[str]:
+    """Read the files of all ``SecretInAFile`` providers again.
+
+    Buildbot reads them when the master starts; ``buildbot reconfig`` skips a provider whose
+    own options are unchanged, whatever its files hold.
+
+    Args:
+        master: The Buildbot master.
+
+    Returns:
+        What could not be read, a text for each provider, which keeps the values that it had.
+    """
+    found = (_read_again(each) for each in _providers(master) if isinstance(each, SecretInAFile))
+    return [each for each in found if each is not None]
+
+
+def _providers(master: Any) -> Iterator[Any]:
+    yield from getattr(master.namedServices.get("secrets"), "services", ())
+
+
+def _read_again(provider: Any) -> str | None:
+    # A copy reads, since the provider forgets all that it knows before it opens a file.
+    reader = copy.copy(provider)
+    try:
+        reader.reconfigService(*provider._config_args, **provider._config_kwargs)
+    except (OSError, ValueError) as trouble:  # ValueError: it is no UTF-8
+        return f"{provider.name}: {type(trouble).__name__}: {trouble}"
+    provider.secrets = reader.secrets
+    return None
+
+
 async def _deep(properties: Properties, value: object) -> Any:
     # Element by element: of a container, Buildbot 4.0 logs the failure of one as unhandled.
     if isinstance(value, tuple | list):
@@ -95,9 +131,14 @@ async def _deep(properties: Properties, value: object) -> Any:
     return await properties.render(value) if is_renderable(value) else value
 
 
-def _explain(trouble: BaseException | None) -> str:
+def _root(trouble: BaseException | None) -> BaseException | None:
     while isinstance(trouble, FirstError):
         trouble = trouble.subFailure.value
+    return trouble
+
+
+def _explain(trouble: BaseException | None) -> str:
+    trouble = _root(trouble)
     if isinstance(trouble, CancelledError):
         return "did not come in time"
     if isinstance(trouble, NeedsBuildError):
@@ -121,6 +162,9 @@ class Renderer:
     name: str
     log: Logger
     _warned: bool = field(default=False, init=False)
+    _read_at: float = field(default=-FILES_AGE, init=False)
+    _unread: list[str] = field(factory=list, init=False)
+    _unknown: list[str] = field(factory=list, init=False)
     _fixed: Target | None = field(default=None, init=False)
 
     def __call__(self) -> Deferred[Target]:
@@ -133,21 +177,72 @@ class Renderer:
 
     async def _target(self) -> Target:
         options = self.options
-        unrendered = (options.serverUrl, options.auth, options.signing_secret)
-        (url, auth, keys), secrets = await render(self.master, unrendered)
+        unrendered = (options.serverUrl, options.auth)
+        given = (unrendered, options.signing_secret, options.headers, options.proxy)
+        has_renderables = _holds_renderables(given)
+        if has_renderables:
+            self._read_files()
+        (url, auth), secrets = await render(self.master, unrendered)
         if is_renderable(options.serverUrl):
             _check_not_cut(url, secrets)
+        keys, key_secrets = await self._signing_keys()
         headers, header_secrets = await self._headers()
-        target = _checked(url, auth, headers, keys, secrets | header_secrets)
+        target = _checked(url, auth, headers, keys, secrets | key_secrets | header_secrets)
         target = await self._with_proxy(target)
         if options.cloudevents:
             target = evolve(target, source=str(self.master.config.buildbotURL))
         self._warn_of_plain_http(target)
         # The master's URL may be another one after any reconfiguration.
-        known = (unrendered, options.headers, options.proxy)
-        if not options.cloudevents and not _holds_renderables(known):
+        if not options.cloudevents and not has_renderables:
             self._fixed = target
         return target
+
+    def _read_files(self) -> None:
+        now = self.master.reactor.seconds()
+        if 0 <= now - self._read_at < FILES_AGE:
+            return
+        self._read_at = now
+        unread = read_secret_files(self.master)
+        for trouble in unread:
+            if trouble not in self._unread:
+                self.log.warn(
+                    "{name}: secrets: can't read files again: {trouble}; using the values that "
+                    "were read before",
+                    name=self.name,
+                    trouble=trouble,
+                )
+        self._unread = unread
+
+    async def _signing_keys(self) -> tuple[Any, frozenset[str]]:
+        """Render the signing keys; of several, leave out those that can't be had yet."""
+        given = self.options.signing_secret
+        if not isinstance(given, tuple | list):
+            return await render(self.master, given)
+        keys, secrets, missing = list[Any](), set[str](), list[RenderingError]()
+        for each in given:
+            try:
+                key, used = await render(self.master, each)
+            except RenderingError as trouble:
+                if isinstance(_root(trouble.__cause__), CancelledError):
+                    raise  # the whole attempt has run out of time
+                missing.append(trouble)
+            else:
+                keys.append(key)
+                secrets |= used
+        if missing and not keys:
+            raise missing[0]
+        self._tell_missing_keys([str(each) for each in missing])
+        return keys, frozenset(secrets)
+
+    def _tell_missing_keys(self, missing: list[str]) -> None:
+        for trouble in missing:
+            if trouble not in self._unknown:
+                self.log.warn(
+                    "{name}: signing_secret: signing without one of the keys: {trouble}",
+                    name=self.name,
+                    trouble=trouble,
+                )
+        self._unknown = missing
 
     async def _with_proxy(self, target: Target) -> Target:
         wanted, secrets = await render(self.master, self.options.proxy)

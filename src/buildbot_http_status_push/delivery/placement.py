@@ -10,7 +10,11 @@ from typing import Any
 
 from attrs import frozen
 
-from buildbot_http_status_push.configuration.rendering import render
+from buildbot_http_status_push.configuration.rendering import (
+    is_renderable,
+    read_secret_files,
+    render,
+)
 from buildbot_http_status_push.database import file_of, file_url, resolve
 
 OUTBOX_FILE = "http_status_push.sqlite"
@@ -73,5 +77,7 @@ def _default(master: Any) -> str:
 
 
 async def _rendered(master: Any, outbox: object) -> str:
+    if is_renderable(outbox):
+        read_secret_files(master)
     url, _ = await render(master, outbox)
     return resolve(str(url), Path(master.basedir))
