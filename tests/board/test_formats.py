@@ -92,7 +92,7 @@ class BadgeTests(SynchronousTestCase):
     def test_results_differ(self) -> None:
         """Failing does not look like passing."""
         words = {verdict.word for verdict in VERDICTS.values()}
-        self.assertEqual(words, {"passing", "warnings", "failing", "exception"})
+        self.assertEqual(words, {"passing", "warnings", "failing"})
         self.assertEqual(len({verdict.colour for verdict in VERDICTS.values()}), len(VERDICTS))
 
     def test_unknown(self) -> None:
@@ -148,9 +148,9 @@ class CctrayTests(SynchronousTestCase):
     def test_building(self) -> None:
         """While a builder runs, it keeps the status of its last finished build."""
         running = (build(4, None),)
-        (project,) = self.read(builder(last=build(3, EXCEPTION), running=running))
+        (project,) = self.read(builder(last=build(3, FAILURE), running=running))
         self.assertEqual(project["activity"], "Building")
-        self.assertEqual(project["lastBuildStatus"], "Exception")
+        self.assertEqual(project["lastBuildStatus"], "Failure")
         self.assertEqual(project["lastBuildLabel"], "3")
 
     def test_never_built(self) -> None:

@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.store.reading import Cache, Reading
-from buildbot_http_status_push.board.store.tables import open_database
+from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.writing import Arrival, write
 from buildbot_http_status_push.database import Database, file_url
 

@@ -19,8 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.pages.pages import Page, Pages
+from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.store import Store
-from buildbot_http_status_push.board.store.tables import open_database
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import CONCLUSIVE, FAILURE, RETRY, SKIPPED
 

@@ -14,7 +14,7 @@ from buildbot_http_status_push.board.body import Status, read
 from buildbot_http_status_push.board.model import RECENT, Build, Filter
 from buildbot_http_status_push.board.store.merging import State, rank, state_of
 from buildbot_http_status_push.board.store.reading import Cache, Reading
-from buildbot_http_status_push.board.store.tables import open_database
+from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
 from buildbot_http_status_push.database import MEMORY
 from buildbot_http_status_push.results import (
@@ -36,13 +36,11 @@ def a_build(number: int, results: int | None, **more: Any) -> Build:
         for name in (
             "buildid", "number", "request", "started_at", "complete_at", "results",
             "state_string", "submitted_at", "worker", "branch", "revision", "project", "owner",
-            "url",
+            "url", "sources", "judges", "step",
         )
     }  # fmt: skip
-    return Build(
-        **{**known, "id": number, "master": 1, "builder": 1, "builder_name": "linux", **more},
-        sequence=number,
-    )
+    known.update(id=number, master=1, builder=1, builder_name="linux", sequence=number)
+    return Build(**{**known, **more})
 
 
 def builds(*results: int | None) -> list[Build]:
@@ -104,7 +102,7 @@ class StateTests(SynchronousTestCase):
 
     def test_red(self) -> None:
         """A red builder names its last bad build, the first one, and the last good one."""
-        state = self.state(FAILURE, SUCCESS, FAILURE, EXCEPTION, FAILURE)
+        state = self.state(FAILURE, SUCCESS, FAILURE, FAILURE, FAILURE)
         self.assertEqual(self.numbers(state.last, state.first_bad, state.last_good), [5, 3, 2])
 
     def test_never_good(self) -> None:
@@ -120,10 +118,10 @@ class StateTests(SynchronousTestCase):
 
     def test_inconclusive(self) -> None:
         """Builds that decide nothing, and running ones, leave the last result as it is."""
-        state = self.state(FAILURE, SKIPPED, RETRY, CANCELLED, 9, None)
-        self.assertEqual(self.numbers(state.last, state.first_bad), [1, 1])
-        self.assertEqual(self.numbers(*state.running), [6])
-        self.assertEqual(self.numbers(*state.recent), [6, 5, 4, 3, 2, 1])
+        for results in (FAILURE, SUCCESS):
+            state = self.state(results, SKIPPED, RETRY, CANCELLED, EXCEPTION, 9, None)
+            self.assertEqual(self.numbers(state.last), [1])
+            self.assertEqual(self.numbers(*state.recent), [7, 6, 5, 4, 3, 2, 1])
 
     def test_recent(self) -> None:
         """The latest builds are shown, and no more than fit."""
@@ -147,8 +145,8 @@ class StateTests(SynchronousTestCase):
         self.assertFalse(self.state(FAILURE, CANCELLED, FAILURE).flaky)
         apart = {"revision": ("abc", "def"), "branch": ("main", "next")}
         for name, (one, other) in apart.items():
-            bad = evolve(a_build(1, FAILURE), **{name: one})
-            good = evolve(a_build(2, SUCCESS), **{name: other})
+            bad = evolve(a_build(1, FAILURE), sources=(), **{name: one})
+            good = evolve(a_build(2, SUCCESS), sources=(), **{name: other})
             self.assertFalse(state_of([bad, good]).flaky)
 
     @given(st.lists(st.sampled_from([*range(7), None]), max_size=40), st.randoms())

@@ -20,7 +20,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.model import Builder, Filter, Position
-from buildbot_http_status_push.board.store import listening, pruning, tables
+from buildbot_http_status_push.board.store import listening, pruning, schema
 from buildbot_http_status_push.board.store.listening import Listener
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
@@ -246,7 +246,7 @@ class StoreContract(Case):
         stored: list[Stored] = []
 
         def work() -> None:
-            database = tables.open_database(self.url)
+            database = schema.open_database(self.url)
             try:
                 for number in range(1, 21):
                     arrivals = [Arrival(a_status(number), NOW)]
@@ -325,7 +325,7 @@ class StoreContract(Case):
             Filter(worker="w2"): [3],
             Filter(owner="Bob", results=frozenset([FAILURE])): [],
             Filter(results=frozenset([FAILURE, CANCELLED])): [3, 1],
-            Filter(master=MASTER, builder="windows"): [2],
+            Filter(master="ci.example.org", builder="windows"): [2],
         }
         for chosen, numbers in wanted.items():
             self.assertEqual(self.numbers(chosen), numbers, str(chosen))
@@ -348,14 +348,14 @@ class StoreContract(Case):
         self.put(1)
         self.put(1, url="https://b.example.org/#/builders/1/builds/1")
         names = [each.name for each in result(self.store.masters())]
-        self.assertEqual(names, ["https://b.example.org/", MASTER])
+        self.assertEqual(names, ["b.example.org", "ci.example.org"])
         named = {MASTER: "main", "https://c.example.org/": "main"}
         self.store = self.opened(**named)
         self.clock.advance(5)
         self.put(2)
         self.put(3, url="https://c.example.org/#/builders/1/builds/1")
         masters = result(self.store.masters())
-        self.assertEqual([each.name for each in masters], ["https://b.example.org/", "main"])
+        self.assertEqual([each.name for each in masters], ["b.example.org", "main"])
         self.assertEqual(masters[1].heard_at, NOW + 5)
         self.assertEqual(self.numbers(Filter(master="main")), [3, 2, 1])
 
@@ -410,8 +410,8 @@ class StoreContract(Case):
         """Tables of an older version are brought up to date once, and keep what they hold."""
         self.put()
         upgrade = sa.text("ALTER TABLE board_masters ADD COLUMN motto TEXT")
-        newer = evolve(tables.SCHEMA, upgrades=(lambda connection: connection.execute(upgrade),))
-        self.patch(tables, "SCHEMA", newer)
+        upgrades = (*schema.SCHEMA.upgrades, lambda connection: connection.execute(upgrade))
+        self.patch(schema, "SCHEMA", evolve(schema.SCHEMA, upgrades=upgrades))
         for _ in range(2):
             again = self.opened()
             self.assertEqual(again.latest, self.store.latest)

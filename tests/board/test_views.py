@@ -21,7 +21,7 @@ class OverviewTest(SynchronousTestCase):
     def test_red(self) -> None:
         """What became red last stands first; one that runs stays red until it ends."""
         early = builder(build(9, None), build(3, FAILURE), id=1, first_bad=build(3, FAILURE))
-        late = builder(build(8, EXCEPTION), id=2)
+        late = builder(build(8, FAILURE), id=2)
         good = builder(build(9, WARNINGS), build(8, FAILURE), id=3)
         seen = overview([early, good, late])
         self.assertEqual([each.id for each in seen.red], [2, 1])
@@ -51,7 +51,7 @@ class OverviewTest(SynchronousTestCase):
         """Bad builds are counted up to the last good one; what decides nothing is passed over."""
         results = (None, FAILURE, CANCELLED, EXCEPTION, WARNINGS, FAILURE)
         builds = [build(9 - age, result) for age, result in enumerate(results)]
-        self.assertEqual(bad_in_a_row(builder(*builds)), 2)
+        self.assertEqual(bad_in_a_row(builder(*builds)), 1)
 
 
 class HistoryTest(SynchronousTestCase):
@@ -68,7 +68,7 @@ class HistoryTest(SynchronousTestCase):
         """A revision that passed and failed is flaky; one that failed twice is not."""
         builds = [
             build(5, FAILURE, revision="a"), build(4, revision="a"),
-            build(3, FAILURE, revision="b"), build(2, EXCEPTION, revision="b"),
+            build(3, FAILURE, revision="b"), build(2, FAILURE, revision="b"),
             build(1, revision=None),
         ]  # fmt: skip
         self.assertEqual(history(builds, 10).flaky, frozenset({"a"}))
@@ -88,7 +88,7 @@ class RevisionsTest(SynchronousTestCase):
         one, two, other = (builder(id=each, name=f"b{each}") for each in (1, 2, 3))
         builds = (build(1, builder=1), build(2, FAILURE, builder=2), build(3, builder=9))
         seen = Revision(
-            revision="abc", branch="main", project=None, comment=None, author=None, first_at=0,
+            revision="abc", codebase="", branch="main", project=None, comment=None, author=None, first_at=0,
             builds=builds,
         )  # fmt: skip
         shown, [line] = lines([seen, evolve(seen, builds=builds[2:])], [one, two, other])

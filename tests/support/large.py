@@ -14,6 +14,7 @@ from buildbot_http_status_push.board.store.tables import (
     bodies,
     builders,
     builds,
+    built,
     masters,
     position,
     revisions,
@@ -49,13 +50,14 @@ class Large:
             (builds, self._builds()),
             (bodies, self._bodies()),
             (revisions, self._revisions()),
+            (built, self._built()),
             (updates, self._updates()),
         ):
             for some in _in_parts(rows):
                 connection.execute(table.insert(), some)
         connection.execute(position.update().values(sequence=self.builds))
         for place in range(self.builders):
-            Writing(connection, {}).settle(place + 1, place + 1, 0.0)
+            Writing(connection, {}).settle(place + 1, ["main"], place + 1, 0.0)
 
     def _master(self) -> dict[str, Any]:
         return {"id": 1, "name": MASTER, "url": MASTER, "heard_at": self.until}
@@ -82,7 +84,6 @@ class Large:
                 "revision": f"r{self._revision(number)}",
                 "worker": f"worker {number % 50}",
                 "owner": f"owner {number % 70}",
-                "revision_id": self._revision(number) + 1,
                 "sequence": number + 1,
             }
 
@@ -94,7 +95,11 @@ class Large:
         for number in range(self._revision(self.builds - 1) + 1):
             first_at = self.until - (self.builds - number * self.builders) * MINUTE // 4
             named = {"id": number + 1, "revision": f"r{number}", "first_at": first_at}
-            yield {**named, "project": "runtime", "branch": "main"}
+            yield {**named, "project": "runtime", "branch": "main", "codebase": ""}
+
+    def _built(self) -> Iterator[dict[str, Any]]:
+        for number in range(self.builds):
+            yield {"revision": self._revision(number) + 1, "build": number + 1}
 
     def _bodies(self) -> Iterator[dict[str, Any]]:
         body = packed(a_status().body)

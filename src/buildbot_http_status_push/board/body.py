@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from attrs import frozen
 
-from buildbot_http_status_push.board.changes import LATEST, changes_of, objects, web_address
-from buildbot_http_status_push.board.model import SourceChange
+from buildbot_http_status_push.board.changes import (
+    LATEST,
+    MOST,
+    changes_of,
+    failing_step,
+    objects,
+    web_address,
+)
+from buildbot_http_status_push.board.model import BAD, INCONCLUSIVE, Source, SourceChange
 from buildbot_http_status_push.board.storable import storable_json
 from buildbot_http_status_push.results import CANCELLED
 
-MOST = 2**53
-"""Numbers of the master's database are below: what JSON and scripts can tell exactly."""
 DEEPEST = 60
 """How many lists and objects may stand within each other."""
 NAME = 500
@@ -29,6 +35,16 @@ NAME = 500
 SENTENCE = 2000
 """Characters that are kept of other texts."""
 TAGS = 50
+SOURCES = 20
+"""How many codebases of a build are kept."""
+
+PULL_REFERENCE = re.compile(r"refs/(pull|pull-requests|merge-requests|changes)/")
+PULL_CATEGORIES = ("pull", "merge_request")
+"""How the categories begin that Buildbot's hooks give the changes of pull requests."""
+PULL_PROPERTIES = ("pullrequesturl", "source_branch", "pr_id", "github.number")
+"""Properties that Buildbot's hooks, and that of Gitea, give them."""
+PULL_EVENT = "patchset-created"
+"""What Gerrit calls the event that a change under review is built for."""
 
 
 class BodyError(Exception):
@@ -50,6 +66,7 @@ class Status:
 
     Args:
         master_url: The web interface of the master, empty where no URL is told.
+        master_title: The title of its configuration, where that was sent.
         builder: The builder's name.
         tags: The builder's tags.
         description: What the builder's configuration says of it.
@@ -63,18 +80,22 @@ class Status:
         state_string: How it stands, in words.
         submitted_at: When it was asked for.
         worker: The worker's name.
-        branch: The first sourcestamp's branch.
-        revision: The revision that was built.
-        project: The first sourcestamp's project.
+        branch: The branch of all codebases; where they differ, ``CODEBASE:BRANCH`` of each.
+        revision: The first codebase's revision that was built.
+        project: The first codebase's project.
         owner: Who is responsible.
         url: Its page in Buildbot.
         parent: The id of the build that triggered it.
         parent_started_at: When that one began.
         changes: The changes in it.
+        sources: What was built, by the codebases' names.
+        judges: Whether it is about its branch: not a patch, and not a pull request.
+        step: The name of the step that failed, where steps were sent.
         body: The body, as it came.
     """
 
     master_url: str
+    master_title: str | None
     builder: str
     tags: tuple[str, ...]
     description: str | None
@@ -96,6 +117,9 @@ class Status:
     parent: int | None
     parent_started_at: int | None
     changes: tuple[SourceChange, ...]
+    sources: tuple[Source, ...]
+    judges: bool
+    step: str | None
     body: bytes
 
     @property
@@ -126,12 +150,15 @@ def read(body: bytes) -> Status | None:
     if content.get("complete") and complete_at is None:
         raise _refusal("it says complete, and has no 'complete_at'")
     builder = _Reader(build.object("builder"))
-    buildset = build.object("buildset")
-    stamp = _Reader(next(objects(buildset.get("sourcestamps")), {}))
+    stamps = [*objects(build.object("buildset").get("sourcestamps"))][:SOURCES]
+    changes = changes_of(content)
+    sources = _sources(build, stamps, changes)
+    results = None if complete_at is None else _results(build)
     parent = _Reader(build.object("parentbuild"))
     url = build.text("url", SENTENCE)
     return Status(
         master_url=master_of(url),
+        master_title=_Reader(build.object("master")).text("title"),
         builder=_builder_name(build, builder),
         tags=builder.texts("tags"),
         description=builder.text("description", SENTENCE),
@@ -141,18 +168,21 @@ def read(body: bytes) -> Status | None:
         request=build.number("buildrequestid"),
         started_at=build.start(),
         complete_at=complete_at,
-        results=None if complete_at is None else _results(build),
+        results=results,
         state_string=build.text("state_string", SENTENCE) or "",
         submitted_at=_Reader(build.object("buildrequest")).moment("submitted_at"),
         worker=build.property("workername"),
-        branch=stamp.text("branch") or build.property("branch"),
-        revision=_revision(build, stamp),
-        project=stamp.text("project") or build.property("project"),
+        branch=_branch(sources),
+        revision=sources[0].revision,
+        project=next((each.project for each in sources if each.project), None),
         owner=_owner(build),
         url=web_address(url),
         parent=parent.number("buildid"),
         parent_started_at=parent.moment("started_at"),
-        changes=changes_of(content),
+        changes=changes,
+        sources=sources,
+        judges=not (any(each.get("patch") for each in stamps) or _is_pull(build, content, sources)),
+        step=_text(failing_step(content)) if results in BAD | INCONCLUSIVE else None,
         body=body,
     )
 
@@ -221,6 +251,13 @@ class _Reader:
             raise _refusal(f"{key!r} is {_shown(value)}, not a whole number from 0 on")
         return value
 
+    def known_number(self, key: str) -> int | None:
+        """Return a number that a body may do without: what is none is left out."""
+        try:
+            return self.number(key)
+        except BodyError:
+            return None
+
     def needed(self, key: str) -> int:
         number = self.number(key)
         if number is None:
@@ -274,11 +311,59 @@ def _results(build: _Reader) -> int:
     return results
 
 
-def _revision(build: _Reader, stamp: _Reader) -> str | None:
+def _sources(
+    build: _Reader, stamps: list[Mapping[str, Any]], changes: tuple[SourceChange, ...]
+) -> tuple[Source, ...]:
+    """Return what was built, whatever the order in which the master names it."""
+    readers = [_Reader(each) for each in stamps] or [_Reader({})]
+    is_alone = len(readers) == 1
+    made = [_source(build, each, changes, is_alone=is_alone) for each in readers]
+    return tuple(sorted(made, key=lambda each: each.codebase))
+
+
+def _source(
+    build: _Reader, stamp: _Reader, changes: tuple[SourceChange, ...], *, is_alone: bool
+) -> Source:
+    codebase, asked_for = stamp.text("codebase") or "", stamp.text("revision")
+    ids = [each.id for each in changes if each.id is not None and each.codebase == codebase]
+    # Buildbot's properties are about the default codebase, or the only one.
+    about = build if is_alone or not codebase else _Reader({})
+    return Source(
+        codebase=codebase,
+        branch=stamp.text("branch") or about.property("branch"),
+        revision=_got_revision(build, codebase, is_alone=is_alone)
+        or about.property("revision")
+        or asked_for,
+        project=stamp.text("project") or about.property("project"),
+        change=max(ids, default=None),
+        # All builds of a branch's latest code share one sourcestamp: its id orders nothing.
+        stamp=stamp.known_number("ssid") if asked_for else None,
+    )
+
+
+def _got_revision(build: _Reader, codebase: str, *, is_alone: bool) -> str | None:
     got = build.properties("got_revision")
     if isinstance(got, dict):  # one for each codebase
-        got = got.get(stamp.text("codebase") or "") or next(iter(got.values()), None)
-    return _text(got) or build.property("revision") or stamp.text("revision")
+        first = next(iter(got.values()), None) if is_alone else None
+        return _text(got.get(codebase) or first)
+    return _text(got) if is_alone or not codebase else None
+
+
+def _branch(sources: tuple[Source, ...]) -> str | None:
+    branches = {each.branch for each in sources}
+    if len(branches) == 1:
+        return sources[0].branch
+    return ", ".join(f"{each.codebase}:{each.branch or ''}" for each in sources)[:NAME]
+
+
+def _is_pull(build: _Reader, content: Mapping[str, Any], sources: tuple[Source, ...]) -> bool:
+    categories = (each.get("category") for each in objects(content.get("changes")))
+    return (
+        any(PULL_REFERENCE.match(each.branch or "") for each in sources)
+        or any(build.properties(name) is not None for name in PULL_PROPERTIES)
+        or any(str(each).startswith(PULL_CATEGORIES) for each in categories)
+        or build.property("event.type") == PULL_EVENT
+    )
 
 
 def _owner(build: _Reader) -> str | None:

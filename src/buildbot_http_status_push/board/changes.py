@@ -10,7 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from buildbot_http_status_push.board.model import SourceChange
+from buildbot_http_status_push.results import EXCEPTION, FAILURE
 
+MOST = 2**53
+"""Numbers of the master's database are below: what JSON and scripts can tell exactly."""
 LATEST = 253402300800
 """The year 10000 in seconds since the epoch: no calendar here can show it."""
 
@@ -62,11 +65,30 @@ def first_line(value: object) -> str:
     return lines[0].strip() if lines else ""
 
 
+def failing_step(body: Mapping[str, Any]) -> str | None:
+    """Return the name of the step that a build failed at, None where no steps were sent.
+
+    Args:
+        body: A status's JSON; ``steps`` is a list of steps as Buildbot's data API gives them.
+    """
+    for wanted in (FAILURE, EXCEPTION):
+        for step in objects(body.get("steps")):
+            name = step.get("name")
+            if step.get("results") == wanted and isinstance(name, str) and name:
+                return name
+    return None
+
+
 def _change(change: Mapping[str, Any]) -> SourceChange:
+    number, stamp = change.get("changeid"), change.get("sourcestamp")
+    is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < MOST
+    codebase = change.get("codebase") or (stamp.get("codebase") if isinstance(stamp, dict) else "")
     return SourceChange(
         author=text(change.get("author")) or text(change.get("who")) or "unknown",
         comment=first_line(change.get("comments")),
         at=moment(change.get("when_timestamp")),
         revision=text(change.get("revision")),
         url=web_address(change.get("revlink")),
+        id=number if is_id else None,
+        codebase=codebase if isinstance(codebase, str) else "",
     )

@@ -114,7 +114,7 @@ def fits_build(chosen: Filter, build: Build) -> bool:
         build: The build.
     """
     return (
-        chosen.branch in (None, build.branch)
+        (chosen.branch in (None, build.branch) or chosen.branch in build.branches)
         and chosen.worker in (None, build.worker)
         and chosen.owner in (None, build.owner)
         and (not chosen.results or build.results in chosen.results)

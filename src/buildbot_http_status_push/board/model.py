@@ -10,12 +10,44 @@ from typing import Any
 
 from attrs import field, frozen
 
-from buildbot_http_status_push.results import BAD, CONCLUSIVE
+from buildbot_http_status_push.results import (
+    CANCELLED,
+    EXCEPTION,
+    FAILURE,
+    RETRY,
+    SKIPPED,
+    SUCCESS,
+    WARNINGS,
+)
+
+STATES = {
+    SUCCESS: "good",
+    WARNINGS: "good",
+    FAILURE: "bad",
+    EXCEPTION: "inconclusive",
+    RETRY: "none",
+    CANCELLED: "none",
+    SKIPPED: "none",
+}
+"""What each result says of the code. Inconclusive: the build should have judged it, and did not.
+
+A result of a newer Buildbot that is missing here says nothing.
+"""
+
+
+def _results_of(*states: str) -> frozenset[int]:
+    return frozenset(result for result, state in STATES.items() if state in states)
+
+
+GOOD = _results_of("good")
+BAD = _results_of("bad")
+CONCLUSIVE = _results_of("good", "bad")
+INCONCLUSIVE = _results_of("inconclusive")
 
 RECENT = 30
 """How many of its latest builds a builder carries with it."""
 SUSPECTS = 5
-"""How many changes of its first bad build a builder carries with it."""
+"""How many suspected changes a builder carries with it; of more, only their number is shown."""
 
 
 @frozen
@@ -48,6 +80,27 @@ class Master:
     heard_at: float
 
 
+@frozen
+class Source:
+    """What was built, of one codebase.
+
+    Args:
+        codebase: Its name, empty for the default one.
+        branch: The branch.
+        revision: The revision that was built, where it is known.
+        project: The project.
+        change: The highest id of its changes in the build, where changes were sent.
+        stamp: The id of its sourcestamp, where that names a revision.
+    """
+
+    codebase: str
+    branch: str | None = None
+    revision: str | None = None
+    project: str | None = None
+    change: int | None = None
+    stamp: int | None = None
+
+
 @frozen(kw_only=True)
 class Build:
     """A build as lists show it.
@@ -66,12 +119,15 @@ class Build:
         state_string: How it stands, in the master's words.
         submitted_at: When it was asked for, in seconds since the epoch, where that is known.
         worker: The worker's name, where it is known.
-        branch: The first sourcestamp's branch.
-        revision: The revision that was built, where it is known.
-        project: The builder's or the first sourcestamp's project.
+        branch: The branch of all codebases; where they differ, ``CODEBASE:BRANCH`` of each.
+        revision: The first codebase's revision that was built, where it is known.
+        project: The builder's or the first codebase's project.
         owner: Who is responsible, where it is known.
         url: Its page in Buildbot.
         sequence: The number of the update that it was last changed by.
+        sources: What was built, by the codebases' names.
+        judges: Whether it is about its branch: not a patch, and not a pull request.
+        step: The name of the step that failed, where steps were sent.
     """
 
     id: int
@@ -93,6 +149,9 @@ class Build:
     owner: str | None
     url: str | None
     sequence: int
+    sources: tuple[Source, ...] = ()
+    judges: bool = True
+    step: str | None = None
 
     @property
     def is_running(self) -> bool:
@@ -101,13 +160,24 @@ class Build:
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether its result says if the code is good."""
+        """Whether its result says if the code that it built is good."""
         return self.results in CONCLUSIVE
 
     @property
     def is_bad(self) -> bool:
-        """Whether it failed or broke."""
+        """Whether its result says that the code is bad."""
         return self.results in BAD
+
+    @property
+    def is_inconclusive(self) -> bool:
+        """Whether it should have judged the code, and could not."""
+        return self.results in INCONCLUSIVE
+
+    @property
+    def branches(self) -> frozenset[str]:
+        """The branches that it may be found by."""
+        each = {source.branch for source in self.sources} | {self.branch}
+        return frozenset(name for name in each if name)
 
     @property
     def duration(self) -> int | None:
@@ -125,6 +195,8 @@ class SourceChange:
         at: When it was made, in seconds since the epoch, where that is known.
         revision: Its revision, where it is known.
         url: Its page in a repository browser (http or https only), where there is one.
+        id: Its id in the master's database, where it is known.
+        codebase: Its codebase, empty for the default one.
     """
 
     author: str
@@ -132,6 +204,23 @@ class SourceChange:
     at: int | None = None
     revision: str | None = None
     url: str | None = None
+    id: int | None = None
+    codebase: str = ""
+
+
+@frozen(kw_only=True)
+class Changes:
+    """The changes of a build, bounded.
+
+    Args:
+        ids: The ids of all of them, as far as they were sent.
+        shown: The newest of them, with what is shown.
+        count: How many there are.
+    """
+
+    ids: frozenset[int] = frozenset()
+    shown: tuple[SourceChange, ...] = ()
+    count: int = 0
 
 
 @frozen(kw_only=True)
@@ -145,10 +234,13 @@ class Builder:
         tags: Its tags.
         project: Its project, where it has one.
         description: What its configuration says of it.
-        last: Its last finished build that is conclusive, by build times.
+        branch: The branch that all that follows is about, but for what runs.
+        branches: The branches that most of its builds are of, the most frequent first.
+        last: The last build that judged the branch, by build times.
         first_bad: Where ``last`` is bad, the first of the bad builds since the last good one.
         last_good: The last good build, where there was one.
-        suspects: The changes in ``first_bad`` where they were sent, ``SUSPECTS`` at most.
+        suspects: The changes since the last good build, ``SUSPECTS`` at most.
+        suspected: How many changes there are since the last good build.
         running: Its builds that run, oldest first.
         recent: Its latest builds, newest first, running ones included; ``RECENT`` at most.
         usual: The median of its recent good builds' durations in seconds, None while unknown.
@@ -162,10 +254,13 @@ class Builder:
     tags: tuple[str, ...] = ()
     project: str | None = None
     description: str | None = None
+    branch: str | None = None
+    branches: tuple[str, ...] = ()
     last: Build | None = None
     first_bad: Build | None = None
     last_good: Build | None = None
     suspects: tuple[SourceChange, ...] = ()
+    suspected: int = 0
     running: tuple[Build, ...] = ()
     recent: tuple[Build, ...] = ()
     usual: float | None = None
@@ -174,8 +269,16 @@ class Builder:
 
     @property
     def is_red(self) -> bool:
-        """Whether its last conclusive build is bad."""
+        """Whether the last build that judged the branch is bad."""
         return self.last is not None and self.last.is_bad
+
+    @property
+    def no_result(self) -> Build | None:
+        """The newest build that should have judged the branch, if it could not."""
+        for build in self.recent:
+            if build.judges and (build.is_conclusive or build.is_inconclusive):
+                return build if build.is_inconclusive else None
+        return None
 
 
 @frozen(kw_only=True)
@@ -201,10 +304,11 @@ class BuildDetail:
 
 @frozen(kw_only=True)
 class Revision:
-    """All builds of one revision.
+    """All builds of one revision of a codebase.
 
     Args:
         revision: The revision.
+        codebase: The codebase, empty for the default one.
         branch: Its branch.
         project: Its project.
         first_at: When its first build began, in seconds since the epoch.
@@ -214,6 +318,7 @@ class Revision:
     """
 
     revision: str
+    codebase: str
     branch: str | None
     project: str | None
     first_at: int

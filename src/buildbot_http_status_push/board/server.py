@@ -44,6 +44,7 @@ class Settings:
         port: The port; 0 for any free one.
         access: What is asked of senders and readers.
         names: The names of masters by their URL, with a slash at the end.
+        branch: The branch that builders are shown by, None for the one that most builds are of.
         keep: For how many seconds builds are kept, None for ever.
         max_body: The most bytes that a status may have.
         max_browsers: How many browsers may watch at once.
@@ -55,6 +56,7 @@ class Settings:
     port: int = 0
     access: Access = field(factory=Access)
     names: Mapping[str, str] = field(factory=dict)
+    branch: str | None = None
     keep: float | None = None
     max_body: int = MAX_BODY
     max_browsers: int = MAX_BROWSERS
@@ -87,7 +89,12 @@ class Board:
     def __attrs_post_init__(self) -> None:
         settings, seconds = self._settings, self._reactor.seconds
         self.store = Store(
-            self._reactor, self._in_thread, settings.database, settings.names, self._log
+            self._reactor,
+            self._in_thread,
+            settings.database,
+            settings.names,
+            self._log,
+            settings.branch,
         )
         self._listener = Listener(settings.database, self._heard)
         live = LiveFactory(self._reactor, settings.max_browsers, settings.origins, self._log)

@@ -75,6 +75,11 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
         help="how to call the master whose buildbotURL is this; may be given several times. URLs "
         "with the same name are one master",
     )
+    parser.add_argument(
+        "--branch",
+        metavar="NAME",
+        help="the branch whose builds say how a builder is (the one that most builds are of)",
+    )
 
 
 def _add_senders(parser: argparse.ArgumentParser) -> None:

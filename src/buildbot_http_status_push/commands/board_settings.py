@@ -59,6 +59,7 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
         port=arguments.port,
         access=access,
         names={url: name for name, url in arguments.master},
+        branch=arguments.branch,
         keep=arguments.keep,
         max_body=arguments.max_body,
         max_browsers=arguments.max_browsers,

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from buildbot_http_status_push.board.model import Build
-from buildbot_http_status_push.results import BAD, GOOD
+from buildbot_http_status_push.board.model import GOOD, Build
 
 
 @frozen(kw_only=True)
@@ -46,7 +45,7 @@ def history(builds: Sequence[Build], most: int) -> History:
     """
     shown = tuple(builds[:most])
     passed = {each.revision for each in shown if each.revision and each.results in GOOD}
-    failed = {each.revision for each in shown if each.revision and each.results in BAD}
+    failed = {each.revision for each in shown if each.revision and each.is_bad}
     return History(
         builds=shown,
         conclusive=sum(each.is_conclusive for each in shown),

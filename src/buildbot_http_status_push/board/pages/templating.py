@@ -11,9 +11,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from buildbot_http_status_push.board.model import Builder
+from buildbot_http_status_push.board.model import GOOD, Builder
 from buildbot_http_status_push.board.pages import charts, wording
-from buildbot_http_status_push.results import GOOD, result_word
+from buildbot_http_status_push.results import result_word
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -46,9 +46,9 @@ def bad_in_a_row(builder: Builder) -> int:
     """Count the bad builds since the last good one, as far as the recent builds reach."""
     count = 0
     for build in builder.recent:
-        if build.results in GOOD:
+        if build.results in GOOD and build.judges:
             break
-        count += build.is_bad
+        count += build.is_bad and build.judges
     return count
 
 

@@ -48,10 +48,14 @@ class Reader(Protocol):
         """Return all masters."""
 
     def builders(self, filter: Filter) -> Deferred[list[Builder]]:  # noqa: A002  the store's word
-        """Return the builders that fit, by name, as far as it is not about single builds."""
+        """Return the builders that fit, by name, each with its builds that fit."""
 
-    def builder(self, id: int) -> Deferred[Builder | None]:  # noqa: A002  the store's word
-        """Return a builder."""
+    def builder(
+        self,
+        id: int,  # noqa: A002  the store's word
+        branch: str | None = None,
+    ) -> Deferred[Builder | None]:
+        """Return a builder, by a branch or by the main one."""
 
     def builds(
         self,
@@ -179,7 +183,7 @@ async def _revisions(store: Reader, asked: PageRequest) -> View:
 
 
 async def _builder(store: Reader, asked: PageRequest, number: int) -> View | None:
-    builder = await store.builder(number)
+    builder = await store.builder(number, asked.chosen.branch)
     if builder is None:
         return None
     before = _before(asked.query)

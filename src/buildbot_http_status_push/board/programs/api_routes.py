@@ -22,13 +22,12 @@ from buildbot_http_status_push.board.http.documents import (
     sentence,
     with_etag,
 )
-from buildbot_http_status_push.board.model import Build, Builder, Filter
+from buildbot_http_status_push.board.model import Build, Filter
 from buildbot_http_status_push.board.programs import api
 from buildbot_http_status_push.board.programs.badge import badge
 from buildbot_http_status_push.board.programs.cctray import cctray
 from buildbot_http_status_push.board.programs.feed import feed, news
 from buildbot_http_status_push.board.store.store import Store
-from buildbot_http_status_push.results import CONCLUSIVE
 
 LASTING = 5.0
 """For how many seconds a document is good without any change."""
@@ -96,18 +95,10 @@ class ApiRoutes:
     async def _badge(self, asked: RouteRequest) -> Document:
         name = asked.path.removeprefix("/badge/").removesuffix(".svg")
         chosen = filters.from_query(asked.query)
-        builders = await self._store.builders(Filter(master=chosen.master))
-        named = [each for each in builders if each.name == name]
+        found = Filter(master=chosen.master, branch=chosen.branch)
+        named = [each for each in await self._store.builders(found) if each.name == name]
         label = f"{name} ({chosen.branch})" if chosen.branch else name
-        return badge(label, _worst(await self._last(named, chosen.branch)))
-
-    async def _last(self, builders: Iterable[Builder], branch: str | None) -> list[Build]:
-        """Return the builders' last conclusive builds."""
-        if branch is None:
-            return [each.last for each in builders if each.last is not None]
-        chosen = Filter(branch=branch, results=CONCLUSIVE)
-        found = [await self._store.builds(chosen, each.id, 1) for each in builders]
-        return [build for builds in found for build in builds]
+        return badge(label, _worst(each.last for each in named if each.last))
 
     async def _cctray(self, asked: RouteRequest) -> Document:
         chosen = filters.from_query(asked.query)

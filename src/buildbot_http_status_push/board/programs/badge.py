@@ -9,7 +9,7 @@ from attrs import frozen
 from buildbot_http_status_push.board.http.documents import Document
 from buildbot_http_status_push.board.model import Build
 from buildbot_http_status_push.board.programs.xml_text import xml
-from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS, WARNINGS
+from buildbot_http_status_push.results import FAILURE, SUCCESS, WARNINGS
 
 SVG = "http://www.w3.org/2000/svg"
 SVG_TYPE = "image/svg+xml; charset=utf-8"
@@ -44,7 +44,6 @@ VERDICTS = {
     SUCCESS: Look("✓", "passing", "#1a7f37"),
     WARNINGS: Look("!", "warnings", "#8a5a00"),
     FAILURE: Look("✗", "failing", "#c0232c"),
-    EXCEPTION: Look("✗", "exception", "#7b2fa8"),
 }
 
 

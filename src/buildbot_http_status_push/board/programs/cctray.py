@@ -13,13 +13,12 @@ from xml.etree import ElementTree
 from buildbot_http_status_push.board.http.documents import Document
 from buildbot_http_status_push.board.model import Build, Builder
 from buildbot_http_status_push.board.programs.xml_text import xml
-from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS, WARNINGS
+from buildbot_http_status_push.results import FAILURE, SUCCESS, WARNINGS
 
 STATUSES = {
     SUCCESS: "Success",
     WARNINGS: "Success",
     FAILURE: "Failure",
-    EXCEPTION: "Exception",
 }
 
 

@@ -49,7 +49,7 @@ def state_changes(builds: Iterable[Build], *, is_from_begin: bool) -> list[State
     found: list[StateChange] = []
     was_bad = False if is_from_begin else None
     for build in builds:
-        if not build.is_conclusive:
+        if not (build.is_conclusive and build.judges):
             continue
         if was_bad is not None and build.is_bad != was_bad:
             found.append(StateChange(build, recovered=was_bad))

@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.model import Position
-from buildbot_http_status_push.board.store.rows import ids_in
+from buildbot_http_status_push.board.store.rows import ids_in, newest_in
 from buildbot_http_status_push.board.store.tables import (
     bodies,
     builders,
     builds,
+    built,
+    lines,
     revisions,
     updates,
 )
@@ -33,7 +35,7 @@ def builder_ids(connection: Connection) -> list[int]:
 
 
 def prune(
-    connection: Connection, builder: int, before: float, now: float
+    connection: Connection, builder: int, before: float, now: float, main: str
 ) -> tuple[int, Position | None]:
     """Delete some of a builder's builds.
 
@@ -42,46 +44,68 @@ def prune(
         builder: The builder.
         before: When a build must have begun to be deleted, in seconds since the epoch.
         now: The time.
+        main: The board's main branch, as tables have it: what it says of a builder is kept.
 
     Returns:
         How many were deleted, and where the order of updates stands if that changed the builder.
     """
-    state = connection.execute(
-        sa.select(builders.c.state).where(builders.c.id == builder)
-    ).scalar_one()
     # A build that still runs after so long was lost with its master: it will never end.
     lost = _lost(connection, builder, before)
-    kept = frozenset(ids_in(state)) - frozenset(lost)
+    kept, over = _kept(connection, builder, int(before), main)
+    kept -= {row.id for row in lost}
     old = connection.execute(
-        sa.select(builds.c.id, builds.c.revision_id)
+        sa.select(builds.c.id, builds.c.line)
         .where(builds.c.builder == builder, builds.c.started_at < int(before))
         .where(builds.c.id.not_in(sorted(kept)))
         .order_by(builds.c.started_at)
         .limit(AT_ONCE)
     ).all()
     _delete(connection, [row.id for row in old])
-    _delete_revisions(connection, {row.revision_id for row in old} - {None})
-    moved = Writing(connection, {}).settle(builder, lost[0], now) if lost else None
-    return len(old), moved
+    # Nobody saw that a branch's builds are gone; what runs no longer is seen.
+    changed = [*lost, *(row for row in old if row.line in over)]
+    if not changed:
+        return len(old), None
+    touched = {row.line for row in changed}
+    return len(old), Writing(connection, {}).settle(builder, touched, changed[0].id, now)
 
 
-def _lost(connection: Connection, builder: int, before: float) -> list[int]:
-    statement = sa.select(builds.c.id).where(
+def _kept(
+    connection: Connection, builder: int, before: int, main: str
+) -> tuple[set[int], frozenset[str]]:
+    """Return the builds that the states of a builder's branches name, and which are over.
+
+    A branch is over once all its builds are too old, unless it is what a builder is shown by.
+    """
+    rows = connection.execute(
+        sa.select(lines).where(lines.c.builder == builder).order_by(lines.c.builds.desc())
+    ).all()
+    shown = {main, rows[0].line} if rows else {main}
+    newest = {row.line: newest_in(row.state) for row in rows}
+    over = frozenset(line for line, at in newest.items() if at < before and line not in shown)
+    return {each for row in rows if row.line not in over for each in ids_in(row.state)}, over
+
+
+def _lost(connection: Connection, builder: int, before: float) -> list[Any]:
+    statement = sa.select(builds.c.id, builds.c.line).where(
         builds.c.builder == builder,
         builds.c.complete_at.is_(None),
         builds.c.started_at < int(before),
     )
-    return list(connection.execute(statement.limit(AT_ONCE)).scalars())
+    return list(connection.execute(statement.limit(AT_ONCE)))
 
 
 def _delete(connection: Connection, ids: list[int]) -> None:
-    connection.execute(bodies.delete().where(bodies.c.build.in_(ids)))
-    connection.execute(builds.delete().where(builds.c.id.in_(ids)))
-
-
-def _delete_revisions(connection: Connection, ids: set[Any]) -> None:
-    left = sa.exists().where(builds.c.revision_id == revisions.c.id)
-    connection.execute(revisions.delete().where(revisions.c.id.in_(sorted(ids)), ~left))
+    of_builds = built.c.build.in_(ids)
+    revisions_then = connection.execute(sa.select(built.c.revision).where(of_builds).distinct())
+    touched = sorted(revisions_then.scalars())
+    for statement in (
+        built.delete().where(of_builds),
+        bodies.delete().where(bodies.c.build.in_(ids)),
+        builds.delete().where(builds.c.id.in_(ids)),
+    ):
+        connection.execute(statement)
+    left = sa.exists().where(built.c.revision == revisions.c.id)
+    connection.execute(revisions.delete().where(revisions.c.id.in_(touched), ~left))
 
 
 def prune_updates(connection: Connection) -> None:

@@ -1,17 +1,20 @@
 """Reads what pages show, each time as it all stands at one moment.
 
-Builders are kept in memory once read: each change of one gives it a higher sequence, so that only
-those are read again that have changed. Blocking: runs in the reader's thread.
+Builders are kept in memory once read, with what their builds of the main branch say: each change of
+one gives it a higher sequence, so that only those are read again that have changed. Blocking: runs
+in the reader's thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from attrs import define, field
+from attrs import define, evolve, field
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.filters import fits_build, fits_builder
@@ -26,28 +29,86 @@ from buildbot_http_status_push.board.model import (
     Update,
 )
 from buildbot_http_status_push.board.store import statements as sql
-from buildbot_http_status_push.board.store.merging import place
-from buildbot_http_status_push.board.store.rows import build_of, builder_of, unpacked, with_master
+from buildbot_http_status_push.board.store.merging import place, state_of
+from buildbot_http_status_push.board.store.rows import (
+    KnownBuilder,
+    build_of,
+    builder_on,
+    known_builder,
+    unpacked,
+    with_master,
+)
 from buildbot_http_status_push.board.store.tables import builds
 
 T = TypeVar("T")
 
+DEFAULT_TITLE = "Buildbot"
+"""What a master's title is where its configuration has none."""
 LOOKED_THROUGH = 10
 """How many times as many revisions are looked at as are asked for, where builds must fit too."""
 
 
 @define(eq=False)
 class Cache:
-    """The builders as they were last read."""
+    """The builders as they were last read.
 
-    epoch: str = ""
-    sequence: int = -1
-    builders: dict[int, Builder] = field(factory=dict)
+    Args:
+        branch: The branch that they are shown by, None for the one that most builds are of.
+    """
+
+    branch: str | None = None
+    epoch: str = field(default="", init=False)
+    sequence: int = field(default=-1, init=False)
+    main: str = field(default="", init=False)
+    builders: dict[int, Builder] = field(factory=dict, init=False)
+    _known: dict[int, KnownBuilder] = field(factory=dict, init=False)
+    _counts: Counter[str] = field(factory=Counter, init=False)
 
     def forget(self, epoch: str) -> None:
         """Begin anew, with another order of updates."""
         self.epoch, self.sequence = epoch, -1
-        self.builders.clear()
+        for each in (self.builders, self._known, self._counts):
+            each.clear()
+
+    def refresh(self, connection: Connection, masters: Mapping[int, Master]) -> None:
+        """Read again what has changed."""
+        changed: set[int] = set()
+        for row in connection.execute(sql.BUILDERS_AFTER, {"after": self.sequence}):
+            old = self._known.get(row.id)
+            known = self._known[row.id] = known_builder(row, masters[row.master])
+            self._counts.subtract(dict(old.branches) if old else {})
+            self._counts.update(dict(known.branches))
+            changed.add(row.id)
+        main = self.branch or _most_frequent(self._counts)
+        if main != self.main:
+            self.main, changed = main, set(self._known)
+        for number in changed:
+            self.builders[number] = self._shown(connection, self._known[number])
+
+    def _shown(self, connection: Connection, known: KnownBuilder) -> Builder:
+        """Return a builder by the main branch, or by its own where it has no build of that."""
+        for line in (self.main, *(name for name, _ in known.branches[:1])):
+            of_line = {"of_builder": known.builder.id, "of_line": line}
+            state = sql.STATE_OF_LINE.scalar(connection, of_line)
+            if state is not None:
+                return builder_on(known, line, state)
+        return known.builder
+
+    def newest(self, builder: int) -> tuple[int, ...]:
+        """Return the place of a builder's build that began last."""
+        return self._known[builder].newest
+
+    def on_branch(self, connection: Connection, branch: str) -> dict[int, Builder]:
+        """Return the builders that have builds of a branch, by it."""
+        given = {"of_branch": branch, "like_branch": f"%:{sql.like(branch)}%"}
+        found: dict[int, Builder] = {}
+        for row in sql.LINES_OF_BRANCH.rows(connection, given):
+            builder = builder_on(self._known[row.builder], row.line, row.state)
+            # The last one has most builds; one with all codebases of the branch comes first.
+            is_whole = row.builder in found and found[row.builder].branch == branch
+            if not is_whole and any(branch in each.branches for each in builder.recent):
+                found[row.builder] = builder
+        return found
 
 
 class Reading:
@@ -61,23 +122,32 @@ class Reading:
     def __init__(self, connection: Connection, cache: Cache) -> None:
         self._connection = connection
         self.position = _position(connection)
-        self.masters = {row.id: Master(**row._mapping) for row in connection.execute(sql.MASTERS)}
+        self.masters = shown_masters(connection.execute(sql.MASTERS).all())
         if cache.epoch != self.position.epoch or cache.sequence > self.position.sequence:
             cache.forget(self.position.epoch)
-        self._refresh(cache)
+        if cache.sequence < self.position.sequence:
+            cache.refresh(connection, self.masters)
+            cache.sequence = self.position.sequence
+        self._cache = cache
         self._builders = cache.builders
 
-    def _refresh(self, cache: Cache) -> None:
-        if cache.sequence < self.position.sequence:
-            for row in self._connection.execute(sql.BUILDERS_AFTER, {"after": cache.sequence}):
-                cache.builders[row.id] = builder_of(row, self.masters[row.master])
-            cache.sequence = self.position.sequence
-
     def builders(self, chosen: Filter) -> list[Builder]:
-        """Return the builders that fit, by name."""
-        every = map(self._with_master, self._builders.values())
+        """Return the builders that fit, by name, each with its builds that fit."""
+        every = map(self._with_master, self._by_branch(chosen.branch).values())
         found = [each for each in every if fits_builder(chosen, each)]
+        if chosen.is_about_builds:
+            found = [each for each in (narrowed(each, chosen) for each in found) if each]
         return sorted(found, key=lambda each: (each.name, each.id))
+
+    def builder(self, number: int, branch: str | None) -> Builder | None:
+        """Return a builder by a branch, by the one that it is shown by where there is none."""
+        found = self._by_branch(branch).get(number) or self._builders.get(number)
+        return None if found is None else self._with_master(found)
+
+    def _by_branch(self, branch: str | None) -> Mapping[int, Builder]:
+        if branch is None:
+            return self._builders
+        return self._cache.on_branch(self._connection, branch)
 
     def builders_by_id(self, ids: Iterable[int]) -> list[Builder]:
         """Return the builders of some numbers, as far as they are known."""
@@ -113,17 +183,24 @@ class Reading:
     def _of_builders(self, chosen: Filter, last: tuple[int, ...], limit: int) -> list[Build]:
         """Look through builders, those with the newest builds first, until no other can matter."""
         found: list[Build] = []
-        for builder in sorted(self.builders(chosen), key=_newest, reverse=True):
-            if len(found) == limit and _newest(builder) < place(found[-1]):
+        newest = self._cache.newest
+        every = map(self._with_master, self._builders.values())
+        fit = [each.id for each in every if fits_builder(chosen, each)]
+        for builder in sorted(fit, key=newest, reverse=True):
+            if len(found) == limit and newest(builder) < place(found[-1]):
                 break
-            way = builds.c.builder == builder.id
+            way = builds.c.builder == builder
             found = _latest((found, self._some(chosen, way, last, limit)), limit)
         return found
 
     def _some(self, chosen: Filter, way: Any, last: tuple[int, ...], limit: int) -> list[Build]:
         """Return builds on one way through an index."""
-        statement = sql.builds_before(chosen, way).limit(limit)
-        return self._found(statement, sql.at(last))
+        ways = [way]
+        if chosen.branch:
+            ways = [sa.and_(way, each) for each in sql.on_branch(chosen.branch)]
+        statements = (sql.builds_before(chosen, each).limit(limit) for each in ways)
+        found = _latest((self._found(each, sql.at(last)) for each in statements), limit)
+        return [each for each in found if fits_build(chosen, each)]
 
     def _place(self, build: int) -> tuple[int, ...] | None:
         row = self._connection.execute(sql.PLACE, {"of_build": build}).first()
@@ -192,10 +269,13 @@ class Reading:
         """Return the newest build of each builder that fits."""
         every = self._found(sql.OF_REVISION, {"of_revision": revision})
         newest = {each.builder: each for each in reversed(every)}
+        # The row's own branch fits: another codebase's may be another.
+        not_by_branch = evolve(chosen, branch=None)
         return tuple(
             each
             for each in newest.values()
-            if fits_build(chosen, each) and fits_builder(chosen, self._builders[each.builder])
+            if fits_build(not_by_branch, each)
+            and fits_builder(chosen, self._builders[each.builder])
         )
 
     def results(self) -> dict[int | None, int]:
@@ -216,6 +296,84 @@ class Reading:
         return [build_of(row, self._builders[row.builder].name) for row in rows]
 
 
+def shown_masters(rows: Sequence[Any]) -> dict[int, Master]:
+    """Return the masters by their number, each under a name of its own.
+
+    That is the one of the board's settings, else the title of its configuration where that is not
+    Buildbot's default, else its host; with its path where another has the same.
+
+    Args:
+        rows: The masters' rows.
+    """
+    wanted = {row.id: _name_of(row) for row in rows}
+    counts = Counter(wanted.values())
+    names = {
+        row.id: name if counts[name] == 1 else _address_of(row)
+        for row, name in zip(rows, wanted.values(), strict=True)
+    }
+    made = [
+        Master(id=row.id, name=names[row.id], url=row.url, heard_at=row.heard_at) for row in rows
+    ]
+    return {each.id: each for each in sorted(made, key=lambda each: each.name)}
+
+
+def _name_of(row: Any) -> str:
+    if row.name != row.url:
+        return str(row.name)
+    title = row.title if row.title not in (None, DEFAULT_TITLE) else None
+    return title or urlsplit(row.url).netloc or row.name
+
+
+def _address_of(row: Any) -> str:
+    """Return a name that no other master has."""
+    if row.name != row.url:
+        return str(row.name)
+    parts = urlsplit(row.url)
+    return f"{parts.netloc}{parts.path}".rstrip("/")
+
+
+def narrowed(builder: Builder, chosen: Filter) -> Builder | None:
+    """Return a builder with those of its builds only that fit, None where none does.
+
+    What they say of it is worked out of them alone, but a result that is asked for judges nothing:
+    else all that ever failed would be red.
+
+    Args:
+        builder: The builder.
+        chosen: What must fit.
+    """
+    running = tuple(each for each in builder.running if fits_build(chosen, each))
+    if not (chosen.worker or chosen.owner or chosen.results):
+        return evolve(builder, running=running)  # it is by that branch already
+    marked = [each for each in (builder.last, builder.first_bad, builder.last_good) if each]
+    known = {each.id: each for each in (*marked, *builder.recent)}
+    of_any_result = evolve(chosen, results=frozenset())
+    some = [each for each in known.values() if fits_build(of_any_result, each)]
+    state = state_of(some)
+    recent = tuple(each for each in builder.recent if fits_build(chosen, each))
+    if not recent and not running:
+        return None
+    last = state.last if state.last and fits_build(chosen, state.last) else None
+    first_bad = state.first_bad if last else None
+    is_same = first_bad == builder.first_bad
+    return evolve(
+        builder,
+        last=last,
+        first_bad=first_bad,
+        last_good=state.last_good,
+        suspects=builder.suspects if is_same else (),
+        suspected=builder.suspected if is_same else 0,
+        running=running,
+        recent=recent,
+    )
+
+
+def _most_frequent(counts: Counter[str]) -> str:
+    """Return the branch of most builds; no branch only where there is none."""
+    named = [(count, name) for name, count in counts.items() if count > 0 and name]
+    return min(named, key=lambda each: (-each[0], each[1]))[1] if named else ""
+
+
 def _position(connection: Connection) -> Position:
     found = sql.POSITION.first(connection, {})
     return Position(found.epoch, found.sequence)
@@ -223,10 +381,6 @@ def _position(connection: Connection) -> Position:
 
 def _is_about_builders(chosen: Filter) -> bool:
     return bool(chosen.builder or chosen.tags or chosen.master or chosen.project)
-
-
-def _newest(builder: Builder) -> tuple[int, int, int]:
-    return place(builder.recent[0]) if builder.recent else (-1, -1, -1)
 
 
 def _latest(groups: Iterable[Iterable[Build]], limit: int) -> list[Build]:
@@ -237,6 +391,7 @@ def _latest(groups: Iterable[Iterable[Build]], limit: int) -> list[Build]:
 def _revision(row: Any, newest: tuple[Build, ...]) -> Revision:
     return Revision(
         revision=row.revision,
+        codebase=row.codebase,
         branch=row.branch or None,
         project=row.project or None,
         first_at=row.first_at,

@@ -1,7 +1,7 @@
 """Builds and builders' states as they stand in tables, and back. Pure.
 
-A builder's state is one JSON text: the builds that it names stand in it once, as lists of values
-in a fixed order, because a page reads thousands of them.
+A state is one JSON text: the builds that it names stand in it once, as lists of values in a fixed
+order, because a page reads thousands of them.
 """
 
 from __future__ import annotations
@@ -11,22 +11,37 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, astuple, evolve, frozen
 
 from buildbot_http_status_push.board.body import Status
-from buildbot_http_status_push.board.model import SUSPECTS, Build, Builder, Master, SourceChange
+from buildbot_http_status_push.board.model import (
+    Build,
+    Builder,
+    Changes,
+    Master,
+    Source,
+    SourceChange,
+)
 from buildbot_http_status_push.board.storable import storable_json
-from buildbot_http_status_push.board.store.merging import State
+from buildbot_http_status_push.board.store.merging import State, place
 from buildbot_http_status_push.board.store.tables import builds
 
 FIELDS = (
     "id", "buildid", "number", "request", "started_at", "complete_at", "results", "state_string",
     "submitted_at", "worker", "branch", "revision", "project", "owner", "url", "sequence",
+    "sources", "judges", "step",
 )  # fmt: skip
 """What a build in a state has, in this order; the rest is its builder's."""
 
 BUILD_COLUMNS = (*(builds.c[name] for name in FIELDS), builds.c.master, builds.c.builder)
 """What a build is made of."""
+
+CHANGE_IDS = 10_000
+"""How many ids of a build's changes are kept: the highest ones."""
+CHANGES = 100
+"""Of how many of a build's changes more is kept: the newest ones."""
+COMMENT = 200
+"""How many characters of a change's author and comment are kept."""
 
 
 @frozen
@@ -50,6 +65,10 @@ def new_row(status: Status) -> dict[str, Any]:
     same = {name: getattr(status, name) for name in FIELDS if name not in ("id", "sequence")}
     return {
         **same,
+        "sources": _to_json([astuple(each) for each in status.sources]),
+        "has_several": int(len(status.sources) > 1),
+        "judges": int(status.judges),
+        "line": line_of(status),
         "parent": status.parent,
         "parent_started_at": status.parent_started_at,
         "about_builder": _to_json(asdict(about)),
@@ -64,20 +83,49 @@ def packed(body: bytes) -> bytes:
     return zlib.compress(body, 1)
 
 
+def body_of(kept: bytes) -> bytes:
+    """Return a body that was kept."""
+    return zlib.decompress(kept)
+
+
 def unpacked(kept: bytes) -> Mapping[str, Any]:
     """Return the JSON of a body that was kept."""
     # It is kept as it came.
-    content: Mapping[str, Any] = storable_json(json.loads(zlib.decompress(kept)))
+    content: Mapping[str, Any] = storable_json(json.loads(body_of(kept)))
     return content
 
 
-def suspects_of(changes: str | None) -> tuple[SourceChange, ...]:
+def line_of(build: Build | Status) -> str:
+    """Return the branch of a build as tables have it: empty where there is none."""
+    return build.branch or ""
+
+
+def changes_in(kept: str | None) -> Changes:
     """Return the changes of a build's column."""
-    return tuple(SourceChange(**each) for each in json.loads(changes or "[]"))
+    if kept is None:
+        return Changes()
+    content = json.loads(kept)
+    shown = tuple(SourceChange(**each) for each in content["shown"])
+    return Changes(ids=frozenset(content["ids"]), shown=shown, count=content["count"])
 
 
 def _changes_text(changes: Sequence[SourceChange]) -> str | None:
-    return _to_json([asdict(each) for each in changes[:SUSPECTS]]) if changes else None
+    if not changes:
+        return None
+    ids = sorted(each.id for each in changes if each.id is not None)
+    newest = sorted(changes, key=lambda each: -1 if each.id is None else each.id)[-CHANGES:]
+    shown = [each for each in changes if each in newest]
+    return _to_json(
+        {
+            "ids": ids[-CHANGE_IDS:],
+            "shown": [asdict(_cut(each)) for each in shown],
+            "count": len(changes),
+        }
+    )
+
+
+def _cut(change: SourceChange) -> SourceChange:
+    return evolve(change, author=change.author[:COMMENT], comment=change.comment[:COMMENT])
 
 
 def build_of(row: Any, builder_name: str) -> Build:
@@ -87,33 +135,64 @@ def build_of(row: Any, builder_name: str) -> Build:
         row: Its ``BUILD_COLUMNS``.
         builder_name: Its builder's name.
     """
-    return Build(builder_name=builder_name, **row._asdict())
+    values = row._asdict()
+    values.update(sources=_sources(json.loads(row.sources)), judges=bool(row.judges))
+    return Build(builder_name=builder_name, **values)
 
 
-def packed_state(state: State, about: About) -> str:
-    """Return a builder's state as it is kept."""
+def _sources(values: Iterable[Sequence[Any]]) -> tuple[Source, ...]:
+    return tuple(Source(*each) for each in values)
+
+
+def packed_state(state: State) -> str:
+    """Return what a branch's builds say of their builder as it is kept."""
     marked = [state.last, state.first_bad, state.last_good]
-    named = {each.id: each for each in (*marked, *state.running, *state.recent) if each}
+    named = {each.id: each for each in (*marked, *state.recent) if each}
     return _to_json(
         {
-            "builds": [[getattr(each, name) for name in FIELDS] for each in named.values()],
+            "builds": list(map(_values, named.values())),
             "marked": [each and each.id for each in marked],
-            "running": _ids(state.running),
-            "recent": _ids(state.recent),
+            "recent": [each.id for each in state.recent],
             "suspects": [asdict(each) for each in state.suspects],
+            "suspected": state.suspected,
             "usual": state.usual,
             "flaky": state.flaky,
+        }
+    )
+
+
+def packed_builder(
+    newest: Build | None,
+    running: Sequence[Build],
+    branches: Sequence[tuple[str, int]],
+    about: About,
+) -> str:
+    """Return what all builds say of a builder as it is kept.
+
+    Args:
+        newest: The one that began last.
+        running: Those that run, oldest first.
+        branches: The branches that most of them are of, and of how many.
+        about: What the newest one says.
+    """
+    return _to_json(
+        {
+            "newest": [] if newest is None else place(newest),
+            "running": list(map(_values, running)),
+            "branches": branches,
             **asdict(about),
         }
     )
 
 
-def _ids(some: Iterable[Build]) -> list[int]:
-    return [each.id for each in some]
+def _values(build: Build) -> list[Any]:
+    values = {name: getattr(build, name) for name in FIELDS}
+    values["sources"] = [astuple(each) for each in build.sources]
+    return list(values.values())
 
 
 def ids_in(text: str) -> list[int]:
-    """Return the numbers of the builds that a state names.
+    """Return the numbers of the builds that a branch's state names.
 
     Args:
         text: The state as it is kept.
@@ -121,37 +200,85 @@ def ids_in(text: str) -> list[int]:
     return [values[0] for values in json.loads(text)["builds"]]
 
 
-def builder_of(row: Any, master: Master) -> Builder:
+def newest_in(text: str) -> int:
+    """Return when the newest build of a branch began, in seconds since the epoch.
+
+    Args:
+        text: The branch's state as it is kept.
+    """
+    at = FIELDS.index("started_at")
+    return max((int(values[at]) for values in json.loads(text)["builds"]), default=0)
+
+
+@frozen
+class KnownBuilder:
+    """A builder, whatever the branch.
+
+    Args:
+        builder: The builder, without what its builds of a branch say.
+        branches: The branches that most of its builds are of, and of how many.
+        newest: The place of the build that began last.
+    """
+
+    builder: Builder
+    branches: tuple[tuple[str, int], ...]
+    newest: tuple[int, ...]
+
+
+def known_builder(row: Any, master: Master) -> KnownBuilder:
     """Return a builder.
 
     Args:
         row: Its row in the table.
         master: Its master.
     """
-    state = json.loads(row.state)
-    whose = {"master": row.master, "builder": row.id, "builder_name": row.name}
-    named = {
-        values[0]: Build(**dict(zip(FIELDS, values, strict=True)), **whose)
-        for values in state["builds"]
-    }
-    last, first_bad, last_good = (named.get(each) for each in state["marked"])
-    return Builder(
+    content = json.loads(row.state)
+    whose = (row.id, row.name, row.master)
+    branches = tuple((name, count) for name, count in content["branches"])
+    builder = Builder(
         id=row.id,
         master=master,
         name=row.name,
-        tags=tuple(state["tags"]),
-        project=state["project"],
-        description=state["description"],
+        tags=tuple(content["tags"]),
+        project=content["project"],
+        description=content["description"],
+        branches=tuple(name for name, _ in branches if name),
+        running=tuple(_built(values, *whose) for values in content["running"]),
+        sequence=row.sequence,
+    )
+    return KnownBuilder(builder, branches, tuple(content["newest"]))
+
+
+def builder_on(known: KnownBuilder, line: str, text: str) -> Builder:
+    """Return a builder with what its builds of a branch say of it.
+
+    Args:
+        known: The builder.
+        line: The branch, as tables have it.
+        text: Its state, as it is kept.
+    """
+    state, whose = json.loads(text), known.builder
+    builds = (_built(each, whose.id, whose.name, whose.master.id) for each in state["builds"])
+    named = {each.id: each for each in builds}
+    last, first_bad, last_good = (named.get(each) for each in state["marked"])
+    return evolve(
+        whose,
+        branch=line or None,
         last=last,
         first_bad=first_bad,
         last_good=last_good,
         suspects=tuple(SourceChange(**each) for each in state["suspects"]),
-        running=tuple(named[each] for each in state["running"]),
+        suspected=state["suspected"],
         recent=tuple(named[each] for each in state["recent"]),
         usual=state["usual"],
         flaky=state["flaky"],
-        sequence=row.sequence,
     )
+
+
+def _built(values: Sequence[Any], builder: int, name: str, master: int) -> Build:
+    named = dict(zip(FIELDS, values, strict=True))
+    named["sources"] = _sources(named["sources"])
+    return Build(**named, master=master, builder=builder, builder_name=name)
 
 
 def with_master(builder: Builder, master: Master) -> Builder:

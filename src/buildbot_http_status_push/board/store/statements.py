@@ -6,27 +6,29 @@ status needs is prepared.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from buildbot_http_status_push.board.model import RECENT, Filter
+from buildbot_http_status_push.board.model import BAD, CONCLUSIVE, GOOD, RECENT, Filter
 from buildbot_http_status_push.board.store.merging import LOOKED_AT
 from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS
 from buildbot_http_status_push.board.store.tables import (
     RUNNING,
-    among,
     bodies,
     builders,
     builds,
+    built,
+    judging,
+    lines,
     masters,
     position,
     revisions,
     updates,
 )
 from buildbot_http_status_push.prepared import Prepared
-from buildbot_http_status_push.results import BAD, CONCLUSIVE, GOOD
 
 MOST_RUNNING = 100
 """How many running builds of one builder are shown."""
@@ -65,6 +67,7 @@ MASTER_BY_NAME = Prepared(
 INSERT_MASTER = Prepared(masters.insert)
 _the_master = masters.update().where(masters.c.id == _given("of_id"))
 RENAME_MASTER = Prepared(lambda: _the_master.values(name=_given("to_name")))
+TITLE_MASTER = Prepared(lambda: _the_master.values(title=_given("to_title")))
 HEARD = Prepared(
     lambda: _the_master.where(masters.c.heard_at < _given("at")).values(heard_at=_given("at"))
 )
@@ -86,7 +89,7 @@ SETTLE_BUILDER = Prepared(
 
 KNOWN = Prepared(
     lambda: sa.select(
-        _b.id, _b.builder, _b.revision_id, _b.complete_at, _b.results, _b.size, _b.digest
+        _b.id, _b.builder, _b.line, _b.complete_at, _b.results, _b.size, _b.digest
     ).where(
         _b.master == _given("of_master"),
         _b.buildid == _given("of_buildid"),
@@ -120,26 +123,81 @@ def to(row: Mapping[str, Any]) -> dict[str, Any]:
 
 _builds = sa.select(*BUILD_COLUMNS)
 _newest = _builds.where(_of_builder).order_by(*_newest_first)
-# All that say something of a builder, but for the first bad one of a long row; a build may come
-# more than once.
+_of_line = _newest.where(_b.line == _given("of_line"))
+NEWEST_BUILD = Prepared(lambda: _newest.limit(1))
+RUNNING_BUILDS = Prepared(lambda: _newest.where(sa.text(RUNNING)).limit(MOST_RUNNING))
+# All that say something of a builder's branch, but for the first bad ones of a long row; a build
+# may come more than once.
 TELLING_BUILDS = Prepared(
     lambda: sa.union_all(
         *(
             sa.select(some.subquery())
             for some in (
-                _newest.limit(RECENT),
-                _newest.where(sa.text(RUNNING)).limit(MOST_RUNNING),
-                _newest.where(sa.text(among(CONCLUSIVE))).limit(LOOKED_AT),
-                _newest.where(sa.text(among(GOOD))).limit(LOOKED_AT),
+                _of_line.limit(RECENT),
+                _of_line.where(sa.text(judging(CONCLUSIVE))).limit(LOOKED_AT),
+                _of_line.where(sa.text(judging(GOOD))).limit(LOOKED_AT),
             )
         )
     )
 )
-FIRST_BAD_BUILD = Prepared(
+# Some of them may be of older code than was judged before.
+FIRST_BAD_BUILDS = Prepared(
     lambda: (
-        _builds.where(_of_builder, sa.text(among(BAD)), _place > _given_place)
+        _builds.where(
+            _of_builder,
+            _b.line == _given("of_line"),
+            sa.text(judging(BAD)),
+            _place > _given_place,
+        )
         .order_by(*_order)
-        .limit(1)
+        .limit(LOOKED_AT)
+    )
+)
+
+MOST_COUNTED = 1000
+"""Up to how many builds of a branch are counted, to know which has most."""
+MOST_BRANCHES = 20
+"""How many branches of a builder are named."""
+COUNT_OF_LINE = Prepared(
+    lambda: sa.select(sa.func.count()).select_from(
+        sa.select(_b.id)
+        .where(_of_builder, _b.line == _given("of_line"))
+        .limit(MOST_COUNTED)
+        .subquery()
+    )
+)
+_the_line = sa.and_(lines.c.builder == _given("of_builder"), lines.c.line == _given("of_line"))
+SETTLE_LINE = Prepared(
+    lambda: (
+        lines.update().where(_the_line).values(state=_given("to_state"), builds=_given("to_builds"))
+    )
+)
+INSERT_LINE = Prepared(lines.insert)
+DROP_LINE = Prepared(lambda: lines.delete().where(_the_line))
+STATE_OF_LINE = Prepared(lambda: sa.select(lines.c.state).where(_the_line))
+BRANCHES_OF_BUILDER = Prepared(
+    lambda: (
+        sa.select(lines.c.line, lines.c.builds)
+        .where(lines.c.builder == _given("of_builder"))
+        .order_by(lines.c.builds.desc(), lines.c.line)
+        .limit(MOST_BRANCHES)
+    )
+)
+LINES_OF_BUILDER = Prepared(lambda: sa.select(_b.line).where(_of_builder).distinct())
+LINES_OF_BRANCH = Prepared(
+    lambda: (
+        sa.select(lines)
+        .where(
+            sa.or_(
+                lines.c.line == _given("of_branch"),
+                # Of several codebases that differ; the caller looks closer.
+                sa.and_(
+                    lines.c.line.like("%:%"),
+                    lines.c.line.like(_given("like_branch"), escape="\\"),
+                ),
+            )
+        )
+        .order_by(lines.c.builder, lines.c.builds)
     )
 )
 EXTRA = Prepared(lambda: sa.select(_b.about_builder, _b.changes).where(_b.id == _given("of_build")))
@@ -149,6 +207,7 @@ REVISION_BY_NAME = Prepared(
         revisions.c.revision == _given("of_revision"),
         revisions.c.branch == _given("of_branch"),
         revisions.c.project == _given("of_project"),
+        revisions.c.codebase == _given("of_codebase"),
     )
 )
 INSERT_REVISION = Prepared(revisions.insert)
@@ -161,8 +220,17 @@ BLAME = Prepared(
     )
 )
 FIRST_OF_REVISION = Prepared(
-    lambda: sa.select(sa.func.min(_b.started_at)).where(_b.revision_id == _given("of_id"))
+    lambda: (
+        sa.select(sa.func.min(_b.started_at))
+        .select_from(built.join(builds, _b.id == built.c.build))
+        .where(built.c.revision == _given("of_id"))
+    )
 )
+REVISIONS_OF_BUILD = Prepared(
+    lambda: sa.select(built.c.revision).where(built.c.build == _given("of_build"))
+)
+LINK = Prepared(built.insert)
+UNLINK = Prepared(lambda: built.delete().where(built.c.build == _given("of_build")))
 SETTLE_REVISION = Prepared(
     lambda: revisions.update().where(_the_revision).values(first_at=_given("to_first_at"))
 )
@@ -217,7 +285,7 @@ def builds_before(chosen: Filter, way: Any) -> Any:
     """
     wanted = [
         getattr(_b, name) == getattr(chosen, name)
-        for name in ("branch", "worker", "owner")
+        for name in ("worker", "owner")
         if getattr(chosen, name)
     ]
     if chosen.results:
@@ -226,8 +294,31 @@ def builds_before(chosen: Filter, way: Any) -> Any:
 
 
 OF_REVISION = (
-    _builds.where(_b.revision_id == _given("of_revision")).order_by(*_newest_first).limit(1000)
+    _builds.select_from(built.join(builds, _b.id == built.c.build))
+    .where(built.c.revision == _given("of_revision"))
+    .order_by(*_newest_first)
+    .limit(1000)
 )
+
+
+def on_branch(branch: str) -> tuple[Any, Any]:
+    """Return the conditions of builds of a branch: of one codebase or alike ones, and of others.
+
+    Args:
+        branch: The branch's name.
+    """
+    pair = json.dumps(branch, ensure_ascii=False)
+    differing = sa.and_(
+        sa.text("has_several = 1"),
+        sa.or_(_b.branch != branch, _b.branch.is_(None)),
+        _b.sources.like(f"%,{like(pair)},%", escape="\\"),
+    )
+    return _b.branch == branch, differing
+
+
+def like(text: str) -> str:
+    """Return a text as a pattern of LIKE has it, where a backslash escapes."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def revisions_of(chosen: Filter) -> Any:

@@ -34,8 +34,8 @@ from buildbot_http_status_push.board.store import pruning
 from buildbot_http_status_push.board.store.group_commit import GroupCommit
 from buildbot_http_status_push.board.store.reading import Cache, Reading, read
 from buildbot_http_status_push.board.store.reconnecting import ReconnectingDatabase
+from buildbot_http_status_push.board.store.schema import open_database, open_snapshots
 from buildbot_http_status_push.board.store.serial import Serial
-from buildbot_http_status_push.board.store.tables import open_database, open_snapshots
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
 from buildbot_http_status_push.database import StorageError, UnstorableError
 
@@ -53,6 +53,7 @@ class Store:
         url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
         names: The names of masters by their URL.
         log: Where trouble is told.
+        branch: The branch that builders are shown by, None for the one that most builds are of.
 
     Attributes:
         latest: Where the order of updates stands, as far as this process knows.
@@ -63,8 +64,9 @@ class Store:
     _url: str
     _names: Mapping[str, str] = field(factory=dict)
     _log: Logger = field(factory=Logger)
+    _branch: str | None = None
     latest: Position = field(default=Position("", 0), init=False)
-    _cache: Cache = field(factory=Cache, init=False)
+    _cache: Cache = field(init=False)
     _listeners: list[Callable[[], None]] = field(factory=list, init=False)
     _commits: GroupCommit[Arrival, Stored] = field(init=False)
     _writer: ReconnectingDatabase = field(init=False)
@@ -73,6 +75,7 @@ class Store:
     _reading: Serial = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._cache = Cache(self._branch)
         self._commits = GroupCommit(self._commit, _is_of_one)
         self._writer = ReconnectingDatabase(partial(open_database, self._url))
         self._writing = Serial(self._in_thread)
@@ -133,10 +136,11 @@ class Store:
         return self._read(lambda reading: [*reading.masters.values()])
 
     def builders(self, filter: Filter) -> Deferred[list[Builder]]:  # noqa: A002 - what it is
-        """Return the builders that fit, by name.
+        """Return the builders that fit, by name, each with its builds that fit.
 
         Args:
-            filter: What must fit, as far as it is not about single builds.
+            filter: What must fit. What a builder's builds say is about the branch that it asks
+                for, else the main one.
         """
         return self._read(lambda reading: reading.builders(filter))
 
@@ -144,9 +148,13 @@ class Store:
         """Return some builders, all as they stood at one moment."""
         return self._read(lambda reading: reading.builders_by_id(ids))
 
-    def builder(self, id: int) -> Deferred[Builder | None]:  # noqa: A002 - what it is
-        """Return a builder."""
-        return self._read(lambda reading: next(iter(reading.builders_by_id([id])), None))
+    def builder(
+        self,
+        id: int,  # noqa: A002 - what it is
+        branch: str | None = None,
+    ) -> Deferred[Builder | None]:
+        """Return a builder, by a branch or by the main one."""
+        return self._read(lambda reading: reading.builder(id, branch))
 
     def builds(
         self,
@@ -198,7 +206,11 @@ class Store:
             count = pruning.AT_ONCE
             while count == pruning.AT_ONCE:
                 prune = partial(
-                    pruning.prune, builder=builder, before=before, now=self._clock.seconds()
+                    pruning.prune,
+                    builder=builder,
+                    before=before,
+                    now=self._clock.seconds(),
+                    main=self._cache.main,
                 )
                 count, moved = await self._write(prune)
                 deleted += count

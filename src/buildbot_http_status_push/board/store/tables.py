@@ -1,4 +1,4 @@
-"""The board's tables, their versions, and the token that names the order of updates.
+"""The board's tables.
 
 Speaks what SQLAlchemy 1.4 and 2.1 both know, for SQLite and PostgreSQL. All names begin with
 ``board_``, so that the tables may stand in a database that holds others.
@@ -6,13 +6,9 @@ Speaks what SQLAlchemy 1.4 and 2.1 both know, for SQLite and PostgreSQL. All nam
 
 from __future__ import annotations
 
-import secrets
-
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.database import Database, Schema, Snapshots
-from buildbot_http_status_push.results import BAD, CONCLUSIVE, GOOD
+from buildbot_http_status_push.board.model import BAD, CONCLUSIVE, GOOD
 
 metadata = sa.MetaData()
 
@@ -39,6 +35,11 @@ def among(results: frozenset[int]) -> str:
     return f"results IN ({', '.join(map(str, sorted(results)))})"
 
 
+def judging(results: frozenset[int]) -> str:
+    """Return the condition that a build judges its branch by one of some results."""
+    return f"{among(results)} AND judges = 1"
+
+
 RUNNING = "complete_at IS NULL"
 
 position = sa.Table(
@@ -52,8 +53,10 @@ masters = sa.Table(
     "board_masters",
     metadata,
     sa.Column("id", _Key, primary_key=True),
+    # As the board's settings give it, else the URL.
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("url", sa.Text, nullable=False),
+    sa.Column("title", sa.Text),
     sa.Column("heard_at", sa.Float(53), nullable=False),
 )
 
@@ -63,11 +66,24 @@ builders = sa.Table(
     sa.Column("id", _Key, primary_key=True),
     sa.Column("master", sa.BigInteger, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
-    # What its builds say of it, worked out at each write: a page of all builders is one query.
+    # What its builds say of it whatever their branch, worked out at each write.
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("sequence", sa.BigInteger, nullable=False),
     _index("builder_by_name", "master", "name", unique=True),
     _index("builder_by_sequence", "sequence"),
+)
+
+lines = sa.Table(
+    "board_lines",
+    metadata,
+    sa.Column("builder", sa.BigInteger, primary_key=True, autoincrement=False),
+    # As ``board_builds`` has it.
+    sa.Column("line", sa.Text, primary_key=True),
+    # What the builder's builds of this branch say, worked out at each write.
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("builds", sa.BigInteger, nullable=False),
+    _index("line_by_name", "line", "builder"),
+    _index("line_by_builds", "builder", "builds"),
 )
 
 builds = sa.Table(
@@ -91,7 +107,13 @@ builds = sa.Table(
     sa.Column("owner", sa.Text),
     sa.Column("url", sa.Text),
     sa.Column("sequence", sa.BigInteger, nullable=False),
-    sa.Column("revision_id", sa.BigInteger),
+    # The branch, empty where there is none: NULL is equal to nothing.
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("judges", sa.Integer, nullable=False),
+    # JSON, of each codebase; ``has_several`` where there is more than one.
+    sa.Column("sources", sa.Text, nullable=False),
+    sa.Column("has_several", sa.Integer, nullable=False),
+    sa.Column("step", sa.Text),
     sa.Column("parent", sa.BigInteger),
     sa.Column("parent_started_at", sa.BigInteger),
     sa.Column("about_builder", sa.Text, nullable=False),
@@ -105,12 +127,15 @@ builds = sa.Table(
     _index("build_by_worker", "worker", "started_at", "number", "id"),
     _index("build_by_owner", "owner", "started_at", "number", "id"),
     _index("build_by_results", "results", "started_at", "number", "id"),
-    _index("build_by_revision", "revision_id", "started_at", "number", "id"),
+    _index("build_of_several", "started_at", "number", "id", where="has_several = 1"),
     _index("build_by_request", "master", "request"),
     _index("build_by_parent", "master", "parent"),
     _index("running_build", "builder", "started_at", "number", "id", where=RUNNING),
+    _index("build_by_line", "builder", "line", "started_at", "number", "id"),
     *(
-        _index(f"{name}_build", "builder", "started_at", "number", "id", where=among(results))
+        _index(
+            f"{name}_build", "builder", "line", "started_at", "number", "id", where=judging(results)
+        )
         for name, results in (("conclusive", CONCLUSIVE), ("good", GOOD), ("bad", BAD))
     ),
     # Links are permanent: the number of a build that was pruned is not given to another.
@@ -129,15 +154,24 @@ revisions = sa.Table(
     metadata,
     sa.Column("id", _Key, primary_key=True),
     # Empty where there is none: NULL is equal to nothing, and would come twice.
+    sa.Column("codebase", sa.Text, nullable=False),
     sa.Column("project", sa.Text, nullable=False),
     sa.Column("branch", sa.Text, nullable=False),
     sa.Column("revision", sa.Text, nullable=False),
     sa.Column("first_at", sa.BigInteger, nullable=False),
     sa.Column("author", sa.Text),
     sa.Column("comment", sa.Text),
-    _index("revision_by_name", "revision", "branch", "project", unique=True),
+    _index("revision_by_name", "revision", "branch", "project", "codebase", unique=True),
     _index("revision_by_start", "first_at", "id"),
     _index("revision_by_branch", "branch", "first_at", "id"),
+)
+
+built = sa.Table(
+    "board_built",
+    metadata,
+    sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("build", sa.BigInteger, primary_key=True, autoincrement=False),
+    _index("built_by_build", "build"),
 )
 
 updates = sa.Table(
@@ -150,45 +184,3 @@ updates = sa.Table(
 )
 
 versions = sa.Table("board_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
-
-SCHEMA = Schema("the board's database", metadata, versions)
-
-LOCK_NUMBER = 0x626F617264
-"""Any number that all boards agree on."""
-
-
-def prepare(connection: Connection) -> None:
-    """Make the tables or bring them up to date, and begin the order of updates where it is new.
-
-    Raises:
-        StorageError: A newer version of this package has been here.
-    """
-    SCHEMA.prepare(connection)
-    if connection.execute(sa.select(position)).first() is None:
-        connection.execute(position.insert().values(epoch=secrets.token_hex(8), sequence=0))
-
-
-def open_database(url: str) -> Database:
-    """Open a board's database for writing, and make what tables it lacks.
-
-    Args:
-        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
-
-    Raises:
-        StorageError: It can't be opened, or is of a newer version.
-    """
-    return Database(url, prepare, LOCK_NUMBER)
-
-
-def open_snapshots(url: str) -> Snapshots:
-    """Open a board's database for reading.
-
-    Args:
-        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
-
-    Raises:
-        StorageError: It can't be opened, or is of a newer version.
-    """
-    # It may have been deleted meanwhile: what is not there can't be read.
-    open_database(url).close()
-    return Snapshots(url)

@@ -1,34 +1,36 @@
 """Writes statuses: a build's row, the body, and the number of the change, in one transaction.
 
-What a builder's builds say of it is worked out once at the end, for each builder that was touched:
-from its builds alone, so that the order in which statuses came makes no difference.
+What a builder's builds say of it is worked out once at the end, for each builder and branch that
+was touched: from its builds alone, so that the order in which statuses came makes no difference.
 Blocking: runs in the writer's thread.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
+import sqlalchemy as sa
 from attrs import define, evolve, field, frozen
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.body import Status
-from buildbot_http_status_push.board.model import Position
+from buildbot_http_status_push.board.model import GOOD, Build, Position, Source
 from buildbot_http_status_push.board.store import statements as sql
-from buildbot_http_status_push.board.store.merging import rank, state_of
+from buildbot_http_status_push.board.store.merging import place, rank, state_of, suspects_of
 from buildbot_http_status_push.board.store.rows import (
     About,
     build_of,
+    changes_in,
+    line_of,
     new_row,
     packed,
+    packed_builder,
     packed_state,
-    suspects_of,
 )
-from buildbot_http_status_push.board.store.tables import bodies, updates
-from buildbot_http_status_push.results import BAD, GOOD
+from buildbot_http_status_push.board.store.tables import bodies, builders, built, updates
 
 
 class Stored(Enum):
@@ -65,11 +67,14 @@ class Writing:
     _names: Mapping[str, str]
     _sequence: int = field(default=0, init=False)
     _masters: dict[str, int] = field(factory=dict, init=False)
+    _titles: set[tuple[str, str]] = field(factory=set, init=False)
     _heard: dict[int, float] = field(factory=dict, init=False)
     _builders: dict[tuple[int, str], int] = field(factory=dict, init=False)
     _touched: dict[int, int] = field(factory=dict, init=False)
+    _lines: set[tuple[int, str]] = field(factory=set, init=False)
     _revisions: set[int] = field(factory=set, init=False)
     _bodies: dict[int, bytes] = field(factory=dict, init=False)
+    _built: list[dict[str, int]] = field(factory=list, init=False)
     _updates: list[dict[str, Any]] = field(factory=list, init=False)
 
     def write(self, arrivals: Sequence[Arrival]) -> tuple[list[Stored], Position]:
@@ -85,17 +90,41 @@ class Writing:
         stored = [self._put(each) for each in arrivals]
         return stored, self._end(began)
 
-    def settle(self, builder: int, build: int, at: float) -> Position:
+    def settle(self, builder: int, lines: Iterable[str], build: int, at: float) -> Position:
         """Work out anew what a builder's builds say of it.
 
         Args:
             builder: The builder.
+            lines: The branches to look at, as tables have them.
             build: The build that it changes by.
             at: When, in seconds since the epoch.
         """
         began = self._begin()
-        self._touch(builder, build, self._next(), at)
+        for line in lines:
+            self._touch(builder, line)
+        self._change(builder, build, self._next(), at)
         return self._end(began)
+
+    def settle_all(self) -> None:
+        """Work out anew what all builds say of their builders, as if nothing had changed."""
+        self._link_gathered()
+        for row in self._connection.execute(sa.select(builders.c.id, builders.c.sequence)).all():
+            for found in sql.LINES_OF_BUILDER.rows(self._connection, {"of_builder": row.id}):
+                self._settle_line(row.id, found.line)
+            self._settle_builder(row.id, row.sequence)
+        for revision in self._revisions:
+            self._settle_revision(revision)
+
+    def link(self, build: int, status: Status) -> None:
+        """Note which revisions a build has built.
+
+        Args:
+            build: The build, of which none were noted so far.
+            status: What is known of it.
+        """
+        for source in status.sources:
+            if source.revision:
+                self._built.append({"revision": self._revision(source, status), "build": build})
 
     def _begin(self) -> Position:
         found = sql.POSITION.first(self._connection, {})
@@ -104,6 +133,8 @@ class Writing:
 
     def _end(self, began: Position) -> Position:
         self._insert_gathered()
+        for builder, line in sorted(self._lines):
+            self._settle_line(builder, line)
         for builder, sequence in self._touched.items():
             self._settle_builder(builder, sequence)
         for revision in self._revisions:
@@ -118,10 +149,16 @@ class Writing:
 
     def _insert_gathered(self) -> None:
         """Insert what nothing else of the transaction reads, all of it at once."""
+        self._link_gathered()
         kept = [{"build": build, "body": body} for build, body in self._bodies.items()]
         for table, rows in ((bodies, kept), (updates, self._updates)):
             if rows:
                 self._connection.execute(table.insert(), rows)
+
+    def _link_gathered(self) -> None:
+        if self._built:
+            self._connection.execute(built.insert(), self._built)
+            self._built.clear()
 
     def _next(self) -> int:
         self._sequence += 1
@@ -148,42 +185,52 @@ class Writing:
     def _store(self, arrival: Arrival, master: int, known: Any) -> None:
         status, sequence = arrival.status, self._next()
         builder = self._builder(master, status.builder)
-        row = {
-            **new_row(status),
-            "master": master,
-            "builder": builder,
-            "revision_id": self._revision(status),
-            "sequence": sequence,
-        }
+        row = {**new_row(status), "master": master, "builder": builder, "sequence": sequence}
         if known is None:
             build = sql.INSERT_BUILD.insert(self._connection, row)
             self._bodies[build] = packed(status.body)
         else:
             build = known.id
             self._replace(known, row, arrival)
-        self._touch(builder, build, sequence, arrival.at)
+        self.link(build, status)
+        self._touch(builder, line_of(status))
+        self._change(builder, build, sequence, arrival.at)
 
-    def _touch(self, builder: int, build: int, sequence: int, at: float) -> None:
+    def _touch(self, builder: int, line: str) -> None:
+        self._lines.add((builder, line))
+
+    def _change(self, builder: int, build: int, sequence: int, at: float) -> None:
         self._touched[builder] = sequence
         self._updates.append({"sequence": sequence, "build": build, "builder": builder, "at": at})
 
     def _replace(self, known: Any, row: Mapping[str, Any], arrival: Arrival) -> None:
+        self._touch(known.builder, known.line)
         if known.builder != row["builder"]:  # it was moved to another name
-            self._touch(known.builder, known.id, self._next(), arrival.at)
-        if known.revision_id is not None:
-            self._revisions.add(known.revision_id)
+            self._change(known.builder, known.id, self._next(), arrival.at)
         of_build, body = {"of_build": known.id}, packed(arrival.status.body)
+        self._unlink(known.id)
         sql.REPLACE.run(self._connection, {**of_build, **sql.to(row)})
         if known.id in self._bodies:
             self._bodies[known.id] = body
         else:
             sql.REPLACE_BODY.run(self._connection, {**of_build, "to_body": body})
 
+    def _unlink(self, build: int) -> None:
+        self._link_gathered()
+        of_build = {"of_build": build}
+        found = sql.REVISIONS_OF_BUILD.rows(self._connection, of_build)
+        self._revisions.update(row.revision for row in found)
+        sql.UNLINK.run(self._connection, of_build)
+
     def _master(self, status: Status) -> int:
         url = status.master_url
         if url not in self._masters:
             name = self._names.get(url) or url or "a master without a URL"
             self._masters[url] = self._found_master(name, url)
+        if status.master_title and (url, status.master_title) not in self._titles:
+            self._titles.add((url, status.master_title))
+            titled = {"of_id": self._masters[url], "to_title": status.master_title}
+            sql.TITLE_MASTER.run(self._connection, titled)
         return self._masters[url]
 
     def _found_master(self, name: str, url: str) -> int:
@@ -210,13 +257,12 @@ class Writing:
         new = {"master": master, "name": name, "state": "", "sequence": 0}
         return sql.INSERT_BUILDER.insert(self._connection, new)
 
-    def _revision(self, status: Status) -> int | None:
-        if not status.revision:
-            return None
+    def _revision(self, source: Source, status: Status) -> int:
         key = {
-            "revision": status.revision,
-            "branch": status.branch or "",
-            "project": status.project or "",
+            "revision": str(source.revision),
+            "codebase": source.codebase,
+            "branch": source.branch or "",
+            "project": source.project or "",
         }
         of_key = {f"of_{name}": value for name, value in key.items()}
         known = sql.REVISION_BY_NAME.scalar(self._connection, of_key)
@@ -224,36 +270,62 @@ class Writing:
             new = {**key, "first_at": status.started_at}
             known = sql.INSERT_REVISION.insert(self._connection, new)
         self._revisions.add(known)
-        self._blame(known, status)
+        self._blame(known, source, status)
         return int(known)
 
-    def _blame(self, revision: int, status: Status) -> None:
-        made = next((each for each in status.changes if each.revision == status.revision), None)
+    def _blame(self, revision: int, source: Source, status: Status) -> None:
+        fit = (each for each in status.changes if each.revision == source.revision)
+        made = next(fit, None)
         if made is not None:
             told = {"of_id": revision, "to_author": made.author, "to_comment": made.comment}
             sql.BLAME.run(self._connection, told)
 
     def _settle_builder(self, builder: int, sequence: int) -> None:
+        of_builder = {"of_builder": builder}
+        newest = sql.NEWEST_BUILD.first(self._connection, of_builder)
+        said = json.loads(self._extra(newest.id).about_builder) if newest else {}
         # A state names no builder: it is a builder's own.
-        state = state_of(build_of(row, "") for row in self._rows(builder).values())
-        said = json.loads(self._extra(state.recent[0].id).about_builder) if state.recent else {}
-        if state.first_bad is not None:
-            changes = self._extra(state.first_bad.id).changes
-            state = evolve(state, suspects=suspects_of(changes))
-        kept = packed_state(state, About(**said))
+        rows = sql.RUNNING_BUILDS.rows(self._connection, of_builder)
+        running = [build_of(row, "") for row in rows]
+        branches = sql.BRANCHES_OF_BUILDER.rows(self._connection, of_builder)
+        kept = packed_builder(
+            newest and build_of(newest, ""),
+            running[::-1],
+            [(row.line, row.builds) for row in branches],
+            About(**said),
+        )
         values = {"of_builder": builder, "to_state": kept, "to_sequence": sequence}
         sql.SETTLE_BUILDER.run(self._connection, values)
 
-    def _rows(self, builder: int) -> dict[int, Any]:
-        """Return the builds that say all that there is to say of a builder."""
-        of_builder = {"of_builder": builder}
-        rows = {row.id: row for row in sql.TELLING_BUILDS.rows(self._connection, of_builder)}
-        good = (_place(row) for row in rows.values() if row.results in GOOD)
+    def _settle_line(self, builder: int, line: str) -> None:
+        of_line = {"of_builder": builder, "of_line": line}
+        found = self._telling(of_line)
+        if not found:
+            sql.DROP_LINE.run(self._connection, of_line)
+            return
+        state = state_of(found)
+        if state.first_bad is not None:
+            good = None if state.last_good is None else self._extra(state.last_good.id).changes
+            first_bad = changes_in(self._extra(state.first_bad.id).changes)
+            suspects, suspected = suspects_of(first_bad, changes_in(good))
+            state = evolve(state, suspects=suspects, suspected=suspected)
+        count = sql.COUNT_OF_LINE.scalar(self._connection, of_line)
+        kept = packed_state(state)
+        values = {**of_line, "to_state": kept, "to_builds": count}
+        if not sql.SETTLE_LINE.run(self._connection, values):
+            new = {"builder": builder, "line": line, "state": kept, "builds": count}
+            sql.INSERT_LINE.run(self._connection, new)
+
+    def _telling(self, of_line: Mapping[str, Any]) -> list[Build]:
+        """Return the builds that say all that there is to say of a builder's branch."""
+        rows = {row.id: row for row in sql.TELLING_BUILDS.rows(self._connection, of_line)}
+        builds = {number: build_of(row, "") for number, row in rows.items()}
+        good = (place(each) for each in builds.values() if each.results in GOOD and each.judges)
         after = max(good, default=sql.FIRST_PLACE)
-        if any(row.results in BAD and _place(row) > after for row in rows.values()):
-            found = sql.FIRST_BAD_BUILD.rows(self._connection, {**of_builder, **sql.at(after)})
-            rows.update((row.id, row) for row in found)
-        return rows
+        if any(each.is_bad and place(each) > after for each in builds.values()):
+            found = sql.FIRST_BAD_BUILDS.rows(self._connection, {**of_line, **sql.at(after)})
+            builds.update((row.id, build_of(row, "")) for row in found)
+        return list(builds.values())
 
     def _extra(self, build: int) -> Any:
         return sql.EXTRA.first(self._connection, {"of_build": build})
@@ -265,10 +337,6 @@ class Writing:
             sql.DROP_REVISION.run(self._connection, of_id)
         else:
             sql.SETTLE_REVISION.run(self._connection, {**of_id, "to_first_at": first_at})
-
-
-def _place(row: Any) -> tuple[int, int, int]:
-    return (row.started_at, row.number, row.id)
 
 
 def write(

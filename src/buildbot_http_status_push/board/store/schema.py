@@ -1,0 +1,130 @@
+"""Opens the board's database, and brings the tables of older versions up to date. Blocking."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from buildbot_http_status_push.board.body import BodyError, Status, read
+from buildbot_http_status_push.board.store.rows import body_of, new_row
+from buildbot_http_status_push.board.store.tables import (
+    bodies,
+    builds,
+    built,
+    lines,
+    metadata,
+    position,
+    revisions,
+    versions,
+)
+from buildbot_http_status_push.board.store.writing import Writing
+from buildbot_http_status_push.database import Database, Schema, Snapshots
+
+AT_ONCE = 500
+"""How many builds are read at once."""
+
+
+def _keep_branches(connection: Connection) -> None:
+    """Version 2: what builds say of their builder is kept by branch, and all sources."""
+    for index in ("build_by_revision", "conclusive_build", "good_build", "bad_build"):
+        connection.exec_driver_sql(f"DROP INDEX board_{index}")
+    # The row of a revision had no codebase, and a build had one revision: its column stays
+    # without use, because SQLite before 3.35 can't drop it.
+    connection.exec_driver_sql("DROP TABLE board_revisions")
+    for column in (
+        "line TEXT NOT NULL DEFAULT ''",
+        "judges INTEGER NOT NULL DEFAULT 1",
+        "sources TEXT NOT NULL DEFAULT '[]'",
+        "has_several INTEGER NOT NULL DEFAULT 0",
+        "step TEXT",
+    ):
+        connection.exec_driver_sql(f"ALTER TABLE board_builds ADD COLUMN {column}")
+    connection.exec_driver_sql("ALTER TABLE board_masters ADD COLUMN title TEXT")
+    connection.exec_driver_sql("UPDATE board_builds SET line = COALESCE(branch, '')")
+    for table in (lines, revisions, built):
+        table.create(connection)
+    for missing in builds.indexes:
+        missing.create(connection, checkfirst=True)
+
+
+SCHEMA = Schema("the board's database", metadata, versions, (_keep_branches,))
+
+LOCK_NUMBER = 0x626F617264
+"""Any number that all boards agree on."""
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables or bring them up to date, and begin the order of updates where it is new.
+
+    What is worked out of bodies is worked out again where a table is of an older version.
+
+    Raises:
+        StorageError: A newer version of this package has been here.
+    """
+    versions.create(connection, checkfirst=True)
+    found = connection.execute(sa.select(sa.func.max(versions.c.version))).scalar() or 0
+    SCHEMA.prepare(connection)
+    if 0 < found < SCHEMA.version:
+        _work_out(connection)
+    if connection.execute(sa.select(position)).first() is None:
+        connection.execute(position.insert().values(epoch=secrets.token_hex(8), sequence=0))
+
+
+def _work_out(connection: Connection) -> None:
+    """Work out anew what the columns of builds, revisions and states of builders say."""
+    for table in (lines, built, revisions):
+        connection.execute(table.delete())
+    writing = Writing(connection, {})
+    for build, status in _statuses(connection):
+        values = {name: value for name, value in new_row(status).items() if name in builds.c}
+        connection.execute(builds.update().where(builds.c.id == build).values(values))
+        writing.link(build, status)
+    writing.settle_all()
+
+
+def _statuses(connection: Connection) -> Iterator[tuple[int, Status]]:
+    last = 0
+    while rows := _bodies_after(connection, last):
+        for row in rows:
+            try:
+                status = read(body_of(row.body))
+            except BodyError:  # it was taken by an older version: its row stays as it is
+                continue
+            if status is not None:
+                yield row.build, status
+        last = rows[-1].build
+
+
+def _bodies_after(connection: Connection, last: int) -> list[Any]:
+    statement = sa.select(bodies).where(bodies.c.build > last).order_by(bodies.c.build)
+    return list(connection.execute(statement.limit(AT_ONCE)))
+
+
+def open_database(url: str) -> Database:
+    """Open a board's database for writing, and make what tables it lacks.
+
+    Args:
+        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
+
+    Raises:
+        StorageError: It can't be opened, or is of a newer version.
+    """
+    return Database(url, prepare, LOCK_NUMBER)
+
+
+def open_snapshots(url: str) -> Snapshots:
+    """Open a board's database for reading.
+
+    Args:
+        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
+
+    Raises:
+        StorageError: It can't be opened, or is of a newer version.
+    """
+    # It may have been deleted meanwhile: what is not there can't be read.
+    open_database(url).close()
+    return Snapshots(url)
