@@ -88,8 +88,8 @@ class RevisionsTest(SynchronousTestCase):
         one, two, other = (builder(id=each, name=f"b{each}") for each in (1, 2, 3))
         builds = (build(1, builder=1), build(2, FAILURE, builder=2), build(3, builder=9))
         seen = Revision(
-            revision="abc", codebase="", branch="main", project=None, comment=None, author=None, first_at=0,
-            builds=builds,
+            revision="abc", codebase="", branch="main", project=None, comment=None, author=None,
+            first_at=0, builds=builds,
         )  # fmt: skip
         shown, [line] = lines([seen, evolve(seen, builds=builds[2:])], [one, two, other])
         self.assertEqual(shown, (one, two))

@@ -181,5 +181,6 @@ def is_flaky(conclusive: Iterable[Build]) -> bool:
     for build in conclusive:
         if build.revision:
             built = ((each.codebase, each.revision) for each in build.sources)
-            verdicts[(build.branch, build.revision, *built)].add(build.is_bad)
+            code = (build.branch, build.revision, *built)
+            verdicts[code].add(build.is_bad)
     return any(len(each) > 1 for each in verdicts.values())

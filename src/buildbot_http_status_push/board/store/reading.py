@@ -321,7 +321,7 @@ def _name_of(row: Any) -> str:
     if row.name != row.url:
         return str(row.name)
     title = row.title if row.title not in (None, DEFAULT_TITLE) else None
-    return title or urlsplit(row.url).netloc or row.name
+    return str(title or urlsplit(row.url).netloc or row.name)
 
 
 def _address_of(row: Any) -> str:
