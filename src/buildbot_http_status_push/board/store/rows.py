@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import asdict, astuple, evolve, frozen
 
-from buildbot_http_status_push.board.body import Status
+from buildbot_http_status_push.board.body import NAME, SENTENCE, Status
 from buildbot_http_status_push.board.model import (
     Build,
     Builder,
@@ -113,19 +113,27 @@ def _changes_text(changes: Sequence[SourceChange]) -> str | None:
     if not changes:
         return None
     ids = sorted(each.id for each in changes if each.id is not None)
-    newest = sorted(changes, key=lambda each: -1 if each.id is None else each.id)[-CHANGES:]
-    shown = [each for each in changes if each in newest]
+    ranks = [-1 if each.id is None else each.id for each in changes]
+    newest = sorted(range(len(changes)), key=ranks.__getitem__)[-CHANGES:]
     return _to_json(
         {
             "ids": ids[-CHANGE_IDS:],
-            "shown": [asdict(_cut(each)) for each in shown],
+            "shown": [asdict(_cut(changes[place])) for place in sorted(newest)],
             "count": len(changes),
         }
     )
 
 
 def _cut(change: SourceChange) -> SourceChange:
-    return evolve(change, author=change.author[:COMMENT], comment=change.comment[:COMMENT])
+    return evolve(
+        change,
+        author=change.author[:COMMENT],
+        comment=change.comment[:COMMENT],
+        revision=change.revision and change.revision[:NAME],
+        # Half a link leads nowhere.
+        url=change.url if len(change.url or "") <= SENTENCE else None,
+        codebase=change.codebase[:NAME],
+    )
 
 
 def build_of(row: Any, builder_name: str) -> Build:
