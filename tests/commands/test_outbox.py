@@ -677,7 +677,7 @@ class CheckTests(OutboxTestCase):
         self.assertEqual(code, 0)
         self.assertRegex(
             line,
-            r"^OUTBOX OK - 1 wait, the oldest for 1 min 30 s, 0 given up "
+            r"^OUTBOX OK - 1 pending, oldest 1 min 30 s, 0 dead "
             r"\| waiting=1;;;0 oldest=90s;;600;0 given_up=0;0;;0$",
         )
         self.assertNotIn("waited", "".join(self.lines("stats")))
@@ -724,7 +724,7 @@ class CheckTests(OutboxTestCase):
             connection.commit()
         code, line = self.check("--max-age", "1d")
         self.assertEqual(code, 2)
-        self.assertIn("not all of 5 accounted for", line)
+        self.assertIn("counts inconsistent (5 produced)", line)
 
 
 class FollowTests(OutboxTestCase):

@@ -33,7 +33,7 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         dest="auth",
         type=_pair_from_environment,
-        help="the environment variable that holds USER:PASSWORD",
+        help="environment variable that holds USER:PASSWORD",
     )
     parser.add_argument(
         "--header",
@@ -41,7 +41,7 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
         type=_header,
         action="append",
         default=[],
-        help="a header to add; may be given several times",
+        help="header to add; repeatable",
     )
     parser.add_argument(
         "--secret",
@@ -78,8 +78,8 @@ def add_proxy(parser: argparse.ArgumentParser) -> None:
         "--proxy",
         metavar="URL",
         type=_proxy,
-        help="an HTTP proxy to send through, such as http://user:password@proxy.example.com:3128, "
-        "or 'environment' for what http_proxy, https_proxy, all_proxy and no_proxy say",
+        help="HTTP proxy, e.g. http://user:password@proxy.example.com:3128, or 'environment' for "
+        "http_proxy, https_proxy, all_proxy and no_proxy",
     )
 
 

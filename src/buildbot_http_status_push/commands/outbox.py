@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 
 TIMES = "Times are seconds since the epoch."
-FOLLOW = ("--follow", "show what changes, until Ctrl-C")
+FOLLOW = ("--follow", "show changes until Ctrl-C")
 
 
 def add_outbox(commands: SubParsers) -> None:
     """Add ``outbox`` with its own sub-commands."""
     parser = commands.add_parser(
         "outbox",
-        help="show what is still to be sent, send it again, or drop it",
-        description="Show and change what the reporter keeps until it is delivered, while the "
-        "master runs or not.",
+        help="list, inspect, redeliver and drop deliveries",
+        description="Inspect and change the reporter's outbox, whether or not the master is "
+        "running.",
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _add_stats(actions)
@@ -76,13 +76,13 @@ def _add_action(
         metavar="DIR",
         type=Path,
         default=Path(),
-        help="the master's folder (the current one)",
+        help="the master's directory (default: the current one)",
     )
     where.add_argument(
-        "--url", type=_url, help="the outbox's SQLAlchemy URL, as in the reporter's outbox= option"
+        "--url", type=_url, help="SQLAlchemy URL of the outbox, as in the reporter's outbox= option"
     )
     if keys:
-        other_output = (("--json", "print JSON, for programs"), *other_output)
+        other_output = (("--json", "print JSON"), *other_output)
     _add_flags(parser, other_output)
     parser.set_defaults(run=partial(run_outbox, act, refuse, to_write=to_write))
     return parser
@@ -96,10 +96,7 @@ def _add_flags(parser: argparse.ArgumentParser, outputs: Sequence[tuple[str, str
 
 
 def _add_stats(actions: SubParsers) -> None:
-    words = (
-        "count the deliveries by their state, and say what is not well; exit code 1 if any is not "
-        "accounted for"
-    )
+    words = "count deliveries by state and report problems; exit code 1 if the counts do not add up"
     counts = f"all and each of reporters with {', '.join(outbox_output.STATS_KEYS)}"
     keys = ("holds", counts)
     openmetrics = ("--openmetrics", "print the OpenMetrics format, for Prometheus")
@@ -108,30 +105,30 @@ def _add_stats(actions: SubParsers) -> None:
 
 def _add_list(actions: SubParsers) -> None:
     words = (
-        "list deliveries, the oldest first, by default those that are not delivered or superseded"
+        "list deliveries, oldest first (default: those that are neither delivered nor superseded)"
     )
     keys = ("more", "total", "causes", "deliveries", *outbox_output.ENTRY_KEYS)
     parser = _add_action(actions, "list", queries.list_deliveries, words, keys, [FOLLOW])
     add_selection(parser)
-    parser.add_argument("--newest", action="store_true", help="the newest first")
+    parser.add_argument("--newest", action="store_true", help="newest first")
     parser.add_argument(
         "--limit",
         metavar="N",
         type=number(int, 1, 1_000_000, "a number of deliveries"),
         default=50,
-        help="N at most (%(default)s)",
+        help="deliveries on a page (default: %(default)s)",
     )
     parser.add_argument(
         "--page",
         metavar="N",
         type=number(int, 1, 1_000_000, "a page"),
         default=1,
-        help="the N-th page of so many (%(default)s)",
+        help="page number (default: %(default)s)",
     )
 
 
 def _add_show(actions: SubParsers) -> None:
-    words = "show all about one delivery, with its body"
+    words = "show one delivery with its body"
     keys = (*outbox_output.ENTRY_KEYS, "body")
     _add_id(_add_action(actions, "show", queries.show, words, keys))
 
@@ -139,17 +136,16 @@ def _add_show(actions: SubParsers) -> None:
 def _add_export(actions: SubParsers) -> None:
     keys = ", ".join((*outbox_output.ENTRY_KEYS, "body"))
     words = (
-        "print deliveries with their bodies, by default all of them: a line of JSON for each, "
-        f"with the keys {keys}. {TIMES[:-1]}"
+        "print deliveries with their bodies as JSON lines (default: all deliveries). The keys of "
+        f"a line: {keys}. {TIMES[:-1]}"
     )
     add_selection(_add_action(actions, "export", queries.export, words))
 
 
 def _add_check(actions: SubParsers) -> None:
     words = (
-        "say in one line whether all is well, as plugins for Nagios and its like do: exit code 0 "
-        "if so, 1 if more were given up than wanted, 2 if one waits for too long or is not "
-        "accounted for, 3 if the outbox can't be read"
+        "check outbox health (Nagios plugin format). Exit codes: 0 OK, 1 more than --max-dead "
+        "dead, 2 oldest over --max-age or counts inconsistent, 3 outbox unreadable"
     )
     keys = ("status", "waiting", "oldest", "given_up", "reason where the status is 3")
     parser = _add_action(actions, "check", queries.check, words, keys, refuse=queries.unknown)
@@ -158,60 +154,62 @@ def _add_check(actions: SubParsers) -> None:
         metavar="TIME",
         type=parse_age,
         default="10m",
-        help="how long one may wait, such as 30s, 10m or 2h (%(default)s)",
+        help="greatest age of a pending delivery, e.g. 30s, 10m or 2h (default: %(default)s)",
     )
     parser.add_argument(
         "--max-dead",
         metavar="N",
         type=number(int, 0, 1_000_000, "a number of deliveries"),
         default=0,
-        help="how many may have been given up (%(default)s)",
+        help="greatest number of dead deliveries whose body is kept (default: %(default)s)",
     )
 
 
 def _add_redeliver(actions: SubParsers) -> None:
-    words = "have deliveries sent again, from a running master within seconds"
+    words = "send deliveries again; a running master starts within seconds"
     parser = _add_action(
         actions, "redeliver", edits.redeliver, words, ("redelivered",), to_write=True
     )
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("id", metavar="ID", nargs="?", help="the one whose id begins like this")
-    which.add_argument("--dead", action="store_true", help="all that were given up")
+    which.add_argument("id", metavar="ID", nargs="?", help="delivery ID or a unique prefix")
+    which.add_argument("--dead", action="store_true", help="all dead deliveries")
     which.add_argument(
         "--since",
         metavar="TIME",
         type=parse_time,
-        help="all dead and retrying ones that came since: an age such as 2h or 3d, or a time "
-        "such as 2026-01-31T08:00 (ISO 8601; the local time zone unless it names one)",
+        help="all dead and retrying deliveries since TIME: an age, e.g. 2h or 3d, or an ISO 8601 "
+        "time, e.g. 2026-01-31T08:00 (default time zone: the local one)",
     )
 
 
 def _add_drop(actions: SubParsers) -> None:
-    words = "never send deliveries, and forget their bodies"
+    words = "mark deliveries dead and delete their bodies; they are not sent"
     parser = _add_action(actions, "drop", edits.drop, words, ("dropped",), to_write=True)
-    parser.add_argument("id", metavar="ID", nargs="?", help="the one whose id begins like this")
-    parser.add_argument("--reporter", metavar="NAME", help="all of this reporter")
+    parser.add_argument("id", metavar="ID", nargs="?", help="delivery ID or a unique prefix")
+    parser.add_argument("--reporter", metavar="NAME", help="all deliveries of this reporter")
     parser.add_argument(
         "--older-than",
         metavar="TIME",
         type=parse_time,
-        help="all that came before: an age such as 7d, or a time such as 2026-01-31T08:00",
+        help="all deliveries before TIME: an age, e.g. 7d, or a time, e.g. 2026-01-31T08:00",
     )
     _add_yes(parser)
 
 
 def _add_move(actions: SubParsers) -> None:
-    words = "give what is to be sent, or dead, of a reporter that was renamed to another one"
+    words = "reassign pending and dead deliveries to a renamed reporter"
     parser = _add_action(actions, "move", edits.move, words, ("moved",), to_write=True)
-    parser.add_argument("--from", dest="of", metavar="OLD", required=True, help="whose they are")
-    parser.add_argument("--to", metavar="NEW", required=True, help="who is to send them")
+    parser.add_argument(
+        "--from", dest="of", metavar="OLD", required=True, help="the reporter's old name"
+    )
+    parser.add_argument("--to", metavar="NEW", required=True, help="the reporter's new name")
     _add_yes(parser)
 
 
 def _add_backfill(actions: SubParsers) -> None:
     words = (
-        "have a running master send the ends of past builds once more, made anew from its "
-        "database, with the ids that they had"
+        "have a running master send the finishes of past builds again, rebuilt from its database, "
+        "with their original IDs"
     )
     keys = ("stage", "done", "total")
     parser = _add_action(actions, "backfill", backfill.backfill, words, keys, to_write=True)
@@ -220,22 +218,22 @@ def _add_backfill(actions: SubParsers) -> None:
         "--since",
         metavar="TIME",
         type=parse_time,
-        help="of builds that ended since: an age such as 30d, or a time such as 2026-01-31T08:00",
+        help="builds that finished since TIME: an age, e.g. 30d, or a time, e.g. 2026-01-31T08:00",
     )
-    what.add_argument("--stop", action="store_true", help="end the one that is under way")
-    parser.add_argument("--builder", metavar="NAME", help="only of this builder")
+    what.add_argument("--stop", action="store_true", help="stop the current backfill")
+    parser.add_argument("--builder", metavar="NAME", help="only builds of this builder")
     parser.add_argument(
-        "--reporter", metavar="NAME", help="of which reporter, where there are several"
+        "--reporter", metavar="NAME", help="reporter that sends them (required if several exist)"
     )
-    parser.add_argument("--dry-run", action="store_true", help="only count them")
+    parser.add_argument("--dry-run", action="store_true", help="only count the builds")
 
 
 def _add_yes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask before many are changed")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 def _add_id(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="its id, or as much of it as no other begins with")
+    parser.add_argument("id", metavar="ID", help="delivery ID or a unique prefix")
 
 
 def _url(text: str) -> str:

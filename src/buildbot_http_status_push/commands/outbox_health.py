@@ -71,10 +71,10 @@ def health_lines(each: Sequence[Health]) -> list[str]:
 def check_line(health: Health, max_age: float, max_dead: int) -> str:
     """Return one line with performance data, in the form of the Nagios plugin guidelines."""
     pending = health.stats.pending
-    words = f"{pending} wait" + (f", the oldest for {duration(health.oldest)}" if pending else "")
-    words += f", {health.stats.given_up} given up"
+    words = f"{pending} pending" + (f", oldest {duration(health.oldest)}" if pending else "")
+    words += f", {health.stats.given_up} dead"
     if not health.stats.holds:
-        words += f", not all of {health.stats.produced} accounted for"
+        words += f", counts inconsistent ({health.stats.produced} produced)"
     data = (
         f"waiting={pending};;;0 oldest={health.oldest:.0f}s;;{max_age:.0f};0 "
         f"given_up={health.stats.given_up};{max_dead};;0"

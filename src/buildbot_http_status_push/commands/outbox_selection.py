@@ -27,15 +27,15 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
             dest="states",
             action="append_const",
             const=state,
-            help=f"those that are {state.value}; may be combined with others",
+            help=f"{state.value} deliveries; may be combined with other states",
         )
-    parser.add_argument("--reporter", metavar="NAME", help="those of this reporter")
-    parser.add_argument("--builder", metavar="NAME", help="those about builds of this builder")
+    parser.add_argument("--reporter", metavar="NAME", help="deliveries of this reporter")
+    parser.add_argument("--builder", metavar="NAME", help="deliveries about builds of this builder")
     parser.add_argument(
         "--build",
         metavar="BUILD",
         type=parse_build,
-        help="those about this build: BUILDER#NUMBER, or its id in Buildbot's database",
+        help="deliveries about this build: BUILDER#NUMBER, or its ID in Buildbot's database",
     )
 
 

@@ -26,12 +26,12 @@ def add_ping(commands: SubParsers) -> None:
     """Add ``ping``: tries out a receiver before a master relies on it."""
     parser = commands.add_parser(
         "ping",
-        help="send a test status and say what happened",
-        description='Send a test status once, marked "test": true, just as the reporter sends, '
-        "and say what happened step by step. Exit code 0 if the receiver accepted it.",
+        help="send a test status and report each step",
+        description='Send one test status, marked "test": true, as the reporter sends statuses, '
+        "and report each step. Exit code 0 if the receiver accepted it.",
     )
     parser.add_argument(
-        "--server-url", metavar="URL", type=server_url, required=True, help="where to send it"
+        "--server-url", metavar="URL", type=server_url, required=True, help="the receiver's URL"
     )
     add_credentials(parser)
     add_proxy(parser)
@@ -41,7 +41,7 @@ def add_ping(commands: SubParsers) -> None:
         metavar="SECONDS",
         type=number(float, 0.1, 86400, "a timeout in seconds"),
         default=30.0,
-        help="how long to wait for a connection, and for an answer (%(default)g)",
+        help="longest wait for the connection, and again for the answer (default: %(default)g)",
     )
     parser.set_defaults(run=partial(run_ping, parser))
 
@@ -53,7 +53,7 @@ def _add_tls(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         type=Path,
         default=True,
-        help="a PEM file, or a directory of such files, with the certificates to trust",
+        help="PEM file, or a directory of PEM files, with the certificates to trust",
     )
     verify.add_argument(
         "--no-verify",
@@ -62,15 +62,18 @@ def _add_tls(parser: argparse.ArgumentParser) -> None:
         help="do not check the receiver's certificate",
     )
     parser.add_argument(
-        "--cert", metavar="PATH", type=Path, help="a PEM file with the client's certificate"
+        "--cert", metavar="PATH", type=Path, help="PEM file with the client certificate"
     )
     parser.add_argument(
-        "--key", metavar="PATH", type=Path, help="its key's PEM file, if not in the same one"
+        "--key",
+        metavar="PATH",
+        type=Path,
+        help="PEM file with the key of --cert, if not in the same file",
     )
 
 
 def run_ping(parser: argparse.ArgumentParser, arguments: argparse.Namespace, output: Output) -> int:
-    """Send a test status; wrong files are told in argparse's way."""
+    """Send a test status; report unusable files as argparse reports errors."""
     from twisted.internet import reactor
 
     from buildbot_http_status_push.commands.ping_steps import Ping
