@@ -11,12 +11,15 @@ import os
 import platform
 import resource
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 from bench.cold import first_pages
 from bench.crowds import (
     BUILDERS,
+    ROUNDS,
     SENDERS,
     Board,
     Told,
@@ -24,8 +27,7 @@ from bench.crowds import (
     intake,
     page_view,
     restart,
-    watch_board,
-    watch_floor,
+    watch_both,
 )
 from bench.deaf import DEAF, Deafness, deafness
 from bench.figures import Figure, table
@@ -51,7 +53,8 @@ Each checks that what it is told has no hole and no repeat: else there are no fi
 - Latency is from the answer to a POST to a frame that was received and parsed, over {changes} \
 changes, two a second.
 - Autobahn alone is a server that sends frames of the same size ({size:,} bytes) to as \
-many browsers.
+many browsers. The board and autobahn have {rounds} turns each, one after the other, and so have \
+the board without and with browsers that read nothing; a ratio is taken within one round.
 - Statuses are posted by {senders} threads of one process, each on a connection that it keeps, \
 as the reporter does.
 - In the restart the board is killed and started again on the same port; browsers come back where \
@@ -78,7 +81,7 @@ def raise_limit(count: int) -> None:
 def main() -> None:
     """Measure, and write the table and the plot into the docs."""
     parser = argparse.ArgumentParser(prog="python -m bench.browsers", description=__doc__)
-    parser.add_argument("--browsers", type=int, default=5_000, help="how many at most")
+    parser.add_argument("--browsers", type=int, default=10_000, help="how many at most")
     parser.add_argument("--changes", type=int, default=40, help="how many changes are told")
     parser.add_argument("--into", type=Path, default=Path("docs"), help="the folder to write to")
     given = parser.parse_args()
@@ -97,6 +100,7 @@ def main() -> None:
         table=table(found),
         builders=BUILDERS,
         changes=given.changes,
+        rounds=ROUNDS,
         size=size,
         senders=SENDERS,
     )
@@ -111,20 +115,15 @@ def measure(folder: str, browsers: int, changes: int) -> tuple[int, list[Figure]
         Figure(f"processor time of the first {name}, 50,000 builds", 100, took, "", "ms")
         for name, took in (("overview", first_pages("/", 5)), ("grid", first_pages("/grid", 5)))
     ]
-    board, few = Board(folder), browsers // 5
+    board, few = Board(folder), browsers // 10
     try:
         for number in range(BUILDERS):
             board.post(number)
         size = frame_size(board)
         found = [
-            *_figures(few, watch_board(board, few, changes), watch_floor(few, changes, size), 150),
-            *_figures(
-                browsers,
-                watch_board(board, browsers, changes),
-                watch_floor(browsers, changes, size),
-                1000,
-            ),
-            *_deafness(few, deafness(board, few)),
+            *_figures(few, watch_both(board, few, changes, size)),
+            *_figures(browsers, watch_both(board, browsers, changes, size)),
+            *_deafness(few, deafness(board, few, 3 * changes)),
             _one("processor time of a page view", 5, page_view(board, 200), "ms"),
             _one(
                 f"statuses a second with {few:,} browsers",
@@ -141,15 +140,27 @@ def measure(folder: str, browsers: int, changes: int) -> tuple[int, list[Figure]
         board.end()
 
 
-def _figures(count: int, ours: Told, floor: Told, bar: float) -> list[Figure]:
-    late = (
-        f"the median is {ours.median:.0f} ms; autobahn alone: {floor.late:.0f} and "
-        f"{floor.median:.0f} ms, a ratio of {ours.late / floor.late:.2f}; processor time a frame "
-        f"and browser: {ours.processor:.0f} against {floor.processor:.0f} µs"
-    )
+def _figures(count: int, rounds: list[tuple[Told, Told]]) -> list[Figure]:
+    def of(value: Callable[[Told], float]) -> str:
+        ours, floor = (median(map(value, each)) for each in zip(*rounds, strict=True))
+        return f"{ours:,.0f} against {floor:,.0f}"
+
+    def ratios(value: Callable[[Told], float]) -> tuple[float, ...]:
+        return tuple(value(ours) / value(floor) for ours, floor in rounds)
+
+    ours, floor = rounds[0]
     return [
-        _one(
-            f"acceptance to frame, {count:,} browsers, 99th percentile", bar, ours.late, "ms", late
+        Figure(
+            f"acceptance to frame, {count:,} browsers, 99th percentile, against autobahn alone",
+            1.0,
+            ratios(lambda told: told.late),
+            f"{of(lambda told: told.late)} ms; the median is {of(lambda told: told.median)} ms",
+        ),
+        Figure(
+            f"processor time a frame and browser, {count:,} browsers, against autobahn alone",
+            1.0,
+            ratios(lambda told: told.processor),
+            f"{of(lambda told: told.processor)} µs",
         ),
         _one(
             f"memory a browser, {count:,} browsers",
@@ -162,16 +173,17 @@ def _figures(count: int, ours: Told, floor: Told, bar: float) -> list[Figure]:
 
 
 def _deafness(count: int, found: Deafness) -> list[Figure]:
-    late = f"{found.among.late:.0f} ms with them, {found.without.late:.0f} ms without"
-    among = f"{DEAF} browsers that read nothing for a minute, among {count:,}"
+    without, among = (
+        median(told.late for told in each) for each in zip(*found.rounds, strict=True)
+    )
+    what = f"{DEAF} browsers that read nothing, among {count:,}"
     return [
-        _one(f"{among}: growth of memory", 20, found.growth, "MiB"),
-        _one(
-            f"{among}: the others' 99th percentile, against the same without them",
+        Figure(f"{what}: growth of memory", 20, found.growth, "", "MiB"),
+        Figure(
+            f"{what}: the others' 99th percentile, against the same without them",
             1.2,
-            found.among.late / found.without.late,
-            "",
-            late,
+            tuple(with_them.late / alone.late for alone, with_them in found.rounds),
+            f"{among:,.0f} ms with them, {without:,.0f} ms without",
         ),
     ]
 

@@ -21,6 +21,8 @@ from attrs import frozen
 BUILDERS = 200
 IN_A_PROCESS = 1_250
 BETWEEN = 0.5
+ROUNDS = 4
+"""How often a board and what it is measured against have their turn."""
 SENDERS = 8
 KIBIBYTE = 1024
 BEGAN = int(time.time()) - 1_000_000
@@ -155,9 +157,29 @@ class Told:
     memory: float
 
 
-def told(crowd: Crowd, accepted: dict[int, float], used: float, memory: float) -> Told:
-    """Return what browsers were told of what was accepted."""
-    reports = crowd.report()
+def told(
+    crowd: Crowd,
+    accepted: dict[int, float],
+    process: subprocess.Popen[str],
+    used: float,
+    memory: float,
+) -> Told:
+    """Wait until all browsers have the last change, and return what they were told.
+
+    Args:
+        crowd: The browsers.
+        accepted: When each change was accepted, in their order.
+        process: The server's.
+        used: The seconds of a processor that it had used before.
+        memory: KiB that the browsers cost.
+    """
+    reports: list[dict[str, Any]] = []
+    last, heard = max(accepted), 0
+    while heard < crowd.count:
+        time.sleep(0.5)
+        new = crowd.report()
+        heard += sum(count for each in new for number, _, count in each["seen"] if number == last)
+        reports += new
     lags: list[tuple[float, int]] = []
     for sequence, at, count in (each for report in reports for each in report["seen"]):
         if sequence in accepted:
@@ -168,7 +190,7 @@ def told(crowd: Crowd, accepted: dict[int, float], used: float, memory: float) -
     return Told(
         median=_at(lags, frames * 0.5),
         late=_at(lags, frames * 0.99),
-        processor=used * 1e6 / frames,
+        processor=(processor_of(process) - used) * 1e6 / frames,
         memory=memory / crowd.count,
     )
 
@@ -216,11 +238,32 @@ def crowded(process: subprocess.Popen[str], *asked: Any) -> Iterator[tuple[Crowd
         crowd.end()
 
 
-def watch_board(board: Board, count: int, changes: int) -> Told:
-    """Measure a board that tells some changes."""
+def watch_both(board: Board, count: int, changes: int, size: int) -> list[tuple[Told, Told]]:
+    """Measure a board and autobahn alone in turn, each with as many browsers.
+
+    Args:
+        board: The board.
+        count: How many browsers each has.
+        changes: How many changes each tells, in all rounds together.
+        size: The bytes of a frame.
+
+    Returns:
+        What was measured in each round, of the board and of autobahn.
+    """
     epoch, since = board.position()
-    with crowded(board.process, board.port, count, epoch, since) as (crowd, memory):
-        return tell(board, crowd, since, changes, memory)
+    each = max(changes // ROUNDS, 1)
+    with (
+        floor() as alone,
+        crowded(board.process, board.port, count, epoch, since) as (crowd, memory),
+        crowded(alone.process, alone.port, count, "floor", 0) as (others, least),
+    ):
+        return [
+            (
+                tell(board, crowd, board.position()[1], each, memory),
+                alone.tell(others, each, size, least),
+            )
+            for _ in range(ROUNDS)
+        ]
 
 
 def tell(board: Board, crowd: Crowd, since: int, changes: int, memory: float) -> Told:
@@ -237,31 +280,46 @@ def tell(board: Board, crowd: Crowd, since: int, changes: int, memory: float) ->
     for nth in range(1, changes + 1):
         accepted[since + nth] = board.post(since + nth)
         time.sleep(BETWEEN)
-    time.sleep(2)
-    return told(crowd, accepted, processor_of(board.process) - used, memory)
+    return told(crowd, accepted, board.process, used, memory)
 
 
-def watch_floor(count: int, changes: int, size: int) -> Told:
-    """Measure autobahn alone, with frames of the same size."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.broadcast"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    port = int(process.stdout.readline())  # type: ignore[union-attr]  # a pipe
+class Alone:
+    """Autobahn alone, in a process of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench.broadcast"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.port = int(self._line())
+        self._sequence = 0
+
+    def tell(self, crowd: Crowd, changes: int, size: int, memory: float) -> Told:
+        """Let it send browsers some frames of a size in bytes."""
+        used, accepted = processor_of(self.process), {}
+        for _ in range(changes):
+            self._sequence += 1
+            print(size, file=self.process.stdin, flush=True)
+            accepted[self._sequence] = float(self._line())
+            time.sleep(BETWEEN)
+        return told(crowd, accepted, self.process, used, memory)
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None  # noqa: S101 - it is a pipe
+        return self.process.stdout.readline()
+
+
+@contextlib.contextmanager
+def floor() -> Iterator[Alone]:
+    """Run autobahn alone."""
+    alone = Alone()
     try:
-        with crowded(process, port, count, "floor", 0) as (crowd, memory):
-            used, accepted = processor_of(process), {}
-            for nth in range(1, changes + 1):
-                print(size, file=process.stdin, flush=True)
-                accepted[nth] = float(process.stdout.readline())  # type: ignore[union-attr]  # a pipe
-                time.sleep(BETWEEN)
-            time.sleep(2)
-            return told(crowd, accepted, processor_of(process) - used, memory)
+        yield alone
     finally:
-        process.kill()
-        process.communicate()
+        alone.process.kill()
+        alone.process.communicate()
 
 
 def frame_size(board: Board) -> int:

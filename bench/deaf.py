@@ -8,11 +8,9 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from bench.crowds import Board, Crowd, Told, crowded, memory_of, tell
+from bench.crowds import ROUNDS, Board, Told, crowded, memory_of, tell
 
 DEAF = 100
-CHANGES = 120
-"""Two a second, for a minute."""
 SMALL = 4096
 """Bytes that the kernel keeps for who does not read, about."""
 ASKED = (
@@ -27,35 +25,34 @@ class Deafness:
     """What deaf browsers cost.
 
     Args:
-        growth: MiB that the board grew by.
-        without: What the others were told without them.
-        among: The same with them.
+        growth: MiB that the board grew by, in each round.
+        rounds: What the others were told without them and with them, in each round.
     """
 
-    growth: float
-    without: Told
-    among: Told
+    growth: tuple[float, ...]
+    rounds: list[tuple[Told, Told]]
 
 
-def deafness(board: Board, count: int) -> Deafness:
-    """Measure.
+def deafness(board: Board, count: int, changes: int) -> Deafness:
+    """Measure without them and with them in turn.
 
     Args:
         board: The board.
         count: How many browsers read what they are told.
+        changes: How many changes there are with them, in all rounds together.
     """
     epoch, since = board.position()
+    rounds, growth = [], []
+    each = max(changes // ROUNDS, 1)
     with crowded(board.process, board.port, count, epoch, since) as (crowd, _):
-        without = _told(board, crowd)
-        with _deaf(board.port, epoch, board.position()[1]):
-            before = memory_of(board.process)
-            among = _told(board, crowd)
-            growth = (memory_of(board.process) - before) / 1024
-    return Deafness(growth, without, among)
-
-
-def _told(board: Board, crowd: Crowd) -> Told:
-    return tell(board, crowd, board.position()[1], CHANGES, memory=0)
+        for _ in range(ROUNDS):
+            without = tell(board, crowd, board.position()[1], each, memory=0)
+            with _deaf(board.port, epoch, board.position()[1]):
+                before = memory_of(board.process)
+                among = tell(board, crowd, board.position()[1], each, memory=0)
+                growth.append((memory_of(board.process) - before) / 1024)
+            rounds.append((without, among))
+    return Deafness(tuple(growth), rounds)
 
 
 @contextlib.contextmanager

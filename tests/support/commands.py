@@ -22,11 +22,17 @@ class Command:
     Args:
         arguments: The arguments.
         environment: Variables to set beside the present ones.
+        within: A command that runs it, such as ``unshare``.
     """
 
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        within: tuple[str, ...] = (),
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "buildbot_http_status_push", *arguments],
+            [*within, sys.executable, "-m", "buildbot_http_status_push", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
