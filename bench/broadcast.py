@@ -1,6 +1,6 @@
-"""The floor of what a board can do: autobahn alone, which sends the same bytes to all.
+"""Autobahn alone, which sends the same bytes to all: in its own way, and in others.
 
-Sends when a line is read, and tells when that was; takes its port first.
+Prints its port; then sends when a line is read, and prints when that was.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ import sys
 import time
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.protocol import PreparedMessage
 from twisted.internet import reactor, stdio
 from twisted.protocols.basic import LineReceiver
+
+from buildbot_http_status_push.board.live.browsers import SLICE
+from buildbot_http_status_push.board.live.websocket import write_at_once
 
 
 class Connection(WebSocketServerProtocol):
@@ -34,8 +38,43 @@ def frame(since: int, sequence: int, size: int) -> bytes:
     return json.dumps(told).encode()
 
 
+def by_autobahn(connections: set[Connection], message: PreparedMessage) -> None:
+    """Send as autobahn's users do."""
+    for connection in connections:
+        connection.sendPreparedMessage(message)
+
+
+def by_transport(connections: set[Connection], message: PreparedMessage) -> None:
+    """Send without autobahn's work for each message."""
+    for connection in connections:
+        connection.transport.write(message.payloadHybi)
+
+
+def at_once(connections: set[Connection], message: PreparedMessage) -> None:
+    """Send without a turn of the reactor, as the board does."""
+    for connection in connections:
+        write_at_once(connection.transport, message.payloadHybi)
+
+
+def by_socket(connections: set[Connection], message: PreparedMessage) -> None:
+    """Send with nothing but a system call: the least that there can be."""
+    for connection in connections:
+        connection.transport.socket.send(message.payloadHybi)
+
+
+def in_slices(connections: set[Connection], message: PreparedMessage) -> None:
+    """Send at once, as the board does to many."""
+    rest = list(connections)
+    at_once(set(rest[:SLICE]), message)
+    if rest[SLICE:]:
+        reactor.callLater(0, in_slices, set(rest[SLICE:]), message)
+
+
+WAYS = {each.__name__: each for each in (by_autobahn, by_transport, at_once, in_slices, by_socket)}
+
+
 class Orders(LineReceiver):
-    """Sends a frame to all for each line, which is its size."""
+    """Sends a frame to all for each line, which names a way to send and a size in bytes."""
 
     delimiter = b"\n"
 
@@ -46,16 +85,17 @@ class Orders(LineReceiver):
         """Send."""
         factory = self._factory
         at = time.monotonic()
-        text = frame(factory.sequence, factory.sequence + 1, int(line))
+        way, size = line.decode().split()
+        text = frame(factory.sequence, factory.sequence + 1, int(size))
         factory.sequence += 1
         message = factory.prepareMessage(text, doNotCompress=True)
-        for connection in factory.connections:
-            connection.sendPreparedMessage(message)
+        WAYS[way](factory.connections, message)
         print(at, flush=True)
 
     def connectionLost(self, *_: object) -> None:
         """End with the input."""
-        reactor.stop()
+        if reactor.running:
+            reactor.stop()
 
 
 def main() -> None:

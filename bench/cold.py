@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from buildbot_http_status_push.board.pages.pages import Pages
+from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.store import Store
-from buildbot_http_status_push.board.store.tables import open_database
 from buildbot_http_status_push.database import file_url
 
 NOW = 1_790_000_000

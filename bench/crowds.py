@@ -296,12 +296,14 @@ class Alone:
         self.port = int(self._line())
         self._sequence = 0
 
-    def tell(self, crowd: Crowd, changes: int, size: int, memory: float) -> Told:
-        """Let it send browsers some frames of a size in bytes."""
+    def tell(
+        self, crowd: Crowd, changes: int, size: int, memory: float, way: str = "by_autobahn"
+    ) -> Told:
+        """Let it send browsers some frames of a size in bytes, in one of its ways."""
         used, accepted = processor_of(self.process), {}
         for _ in range(changes):
             self._sequence += 1
-            print(size, file=self.process.stdin, flush=True)
+            print(way, size, file=self.process.stdin, flush=True)
             accepted[self._sequence] = float(self._line())
             time.sleep(BETWEEN)
         return told(crowd, accepted, self.process, used, memory)
