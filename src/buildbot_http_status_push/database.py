@@ -289,10 +289,19 @@ def _engine(url: URL, begin: Mapping[str, Operation], to_read: Path | None = Non
     elif url.get_backend_name() == "sqlite":
         engine = _sqlite_engine(url)
     else:
-        patience = {"connect_timeout": CONNECT_PATIENCE, "tcp_user_timeout": SILENCE_PATIENCE_MS}
-        engine = sa.create_engine(url, pool_size=1, pool_pre_ping=True, connect_args=patience)
+        arguments = _postgresql_arguments(url)
+        engine = sa.create_engine(url, pool_size=1, pool_pre_ping=True, connect_args=arguments)
     sa.event.listen(engine, "begin", begin[url.get_backend_name()])
     return engine
+
+
+def _postgresql_arguments(url: URL) -> dict[str, Any]:
+    patience = {"connect_timeout": CONNECT_PATIENCE, "tcp_user_timeout": SILENCE_PATIENCE_MS}
+    if url.get_dialect().driver != "psycopg":
+        return patience
+    # psycopg 3 prepares what it has run five times, for the session. Behind a pooler a session
+    # is shared: others meet the statement, and the next transaction may not.
+    return {**patience, "prepare_threshold": None}
 
 
 def _begin_on_postgresql(lock_number: int, connection: Connection) -> None:

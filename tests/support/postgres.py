@@ -45,13 +45,17 @@ GUARD = 'cat; "$1/pg_ctl" stop --pgdata="$2/data" --mode=immediate; rm -rf "$2"'
 
 
 class Postgres:
-    """A server that trusts everybody who can open its socket, in a folder that goes with it."""
+    """A server that trusts everybody who can open its socket, in a folder that goes with it.
+
+    Attributes:
+        socket_folder: Where its socket is.
+    """
 
     def __init__(self) -> None:
         self._binaries = find_binaries()
         # The server refuses to run as root.
         self._user = "postgres" if os.getuid() == 0 else None
-        self._folder = Path(tempfile.mkdtemp(prefix="http-status-push-pg-"))
+        self._folder = self.socket_folder = Path(tempfile.mkdtemp(prefix="http-status-push-pg-"))
         if self._user:
             shutil.chown(self._folder, self._user)
         self._guard = self._begin("sh", "-c", GUARD, "guard", str(self._binaries), self._folder)

@@ -1,8 +1,8 @@
 """Hears that another board has committed something to the same PostgreSQL database.
 
 What is heard is a hint only: nothing is lost where the server can't be reached, where the driver
-psycopg 3 is missing or where a proxy of connections swallows it, since the store is looked at every
-few seconds anyway. Blocking: runs in a thread of its own.
+psycopg 3 is missing or behind a pooler of connections, since the store is looked at every few
+seconds anyway. Blocking: runs in a thread of its own.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 from sqlalchemy.engine import make_url
 
 from buildbot_http_status_push.board.store.statements import CHANNEL
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 RETRY = 3.0
 """Seconds between two tries to connect."""
@@ -25,7 +28,10 @@ LOOK_UP = 0.5
 
 @define(eq=False)
 class Listener:
-    """Listens until it is told to stop.
+    """Listens until it is told to stop; not through a pooler.
+
+    A session of the server that a pooler shares would go on listening for whoever gets it next,
+    whose driver keeps every notification.
 
     Args:
         url: The database's SQLAlchemy URL; there is nothing to hear of a SQLite file.
@@ -39,8 +45,7 @@ class Listener:
     def listen(self) -> None:
         """Listen; returns soon after ``stop``, or at once where there is nothing to hear."""
         with contextlib.suppress(ImportError):
-            while self._is_wanted():
-                self._listen_once()
+            while self._is_wanted() and self._listen_once():
                 self._stopped.wait(RETRY)
 
     def stop(self) -> None:
@@ -51,20 +56,33 @@ class Listener:
         is_server = make_url(self._url).get_backend_name() == "postgresql"
         return is_server and not self._stopped.is_set()
 
-    def _listen_once(self) -> None:
-        """Listen until the connection is lost; the store's own connections tell of the trouble."""
+    def _listen_once(self) -> bool:
+        """Listen until the connection is lost; the store's own connections tell of the trouble.
+
+        Returns:
+            Whether there may be something to hear of another time.
+        """
         import psycopg
 
         with (
             contextlib.suppress(psycopg.Error, OSError),
             psycopg.connect(**_parameters(self._url), autocommit=True) as connection,
         ):
+            if _is_pooled(connection):
+                return False
             connection.execute(f"LISTEN {CHANNEL}")
             # What was committed while nobody listened.
             self._heard()
             while not self._stopped.is_set():
                 for _ in connection.notifies(timeout=LOOK_UP):
                     self._heard()
+        return True
+
+
+def _is_pooled(connection: Connection[Any]) -> bool:
+    """Tell whether a pooler answers: it names another process than the server's own."""
+    [own] = connection.execute("SELECT pg_backend_pid()").fetchone() or (None,)
+    return bool(own != connection.info.backend_pid)
 
 
 def _parameters(url: str) -> dict[str, Any]:
