@@ -20,7 +20,7 @@ SOURCE = Path(buildbot_http_status_push.__file__).parent
 TESTS = Path(__file__).parent
 
 FLOORS = (
-    {"durations", "model", "raw_requests", "redaction", "results", "signing"},
+    {"durations", "excerpts", "model", "raw_requests", "redaction", "results", "signing"},
     {"database", "formats", "prepared"},
     {"report"},
     {"outbox"},
@@ -70,6 +70,10 @@ PURE = {
     "delivery.expiry",
     "delivery.retry",
     "durations",
+    "excerpts",
+    "excerpts.excerpt",
+    "excerpts.rules",
+    "excerpts.signature",
     "formats",
     "formats.discord_embed",
     "formats.mattermost_post",
