@@ -77,7 +77,7 @@ def address(window: Browser, board: BoardProcess, picture: Picture) -> str:
     if "{red}" not in picture.path:
         return picture.path
     window.open(board.address)
-    return str(window.run("return document.querySelector('.red .facts a').getAttribute('href')"))
+    return str(window.run("return document.querySelector('.red .why').getAttribute('href')"))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from support.builders import build, builder
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.model import Revision
+from buildbot_http_status_push.board.pages.causes import red_since
 from buildbot_http_status_push.board.pages.grid import lines
 from buildbot_http_status_push.board.pages.history import history
-from buildbot_http_status_push.board.pages.overview import State, overview, red_since, state
+from buildbot_http_status_push.board.pages.overview import State, overview, state
 from buildbot_http_status_push.board.pages.pages import tidied
 from buildbot_http_status_push.board.pages.templating import bad_in_a_row
 from buildbot_http_status_push.results import CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS
@@ -24,7 +25,7 @@ class OverviewTest(SynchronousTestCase):
         late = builder(build(8, FAILURE), id=2)
         good = builder(build(9, WARNINGS), build(8, FAILURE), id=3)
         seen = overview([early, good, late])
-        self.assertEqual([each.id for each in seen.red], [2, 1])
+        self.assertEqual([each.first.id for each in seen.causes], [2, 1])
         self.assertEqual((seen.good, red_since(early)), (1, 240))
 
     def test_running(self) -> None:
@@ -38,7 +39,7 @@ class OverviewTest(SynchronousTestCase):
     def test_undecided(self) -> None:
         """A builder without a conclusive build is neither red nor good, and is shown."""
         seen = overview([builder(build(1, CANCELLED)), builder()])
-        self.assertEqual((len(seen.builders), seen.red, seen.good), (2, (), 0))
+        self.assertEqual((len(seen.builders), seen.red, seen.good), (2, 0, 0))
 
     def test_state(self) -> None:
         """Title and icon tell how many are red, that all are green, or that nothing is known."""

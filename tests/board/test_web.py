@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import re
 import socket
@@ -64,6 +65,23 @@ class WebTests(BoardCase):
         changed = await self.get("/", If_None_Match=tag)
         self.assertEqual(changed.status, 200)
         self.assertNotEqual(changed.headers["ETag"], tag)
+
+    async def test_compressed(self) -> None:
+        """Pages and files are compressed for those that take it, each with a tag of its own."""
+        await self.put()
+        for path in ("/", "/static/board.css", "/api/builders"):
+            plain = await self.get(path)
+            zipped = await self.get(path, Accept_Encoding="br, gzip;q=0.5")
+            self.assertEqual(gzip.decompress(zipped.body), plain.body)
+            self.assertEqual(zipped.headers["Content-Encoding"], "gzip")
+            self.assertIsNone(plain.headers["Content-Encoding"])
+            self.assertNotEqual(plain.headers["ETag"], zipped.headers["ETag"])
+            for answer in (plain, zipped):
+                self.assertEqual(answer.headers["Vary"], "Accept-Encoding")
+            known = {"If_None_Match": zipped.headers["ETag"], "Accept_Encoding": "gzip"}
+            self.assertEqual((await self.get(path, **known)).status, 304)
+            refused = await self.get(path, Accept_Encoding="gzip;q=0, *")
+            self.assertEqual(refused.body, plain.body)
 
     async def test_pages(self) -> None:
         """Each page is there and says where it stands; what is not there is told with 404."""
@@ -234,8 +252,10 @@ class PrivateTests(BoardCase):
                 self.assertIn("Basic realm", answer.headers["WWW-Authenticate"])
             wrong = await self.get(path, Authorization=basic("ada:other"))
             self.assertEqual(wrong.status, 401)
-        shown = await self.get("/", Authorization=basic("ada:pw"))
+        shown = await self.get("/", Authorization=basic("ada:pw"), Accept_Encoding="gzip")
         self.assertEqual(shown.status, 200)
+        # What an address has a page reflect must not tell how much of its secrets is the same.
+        self.assertIsNone(shown.headers["Content-Encoding"])
         address = re.search(r"/static/board\.js\?v=\w+", shown.text)
         assert address is not None
         script = await self.get(address[0], Authorization=basic("ada:pw"))

@@ -44,6 +44,8 @@ BAD = _results_of("bad")
 CONCLUSIVE = _results_of("good", "bad")
 INCONCLUSIVE = _results_of("inconclusive")
 
+SHORTEST = 6
+"""How many characters of a revision's beginning are enough to find it."""
 RECENT = 30
 """How many of its latest builds a builder carries with it."""
 SUSPECTS = 5

@@ -167,6 +167,7 @@ def _routes(pages: Pages, for_programs: Sequence[tuple[str, Route]]) -> Routes:
             status=made.status,
             etag=made.etag,
             location=made.location,
+            gzipped=made.gzipped,
         )
 
     routes = (

@@ -5,6 +5,7 @@ Knows HTTP; must not know where documents come from.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -24,6 +25,10 @@ FOREVER = "public, max-age=31536000, immutable"
 
 URL_CHARACTERS = "/?&=%:#+,;~!$'()*@"
 """What stands for itself in a URL that a browser is sent to."""
+
+WORTHWHILE = 1000
+"""From how many bytes on a body is compressed: a packet holds as much."""
+GZIP_LEVEL = 5
 
 SECURITY = {
     "Content-Security-Policy": (
@@ -51,6 +56,7 @@ class Document:
         location: Where the browser is sent, None where it stays.
         retry_after: Seconds after which to ask again, None where that would not help.
         is_for_other_sites: Whether pages of other sites may show it.
+        gzipped: The body, compressed once for all that take it so; None where it is sent as it is.
     """
 
     body: bytes
@@ -61,6 +67,7 @@ class Document:
     location: str | None = None
     retry_after: int | None = None
     is_for_other_sites: bool = False
+    gzipped: bytes | None = None
 
 
 @frozen(kw_only=True)
@@ -90,9 +97,18 @@ def sentence(status: int, text: str, retry_after: int | None = None) -> Document
 
 
 def with_etag(document: Document) -> Document:
-    """Return the document with a tag that is the same for the same bytes."""
-    digest = hashlib.sha256(document.body).hexdigest()[:20]
-    return evolve(document, etag=f'"{digest}"')
+    """Return the document with a tag that is the same for the same bytes, and compressed."""
+    return evolve(document, etag=tag(document.body), gzipped=gzipped(document.body))
+
+
+def tag(body: bytes) -> str:
+    """Return the ETag of a body."""
+    return f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+
+
+def gzipped(body: bytes) -> bytes | None:
+    """Return a body compressed, None where that would save next to nothing."""
+    return gzip.compress(body, GZIP_LEVEL, mtime=0) if len(body) >= WORTHWHILE else None
 
 
 def answer(request: Request, document: Document, send: Callable[[Request, bytes], object]) -> None:
@@ -103,10 +119,14 @@ def answer(request: Request, document: Document, send: Callable[[Request, bytes]
         document: With what.
         send: Sends the body, once all headers are set.
     """
+    is_gzipped = document.gzipped is not None and _takes_gzip(request)
+    # One tag would stand for two different bodies (RFC 9110, 8.8.3.3).
+    etag = f'{document.etag[:-1]}-gzip"' if is_gzipped and document.etag else document.etag
     headers = {
         "Content-Type": document.content_type,
         "Cache-Control": document.caching,
-        "ETag": document.etag or None,
+        "ETag": etag or None,
+        "Vary": "Accept-Encoding" if document.gzipped is not None else None,
         "Location": document.location and quote(document.location, safe=URL_CHARACTERS),
         "Retry-After": document.retry_after,
         "Cross-Origin-Resource-Policy": "cross-origin" if document.is_for_other_sites else None,
@@ -114,13 +134,25 @@ def answer(request: Request, document: Document, send: Callable[[Request, bytes]
     for name, value in headers.items():
         if value is not None:
             request.setHeader(name, str(value))
-    if document.etag in _known_to(request) and document.status == HTTPStatus.OK:
+    if etag in _known_to(request) and document.status == HTTPStatus.OK:
         request.setResponseCode(HTTPStatus.NOT_MODIFIED)
         send(request, b"")
     else:
         request.setResponseCode(document.status)
-        request.setHeader("Content-Length", str(len(document.body)))
-        send(request, document.body)
+        body = document.body
+        if is_gzipped and document.gzipped is not None:
+            body = document.gzipped
+            request.setHeader("Content-Encoding", "gzip")
+        request.setHeader("Content-Length", str(len(body)))
+        send(request, body)
+
+
+def _takes_gzip(request: Request) -> bool:
+    for each in (request.getHeader("Accept-Encoding") or "").lower().split(","):
+        name, _, quality = each.replace(" ", "").partition(";q=")
+        if name == "gzip":
+            return quality.strip("0.") != "" if quality else True
+    return False
 
 
 def _known_to(request: Request) -> set[str]:

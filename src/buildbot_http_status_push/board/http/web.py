@@ -132,8 +132,13 @@ class Answers:
                 "The board's database is out of order. Nothing is lost: it is tried again.",
                 RETRY_AFTER,
             )
-        is_private = self._access.readers and document.caching.startswith("public")
-        return evolve(document, caching="private, no-cache") if is_private else document
+        if not self._access.readers:
+            return document
+        if document.caching.startswith("public"):
+            return evolve(document, caching="private, no-cache")
+        # How well it is compressed would betray its secrets to a page that has some of it reflected
+        # (BREACH); files reflect nothing.
+        return evolve(document, gzipped=None)
 
     def begin(
         self, request: BoardRequest, make: Callable[[BoardRequest], Awaitable[Document]]

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from buildbot_http_status_push.board.live.frames import Change, Fragment, Summary
 from buildbot_http_status_push.board.live.update_log import Changed
 from buildbot_http_status_push.board.model import Builder, Filter
+from buildbot_http_status_push.board.pages.causes import Cause, cause_of, causes
 from buildbot_http_status_push.board.pages.templating import environment
 
 
@@ -44,6 +45,8 @@ class FragmentRenderer:
         factory=lambda: environment().get_template("_parts.html").module, init=False
     )
     _counts: dict[int, tuple[bool, bool, int]] = field(factory=dict, init=False)
+    _red: dict[int, Builder] = field(factory=dict, init=False)
+    _cards: dict[str, Cause] = field(factory=dict, init=False)
 
     async def open(self) -> None:
         """Count the whole board.
@@ -53,6 +56,7 @@ class FragmentRenderer:
         """
         builders = await self._source.builders(Filter())
         self._counts.clear()
+        self._red.clear()
         self._count(builders)
 
     async def render(self, changed: Changed) -> tuple[Change, ...]:
@@ -70,12 +74,16 @@ class FragmentRenderer:
         if not changed:
             return ()
         builders = await self._source.builders_by_id(tuple(changed))
+        before = {each.id: cause_of(each) for each in map(self._red.get, changed) if each}
         self._count(builders)
         return tuple(
             Change(
                 builder=builder,
                 builds=changed[builder.id],
-                fragments=tuple(self._fragments(builder, changed[builder.id])),
+                fragments=(
+                    *self._causes(builder, before.get(builder.id)),
+                    *self._fragments(builder, changed[builder.id]),
+                ),
             )
             for builder in builders
         )
@@ -84,17 +92,28 @@ class FragmentRenderer:
     def summary(self) -> Summary:
         """The whole board in numbers."""
         counts = self._counts.values()
-        return Summary(*map(sum, zip(*counts, strict=True))) if counts else Summary(0, 0, 0)
+        red, good, running = map(sum, zip(*counts, strict=True)) if counts else (0, 0, 0)
+        return Summary(red, good, running, len(counts), len(self._cards))
 
     def _count(self, builders: Iterable[Builder]) -> None:
         for builder in builders:
             is_good = builder.last is not None and not builder.is_red
             self._counts[builder.id] = (builder.is_red, is_good, len(builder.running))
+            self._red.pop(builder.id, None)
+            if builder.is_red:
+                self._red[builder.id] = builder
+        self._cards = {each.key: each for each in causes(self._red.values())}
+
+    def _causes(self, builder: Builder, before: str | None) -> Iterable[Fragment]:
+        """Make the cards that a builder has left, and that it is on now."""
+        now = {cause_of(builder)} if builder.is_red else set()
+        for key in sorted(now | {before} - {None}):
+            cause = self._cards.get(key)
+            html = self._make("cause", cause, self._seconds()) if cause else None
+            yield Fragment("red", f"cause/{key}", html)
 
     def _fragments(self, builder: Builder, builds: Collection[int]) -> Iterable[Fragment]:
         make, now = self._make, self._seconds()
-        red = make("red", builder, now) if builder.is_red else None
-        yield Fragment("red", f"red/{builder.id}", red)
         running = {build.id: build for build in builder.running}
         for number in builds:
             build = running.get(number)

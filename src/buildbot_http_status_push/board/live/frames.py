@@ -52,11 +52,15 @@ class Summary:
         red: How many builders' last conclusive build is bad.
         good: How many builders' last conclusive build is good.
         running: How many builds run.
+        builders: How many builders there are.
+        causes: How many causes the red ones have.
     """
 
     red: int
     good: int
     running: int
+    builders: int
+    causes: int
 
 
 def updates(

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from buildbot_http_status_push.board.model import Build
 from buildbot_http_status_push.board.pages.wording import span, symbol, word
 
-STRIP = 14
+STRIP = 10
 """How many of its latest builds a builder's strip shows."""
 SHAPE = 16
 """The size of shapes, in pixels."""

@@ -6,7 +6,6 @@ many browsers ask for the same one after the same change.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import parse_qsl, urlencode
@@ -16,6 +15,7 @@ from jinja2 import Environment
 
 from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.http.cache import Cache
+from buildbot_http_status_push.board.http.documents import gzipped, tag
 from buildbot_http_status_push.board.model import Filter, Position
 from buildbot_http_status_push.board.pages.templating import environment
 from buildbot_http_status_push.board.pages.views import PageRequest, Reader, View, view
@@ -38,12 +38,14 @@ class Page:
         etag: The same for the same page, in quotes as HTTP has it.
         status: The HTTP status.
         location: Where the browser is sent, None where it stays.
+        gzipped: The page compressed, None where it is sent as it is.
     """
 
     html: bytes
     etag: str
     status: int = 200
     location: str | None = None
+    gzipped: bytes | None = None
 
 
 @define(eq=False)
@@ -93,6 +95,7 @@ class Pages:
             asked = PageRequest(path=path, query="", chosen=Filter(), now=now)
             shown = View("message.html", "No such filter", {"message": str(fault)}, status=400)
         masters = await self._store.masters()
+        kept = "group=tag" if asked.is_by_tag else ""
         html = self._environment.get_template(shown.template).render(
             position=position,
             masters=masters,
@@ -101,7 +104,8 @@ class Pages:
             address=address,
             now=now,
             here=path,
-            query=filters.to_query(asked.chosen),
+            query="&".join(filter(None, (filters.to_query(asked.chosen), kept))),
+            by_tag=asked.is_by_tag,
             filter=asked.chosen,
             chips=filters.chips(asked.chosen),
             kiosk=asked.is_kiosk,
@@ -111,7 +115,7 @@ class Pages:
             **shown.context,
         )
         text = html.encode()
-        return Page(text, f'"{hashlib.sha256(text).hexdigest()[:20]}"', shown.status)
+        return Page(text, tag(text), shown.status, gzipped=gzipped(text))
 
 
 def tidied(query: str) -> str | None:

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from buildbot_http_status_push.board.model import GOOD, Builder
 from buildbot_http_status_push.board.pages import charts, wording
+from buildbot_http_status_push.board.pages.causes import first_bad
 from buildbot_http_status_push.results import result_word
 
 FOLDER = Path(__file__).parent
@@ -32,7 +33,8 @@ def environment() -> Environment:
     )
     for function in (
         wording.word, wording.symbol, wording.span, wording.ago, wording.utc, wording.iso,
-        wording.short_revision, wording.person, wording.result_symbol, charts.strip,
+        wording.short_revision, wording.person, wording.halves, wording.result_symbol,
+        first_bad, charts.strip,
         charts.cells, charts.cell, charts.durations, result_word, bad_in_a_row,
     ):  # fmt: skip
         made.filters[function.__name__] = function

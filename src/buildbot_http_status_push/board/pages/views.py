@@ -13,8 +13,10 @@ from urllib.parse import parse_qs
 from attrs import evolve, field, frozen
 from twisted.internet.defer import Deferred
 
+from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.changes import web_address
 from buildbot_http_status_push.board.model import (
+    SHORTEST,
     Build,
     BuildDetail,
     Builder,
@@ -27,14 +29,31 @@ from buildbot_http_status_push.board.pages import charts
 from buildbot_http_status_push.board.pages.detail import contents, queued
 from buildbot_http_status_push.board.pages.grid import lines
 from buildbot_http_status_push.board.pages.history import history
-from buildbot_http_status_push.board.pages.overview import State, overview, state
+from buildbot_http_status_push.board.pages.overview import (
+    MOST_CAUSES,
+    MOST_RUNNING,
+    PAGE,
+    State,
+    groups,
+    overview,
+    state,
+)
 from buildbot_http_status_push.board.pages.wording import due, word
 
 BUILDS = 50
 """How many builds a page of a builder's history has."""
 REVISIONS = 40
 """How many revisions are shown."""
-KIOSK = {"most_red": 6, "most_running": 3, "most_named": 60, "few": 18, "many": 90}
+CHANGES = 100
+"""How many of a build's changes its page shows."""
+FOUND = 50
+"""How many builders and how many revisions a search shows."""
+LONGEST = 200
+"""How many characters of what is searched for are looked at."""
+KIOSK = {
+    "most_red": 6, "most_running": 3, "most_named": 60, "most_named_beside": 48, "few": 18,
+    "many": 90, "most_tiles": 1000,
+}  # fmt: skip
 """How much fits on a wall screen."""
 
 
@@ -72,6 +91,9 @@ class Reader(Protocol):
     def revisions(self, filter: Filter, limit: int) -> Deferred[list[Revision]]:  # noqa: A002
         """Return the revisions that fit, newest first."""
 
+    def search(self, text: str, limit: int) -> Deferred[list[Revision]]:
+        """Return the revisions that a text names, or whose author or comment has it."""
+
 
 @frozen(kw_only=True)
 class PageRequest:
@@ -93,6 +115,23 @@ class PageRequest:
     def is_kiosk(self) -> bool:
         """Whether it is for a screen on a wall."""
         return self.path == "/" and "kiosk" in parse_qs(self.query)
+
+    @property
+    def is_by_tag(self) -> bool:
+        """Whether builders are grouped by tag."""
+        return parse_qs(self.query).get("group") == ["tag"]
+
+    @property
+    def page(self) -> int:
+        """Which page of builders is asked for.
+
+        Raises:
+            ValueError: None is.
+        """
+        given = parse_qs(self.query).get("page", ["1"])[-1]
+        if not re.fullmatch("[1-9][0-9]{0,5}", given):
+            raise ValueError(f"page={given!r} is no page: the first one is 1")
+        return int(given)
 
 
 @frozen(kw_only=True)
@@ -159,12 +198,40 @@ async def _overview(store: Reader, asked: PageRequest) -> View:
     stands = state(builders)
     if asked.is_kiosk:
         return View("kiosk.html", "board", {"overview": seen, **KIOSK}, state=stands)
-    return View("overview.html", "board", {"overview": seen}, _live(asked), stands)
+    rows = sum(max(len(each.tags), 1) for each in builders) if asked.is_by_tag else len(builders)
+    pages = max(-(-rows // PAGE), 1)
+    page = min(asked.page, pages)
+    shown = {
+        "overview": seen,
+        "most_causes": MOST_CAUSES,
+        "most_running": MOST_RUNNING,
+        "groups": groups(builders, by_tag=asked.is_by_tag, page=page),
+        "ungrouped": filters.to_query(asked.chosen),
+        "page": page,
+        "pages": pages,
+        "pages_shown": _near(page, pages),
+    }
+    is_whole = asked.chosen == Filter() and not asked.is_by_tag
+    return View("overview.html", "board", shown, Live(how="parts" if is_whole else "page"), stands)
+
+
+def _near(page: int, pages: int) -> list[int]:
+    """Return the pages to lead to: the first, the last, and those around."""
+    near = {1, pages, *range(max(page - 3, 1), min(page + 3, pages) + 1)}
+    return sorted(near)
 
 
 async def _grid(store: Reader, asked: PageRequest) -> View:
     builders = await _builders(store, asked.chosen)
-    shown = {"builders": builders, "columns": charts.GRID}
+    pages = max(-(-len(builders) // PAGE), 1)
+    page = min(asked.page, pages)
+    shown = {
+        "builders": builders[(page - 1) * PAGE : page * PAGE],
+        "columns": charts.GRID,
+        "page": page,
+        "pages": pages,
+        "pages_shown": _near(page, pages),
+    }
     return View("grid.html", "Grid · board", shown, _live(asked), state(builders))
 
 
@@ -180,6 +247,19 @@ async def _revisions(store: Reader, asked: PageRequest) -> View:
     revisions = await store.revisions(asked.chosen, REVISIONS)
     builders, made = lines(revisions, await store.builders(asked.chosen))
     return View("revisions.html", "Revisions · board", {"builders": builders, "lines": made})
+
+
+async def _search(store: Reader, asked: PageRequest) -> View:
+    wanted = parse_qs(asked.query).get("q", [""])[-1].strip()[:LONGEST]
+    builders = await store.builders(Filter(builder=wanted)) if wanted else []
+    shown = {
+        "wanted": wanted,
+        "builders": builders[:FOUND],
+        "builders_found": len(builders),
+        "revisions": await store.search(wanted, FOUND) if wanted else [],
+        "shortest": SHORTEST,
+    }
+    return View("search.html", f"{wanted or 'Search'} · board", shown)
 
 
 async def _builder(store: Reader, asked: PageRequest, number: int) -> View | None:
@@ -218,6 +298,7 @@ async def _build(store: Reader, asked: PageRequest, number: int) -> View | None:
         "queued": queued(build),
         "expected": due(build, detail.builder.usual),
         "link": web_address(build.url),
+        "most_changes": CHANGES,
     }
     name = f"{detail.builder.name} #{build.number} {word(build)} · board"
     return View("build.html", name, shown, Live(how="page", build=number), _build_state(build))
@@ -233,6 +314,7 @@ VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
     (r"/", _overview),
     (r"/grid", _grid),
     (r"/revisions", _revisions),
+    (r"/search", _search),
     (r"/builders/(\d{1,18})", _builder),
     (r"/builds/(\d{1,18})", _build),
 )

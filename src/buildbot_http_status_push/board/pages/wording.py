@@ -5,6 +5,7 @@ The script in the browser tells times by the same rules. Knows no template and n
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime, timezone
 
 from attrs import frozen
@@ -100,6 +101,35 @@ def short_revision(revision: str) -> str:
     """Shorten a revision that is a hash; leave any other as it is."""
     is_hash = len(revision) >= 20 and all(each in "0123456789abcdef" for each in revision.lower())
     return revision[:10] if is_hash else revision
+
+
+LONG = 24
+"""From how many characters on a name may be clipped."""
+TAIL = 10
+"""How many characters of its end are shown then."""
+
+
+def halves(name: str) -> tuple[str, str]:
+    """Return a name in two parts, of which the first may be clipped; one part if it is short.
+
+    Args:
+        name: The name. No character is parted from the marks and joiners that belong to it.
+    """
+    if len(name) <= LONG:
+        return name, ""
+    cut = len(name) - TAIL
+    while cut > 0 and (_belongs_before(name[cut]) or name[cut - 1] == JOINER):
+        cut -= 1
+    return name[:cut], name[cut:]
+
+
+JOINER = "\u200d"
+_SKIN_TONES = range(0x1F3FB, 0x1F400)
+
+
+def _belongs_before(character: str) -> bool:
+    is_mark = unicodedata.category(character) in ("Mn", "Me", "Mc", "Cf")
+    return is_mark or ord(character) in _SKIN_TONES
 
 
 def person(author: str) -> str:

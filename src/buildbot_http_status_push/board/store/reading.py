@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.filters import fits_build, fits_builder
 from buildbot_http_status_push.board.model import (
+    SHORTEST,
     Build,
     BuildDetail,
     Builder,
@@ -42,6 +43,7 @@ from buildbot_http_status_push.board.store.tables import builds
 
 T = TypeVar("T")
 
+LAST_CHARACTER = "\U0010ffff"
 DEFAULT_TITLE = "Buildbot"
 """What a master's title is where its configuration has none."""
 LOOKED_THROUGH = 10
@@ -264,6 +266,20 @@ class Reading:
             if len(found) == limit:
                 break
         return found
+
+    def search(self, text: str, limit: int) -> list[Revision]:
+        """Return the revisions that a text names, then those whose author or comment has it."""
+        end = f"{text}{LAST_CHARACTER}" if len(text) >= SHORTEST else f"{text} "
+        named = {"of_first": text, "of_end": end, "most": limit}
+        about = {"like_text": f"%{sql.like(text.lower())}%", "most": limit}
+        rows = [
+            *sql.REVISIONS_FROM.rows(self._connection, named),
+            *sql.REVISIONS_ABOUT.rows(self._connection, about),
+        ]
+        known = {row.id: row for row in rows}
+        return [
+            _revision(row, self._newest_of(row.id, Filter())) for row in [*known.values()][:limit]
+        ]
 
     def _newest_of(self, revision: int, chosen: Filter) -> tuple[Build, ...]:
         """Return the newest build of each builder that fits."""

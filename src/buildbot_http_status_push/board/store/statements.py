@@ -293,6 +293,31 @@ def builds_before(chosen: Filter, way: Any) -> Any:
     return _builds.where(way, *wanted, _place < _given_place).order_by(*_newest_first)
 
 
+SEARCHED = 20_000
+"""In how many of the newest revisions authors and comments are looked through."""
+REVISIONS_FROM = Prepared(
+    lambda: (
+        sa.select(revisions)
+        .where(revisions.c.revision >= _given("of_first"), revisions.c.revision < _given("of_end"))
+        .order_by(revisions.c.revision)
+        .limit(_given("most"))
+    )
+)
+
+
+def _searched() -> Any:
+    newest = sa.select(revisions).order_by(revisions.c.first_at.desc()).limit(SEARCHED).subquery()
+    texts = (sa.func.lower(newest.c.author), sa.func.lower(newest.c.comment))
+    return (
+        sa.select(newest)
+        .where(sa.or_(*(each.like(_given("like_text"), escape="\\") for each in texts)))
+        .order_by(newest.c.first_at.desc())
+        .limit(_given("most"))
+    )
+
+
+REVISIONS_ABOUT = Prepared(_searched)
+
 OF_REVISION = (
     _builds.select_from(built.join(builds, _b.id == built.c.build))
     .where(built.c.revision == _given("of_revision"))

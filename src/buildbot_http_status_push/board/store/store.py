@@ -181,6 +181,15 @@ class Store:
         """Return the revisions that have builds that fit, those newest whose builds began last."""
         return self._read(lambda reading: reading.revisions(filter, limit))
 
+    def search(self, text: str, limit: int) -> Deferred[list[Revision]]:
+        """Return the revisions that a text names, or whose author or comment has it.
+
+        Args:
+            text: A revision, its first ``SHORTEST`` characters at least, or any words.
+            limit: How many at most.
+        """
+        return self._read(lambda reading: reading.search(text, limit))
+
     def results(self) -> Deferred[dict[int | None, int]]:
         """Count the builds by their result, None for those that run."""
         return self._read(lambda reading: reading.results())

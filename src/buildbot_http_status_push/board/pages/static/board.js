@@ -13,7 +13,8 @@
  * @typedef {{builder: number, name: string, tags: string[], master: string,
  *   project: string | null, builds: number[], fragments: Fragment[]}} Change
  * @typedef {{name: string, heard_at: number}} Master
- * @typedef {{red: number, good: number, running: number}} Summary
+ * @typedef {{red: number, good: number, running: number, builders: number,
+ *   causes: number}} Summary
  * @typedef {{type: "updates", epoch: string, from: number, sequence: number, now: number,
  *   changes: Change[], masters: Master[], summary: Summary}} Updates
  * @typedef {{type: "snapshot", epoch: string, sequence: number, now: number}} Snapshot
@@ -200,28 +201,36 @@ class Page {
 
   /** @param {Updates} frame */
   put(frame) {
-    for (const change of frame.changes) {
-      const isShown = fits(this.query, change);
-      for (const fragment of change.fragments) putFragment(fragment, isShown);
-    }
+    keepingPlace(() => {
+      for (const change of frame.changes) {
+        const isShown = fits(this.query, change);
+        for (const fragment of change.fragments) putFragment(fragment, isShown);
+      }
+      this.count(frame.summary);
+    });
     this.shown = frame.sequence;
-    this.count();
     this.tellState(frame.summary);
     tick(this.now);
+    if (isCutShort(frame.summary)) this.fetchWithin(ANY_PAGE_WITHIN);
   }
 
-  count() {
-    for (const element of document.querySelectorAll("[data-count]")) {
-      const region = regionOf(/** @type {HTMLElement} */ (element).dataset.count ?? "");
-      if (region) setText(element, String(region.childElementCount));
+  /** @param {Summary} summary */
+  count(summary) {
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
+      document.querySelectorAll("[data-count]")
+    )) {
+      const name = /** @type {keyof Summary} */ (element.dataset.count);
+      setText(element, String(summary[name]));
     }
+    const { classList } = document.querySelector(".statement") ?? {};
+    classList?.toggle("is-red", summary.red > 0);
+    classList?.toggle("is-green", summary.red === 0);
   }
 
   /** @param {Summary} summary of the whole board; a page that is filtered counts for itself */
   tellState(summary) {
-    const reds = regionOf("red");
-    if (!reds && this.query.size > 0) return;
-    const red = reds ? reds.childElementCount : summary.red;
+    if (this.query.size > 0) return;
+    const { red } = summary;
     const kind = red ? "bad" : summary.good ? "good" : "unknown";
     const told = red ? `✗ ${red} red` : summary.good ? "✓ all green" : "nothing yet";
     document.title = `${told} · ${document.body.dataset.title ?? ""}`;
@@ -270,7 +279,6 @@ class Page {
     document.title = other.title;
     showConnection();
     setIcon(other.querySelector("#favicon")?.getAttribute("href") ?? "");
-    this.count();
     tick(this.now);
   }
 }
@@ -285,10 +293,23 @@ function putFragment({ region: name, key, html }, isShown) {
   const selector = `:scope > [data-key="${CSS.escape(key)}"]`;
   const old = /** @type {HTMLElement | null} */ (region.querySelector(selector));
   const next = html !== null && isShown ? elementOf(html) : null;
-  keepingPlace(() => {
-    if (next && old && old.dataset.sort === next.dataset.sort) return old.replaceWith(next);
-    old?.remove();
-    if (next) region.insertBefore(next, successorOf(region, next));
+  if (next && old && old.dataset.sort === next.dataset.sort) return old.replaceWith(next);
+  old?.remove();
+  // Where there is no room for more, those that are behind are on another page or on none.
+  const most = Number(/** @type {HTMLElement} */ (region).dataset.most ?? Infinity);
+  if (next && most > 0) region.insertBefore(next, successorOf(region, next));
+  while (most > 0 && region.childElementCount > most) region.lastElementChild?.remove();
+}
+
+/**
+ * @param {Summary} summary
+ * @returns {boolean} whether there is room for something that the page does not have
+ */
+function isCutShort({ causes, running }) {
+  return Object.entries({ red: causes, running }).some(([name, count]) => {
+    const region = /** @type {HTMLElement | null} */ (regionOf(name));
+    const most = Number(region?.dataset.most ?? Infinity);
+    return region !== null && region.childElementCount < Math.min(count, most);
   });
 }
 
@@ -330,14 +351,32 @@ function keepingPlace(change) {
   const focused = /** @type {HTMLElement | null} */ (document.activeElement);
   const path = focused && focused !== document.body ? pathOf(focused) : "";
   const open = [...document.querySelectorAll("main details[open]")].map(pathOf);
-  const { scrollX, scrollY } = window;
+  const anchor = anchorInSight();
   change();
   for (const each of open) document.querySelector(each)?.setAttribute("open", "");
   if (path && !focused?.isConnected) {
     const again = /** @type {HTMLElement | null} */ (document.querySelector(path));
     again?.focus({ preventScroll: true });
   }
-  if (window.scrollY !== scrollY) window.scrollTo({ left: scrollX, top: scrollY, behavior: "instant" });
+  if (!anchor) return;
+  const { key, top } = anchor;
+  const now = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  const moved = now ? now.getBoundingClientRect().top - top : 0;
+  if (moved) window.scrollBy({ top: moved, behavior: "instant" });
+}
+
+/**
+ * @returns {{key: string, top: number} | null} what is being read, unless the page's top is in sight
+ */
+function anchorInSight() {
+  if (window.scrollY === 0) return null;
+  for (const part of [0.1, 0.25, 0.4, 0.6]) {
+    const there = document.elementFromPoint(innerWidth * 0.3, innerHeight * part);
+    const element = /** @type {HTMLElement | null | undefined} */ (there?.closest("[data-key]"));
+    const key = element?.dataset.key;
+    if (element && key) return { key, top: element.getBoundingClientRect().top };
+  }
+  return null;
 }
 
 /**
@@ -637,7 +676,11 @@ function begin() {
     stream.wake();
   });
   addEventListener("online", () => stream.wake());
-  addEventListener("pageshow", (event) => event.persisted && stream.wake());
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) stream.wake();
+    // The browser fills in what was typed last; the page is about what its address says.
+    for (const form of document.querySelectorAll("form")) form.reset();
+  });
   addEventListener("keydown", press);
   tick(page.now);
   stream.connect();
