@@ -106,8 +106,8 @@ class FragmentRenderer:
 
     def _causes(self, builder: Builder, before: str | None) -> Iterable[Fragment]:
         """Make the cards that a builder has left, and that it is on now."""
-        now = {cause_of(builder)} if builder.is_red else set()
-        for key in sorted(now | {before} - {None}):
+        keys = {before, cause_of(builder) if builder.is_red else None}
+        for key in sorted(each for each in keys if each is not None):
             cause = self._cards.get(key)
             html = self._make("cause", cause, self._seconds()) if cause else None
             yield Fragment("red", f"cause/{key}", html)
