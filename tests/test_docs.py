@@ -179,7 +179,7 @@ class TutorialTests(unittest.SynchronousTestCase):
         self.run_block(create)
         (self.folder / "master" / "master.cfg").write_text(config.replace(PORT, port))
         self.guard_master()
-        self.run_block(start)
+        self.run_block(start.replace("start master", f"start --start_timeout={PATIENCE} master"))
         self.wait_until_printed("hello #2 .*finished: success")
         self.end_receiving()
         assert "does not accept statuses: connection refused" in self.run_block(look)
