@@ -17,6 +17,7 @@ class Delivery:
     Args:
         id: Derived from the event, so that the same event has the same id after a restart.
         lane: Deliveries of one lane are sent in order; a lane is a build request.
+        group: Whose failures count together: the builder; where there is none, the kind of subject.
         subject: What the status is about (a build). A newer accepted status of the same
             subject, of an event that follows, makes an older one superfluous.
         event: The event's name as receivers see it, such as ``builds.finished``.
@@ -35,6 +36,7 @@ class Delivery:
     content_type: str
     body: bytes
     build: int | None = None
+    group: str = ""
     created_at: float | None = field(default=None, eq=False)
 
 
@@ -122,11 +124,14 @@ class State(Enum):
 MOVES: dict[State, frozenset[State]] = {
     State.WAITING: frozenset(State),
     State.RETRYING: frozenset(State),
-    State.DELIVERED: frozenset(),
-    State.SUPERSEDED: frozenset({State.DELIVERED}),
+    State.DELIVERED: frozenset({State.WAITING}),
+    State.SUPERSEDED: frozenset({State.WAITING, State.DELIVERED}),
     State.DEAD: frozenset({State.WAITING, State.DELIVERED, State.SUPERSEDED}),
 }
-"""The legal moves. Storage checks every update against this table."""
+"""The legal moves: what an attempt finds is recorded only where this table allows it.
+
+Only a person brings back what is not pending: by ``redeliver``, or by a backfill.
+"""
 
 SUPERFLUOUS_AFTER: dict[str, frozenset[str]] = {
     "buildrequests.cancel": frozenset({"buildrequests.new"}),
@@ -201,3 +206,23 @@ class Claim:
     sequence: int
     lease_until: float
     more: bool
+
+
+@frozen
+class Turn:
+    """A failing group's turn: which one of its deliveries is to be tried.
+
+    Args:
+        group: The group.
+        last: The sequence of its delivery that was tried last: those behind it come next.
+        highest: The highest sequence tried since it fails: those behind that come first of all.
+        untried: Whether only a delivery behind the highest will do.
+        newer_in: A lane whose newest status of the same build is tried before its older ones, where
+            there is one: the receiver may fail on the older ones only. Empty for none.
+    """
+
+    group: str
+    last: int = 0
+    highest: int = 0
+    untried: bool = False
+    newer_in: str = ""

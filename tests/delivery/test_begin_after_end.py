@@ -81,7 +81,7 @@ class Story:
     def put(self, delivery: Delivery) -> None:
         """Bring a status."""
         self.box.put(delivery)
-        self.relay.poke(delivery.lane)
+        self.relay.added(delivery)
 
     def send(self, delivery: Delivery) -> Deferred[Outcome]:
         """Make an attempt."""

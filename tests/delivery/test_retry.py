@@ -10,8 +10,10 @@ from buildbot_http_status_push.delivery.retry import (
     asked_delay,
     concerns_receiver,
     decide,
+    group_delay,
     may_have_arrived,
     own_delay,
+    pace,
     probe_delay,
 )
 from buildbot_http_status_push.model import (
@@ -53,32 +55,36 @@ class DelayTest(SynchronousTestCase):
     """How long to wait."""
 
     def test_values(self) -> None:
-        """A probe waits 1 s doubling to 60, a delivery with troubles of its own 1 to 3600."""
-        probes = [probe_delay(count, 0.5) for count in (1, 2, 3, 6, 7, 8)]
-        self.assertEqual(probes, [1, 2, 4, 32, 60, 60])
+        """A group that fails waits 1 s doubling to 60, a delivery with own troubles to 3600."""
+        group = [group_delay(count, 0.5) for count in (0, 1, 2, 3, 6, 7, 8)]
+        self.assertEqual(group, [0, 1, 2, 4, 32, 60, 60])
+        refused = [group_delay(count, 0.5, is_refusal=True) for count in (0, 1, 2, 3, 5, 6, 99)]
+        self.assertEqual(refused, [0, 0, 1, 2, 8, 15, 15])
         own = [own_delay(count, 0.5) for count in (1, 2, 3, 4, 5, 12, 13, 14)]
         self.assertEqual(own, [1, 2, 4, 8, 16, 2048, 3600, 3600])
+
+    def test_down(self) -> None:
+        """A receiver is probed after as long as it has been down, 1 s to 8, later after 25."""
+        probes = [probe_delay(lasted, 0.5) for lasted in (0, 1, 3, 8, 599, 600, 10**6)]
+        self.assertEqual(probes, [1, 1, 3, 8, 8, 25, 25])
+        self.assertEqual([pace(lasted) for lasted in (0, 59, 60, 10**6)], [1, 1, 3, 3])
 
     @given(counts, draws)
     def test_bounds(self, count: int, draw: float) -> None:
         """Jitter is 20 % at most, and no count of failures breaks the bounds."""
-        self.assertTrue(0.799 < probe_delay(count, draw) < 72.001)
+        self.assertTrue(0.799 < group_delay(count, draw) < 72.001)
+        self.assertTrue(0.799 < probe_delay(count, draw) < 30.001)
         self.assertTrue(0.799 < own_delay(count, draw) < 4320.001)
-        for delay in (probe_delay, own_delay):
+        for delay in (group_delay, probe_delay, own_delay):
             plain = delay(count, 0.5)
             self.assertTrue(0.799 * plain <= delay(count, draw) <= 1.201 * plain)
 
     @given(counts, draws)
     def test_never_shorter(self, count: int, draw: float) -> None:
         """With the same draw another failure never makes the wait shorter, nor doubles it twice."""
-        for delay in (probe_delay, own_delay):
+        for delay in (group_delay, own_delay):
             before, after = delay(count, draw), delay(count + 1, draw)
             self.assertTrue(before <= after <= 2.001 * before)
-
-    @given(counts, draws, st.floats(0, 3600))
-    def test_asked(self, count: int, draw: float, asked: float) -> None:
-        """A probe does not come before the time that the receiver asked for."""
-        self.assertEqual(probe_delay(count, draw, asked), max(probe_delay(count, draw), asked))
 
     @given(outcomes)
     def test_asked_delay(self, outcome: Outcome) -> None:

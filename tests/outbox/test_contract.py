@@ -14,9 +14,9 @@ from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.model import MOVES, PENDING, Claim, Delivery, State, Verdict
+from buildbot_http_status_push.model import MOVES, PENDING, Claim, Delivery, State, Turn, Verdict
 from buildbot_http_status_push.outbox import inspection
-from buildbot_http_status_push.outbox.ledger import KEPT_FOR, TIDIED_AT_ONCE, Ledger, Probe
+from buildbot_http_status_push.outbox.ledger import KEPT_FOR, TIDIED_AT_ONCE, Ledger
 from buildbot_http_status_push.outbox.schema import open_database
 
 Case = SynchronousTestCase if TYPE_CHECKING else object
@@ -175,7 +175,7 @@ class Contract(Case):
         self.box.clock.advance(1.9)
         self.assertEqual([], self.box.claim())
         self.assertEqual([], self.box.beside("other").claim())
-        self.assertEqual([], self.box.claim(probe=Probe(0.5)))
+        self.assertEqual([], self.box.turn(Turn("lane")))
         self.box.clock.advance(0.1)
         [claim] = self.box.claim()
         self.assertEqual(("msg_1", 1), (claim.delivery.id, claim.attempts))
@@ -278,7 +278,7 @@ class Contract(Case):
                 number = next(numbers)
                 claim = self.bring_to(state, number)
                 before = evolve(self.box.entry(number), owner=None, lease_until=0.0)
-                by_person = state is State.DEAD and found in PENDING
+                by_person = state not in PENDING and found in PENDING
                 if found in MOVES[state] and not by_person:
                     self.assertEqual(found, self.box.record(claim, found))
                     self.assertEqual(found, self.box.entry(number).state)
@@ -388,83 +388,82 @@ class Contract(Case):
         self.assertIsNone(other.record(taken, State.DELIVERED))
         self.assertEqual(["msg_2"], self.box.claim_ids())
 
-    # probes
+    # groups that fail
 
-    def test_probe_elsewhere(self) -> None:
-        """A probe takes another lane than the one that failed, if there is one."""
-        self.box.put(1, 2)
-        for draw in (0.0, 0.5, 1.0):
-            self.assertEqual(["msg_2"], self.probe(draw, "lane-1"))
-            self.assertEqual(["msg_1"], self.probe(draw, "lane-2"))
-
-    def test_probe_alone(self) -> None:
-        """A probe takes the lane that failed if there is no other, unless it must not."""
-        self.box.put(1)
-        self.assertEqual([], self.probe(0.5, "lane-1", strict=True))
-        self.assertEqual(["msg_1"], self.probe(0.5, "lane-1"))
-
-    def test_probe_draw(self) -> None:
-        """A probe begins where chance says: one poisoned delivery does not stop all."""
-        self.box.put(*range(1, 12))
-        found = [self.probe(draw / 10, "")[0] for draw in range(11)]
-        self.assertEqual([f"msg_{number}" for number in range(1, 12)], found)
-
-    def test_probe_order(self) -> None:
-        """A probe takes the first of its lane, wherever chance has led it."""
-        self.box.put(*of_lane("a", 1, 2, 3), *of_lane("b", 4, 5, 6))
-        self.assertEqual(["msg_1"], self.probe(0.4, "b"))
-        self.assertEqual(["msg_1"], self.probe(1.0, "b"))
-        self.assertEqual(["msg_4"], self.probe(1.0, "a"))
-
-    def test_probe_busy_lane(self) -> None:
-        """A probe leaves lanes alone that have an attempt under way."""
-        self.box.put(1, 2)
-        self.box.claim(limit=1)
-        self.assertEqual(["msg_2"], self.probe(0.0, ""))
-        self.assertEqual(["msg_2"], self.probe(0.0, "lane-2"))
-
-    def test_probe_retries(self) -> None:
-        """A retry that is due serves as a probe, but does not tell whether a lane is at fault."""
-        self.box.put(1)
-        self.box.send(State.RETRYING)
+    def test_held(self) -> None:
+        """Nothing of the groups that are held is taken; the others come in order, then retries."""
+        self.box.put(*(a_delivery(number, f"lane {number}", group="bad") for number in (1, 2)))
+        self.box.put(a_delivery(3, "lane 3", group="a"))
+        self.box.record(self.box.claim(held=["bad"])[0], State.RETRYING)
+        self.box.put(a_delivery(4, "lane 4", group="b"), a_delivery(5, "lane 5", group="a"))
         self.box.clock.advance(30)
-        self.box.put(2)
-        self.assertEqual(["msg_1"], self.probe(0.5, "lane-2"))
-        self.assertEqual([], self.probe(0.5, "lane-2", strict=True))
+        held = ["bad", "unknown"]
+        self.assertEqual(["msg_4", "msg_5", "msg_3"], self.box.claim_ids(held=held))
+        self.assertEqual(["msg_1", "msg_2"], self.box.claim_ids())
 
-    def test_probe_newer(self) -> None:
-        """In doubt a probe takes the newest of the build that heads the lane, if there is one."""
-        self.box.put(*of_lane("a", 1, 2, 3, subject="build-1"), *of_lane("a", 4), *of_lane("b", 5))
-        self.assertEqual(["msg_3"], self.probe(0.5, "a", newer=True))
-        self.assertEqual(["msg_1"], self.probe(0.5, "b", newer=True))
-        self.assertEqual(["msg_5"], self.probe(0.5, "a"))
+    def test_turns(self) -> None:
+        """One of each group is taken, of as many as are asked for, with and without a backlog."""
+        self.box.put(*(a_delivery(each, f"lane {each}", group=f"g{each % 3}") for each in range(9)))
+        turns = Turn("none"), Turn("g2"), Turn("g0"), Turn("g1")
+        self.assertEqual(["msg_2", "msg_0"], self.box.turn(*turns, limit=2))
+        self.assertEqual(["msg_5", "msg_3", "msg_1"], self.box.turn(*turns))
 
-    def test_probe_newer_busy(self) -> None:
-        """Not while something of that lane is under way."""
-        self.box.put(*of_lane("a", 1, 2, subject="build-1"), *of_lane("b", 3))
+    def test_turn_order(self) -> None:
+        """A group tries first what it never tried, then its lanes in turn, each lane's first."""
+        self.box.put(*(a_delivery(each, f"lane {each % 2}", group="g") for each in range(1, 5)))
+        self.box.put(a_delivery(5, "lane 5", group="g"))
+        self.assertEqual(["msg_1"], self.turn(Turn("g")))
+        self.assertEqual(["msg_2"], self.turn(Turn("g", last=1, highest=1)))
+        self.assertEqual(["msg_5"], self.turn(Turn("g", last=2, highest=2)))
+        self.assertEqual(["msg_1"], self.turn(Turn("g", last=5, highest=5)))
+        self.assertEqual(["msg_2"], self.turn(Turn("g", last=1, highest=5)))
+        self.assertEqual([], self.turn(Turn("g", last=1, highest=5, untried=True)))
+        self.assertEqual(["msg_5"], self.turn(Turn("g", last=1, highest=2, untried=True)))
+
+    def test_turn_busy_lane(self) -> None:
+        """Lanes that have an attempt under way are left alone."""
+        self.box.put(*(a_delivery(each, f"lane {each}", group="g") for each in (1, 2)))
         self.box.claim(limit=1)
-        self.assertEqual(["msg_3"], self.probe(0.5, "a", newer=True))
+        self.assertEqual(["msg_2"], self.turn(Turn("g")))
 
-    def test_probe_nothing(self) -> None:
-        """Without a backlog there is nothing to probe with."""
-        self.assertEqual([], self.probe(0.5, "lane"))
+    def test_turn_retry(self) -> None:
+        """Where nothing waits a retry that is due is tried, unless it must be a new one."""
+        self.box.put(a_delivery(1, "lane", group="g"))
+        self.box.send(State.RETRYING)
+        self.assertEqual([], self.turn(Turn("g")))
+        self.box.clock.advance(30)
+        self.assertEqual([], self.turn(Turn("g", untried=True)))
+        self.assertEqual(["msg_1"], self.turn(Turn("g")))
 
-    def probe(self, draw: float, avoid: str, **more: bool) -> list[str]:
-        """Return what a probe takes, and give it back."""
-        claims = self.box.claim(limit=1, probe=Probe(draw, avoid, **more))
+    def test_turn_newer(self) -> None:
+        """In doubt the newest of the build that heads the lane is tried, if it is not alone."""
+        same = of_lane("a", 1, 2, 3, subject="build-1")
+        self.box.put(*(evolve(each, group="g") for each in (*same, *of_lane("a", 4))))
+        self.box.put(a_delivery(5, "b", group="g"))
+        self.assertEqual(["msg_3"], self.turn(Turn("g", newer_in="a")))
+        self.assertEqual(["msg_1"], self.turn(Turn("g", newer_in="b")))
+        self.box.claim(limit=1)
+        self.assertEqual(["msg_5"], self.turn(Turn("g", newer_in="a")))
+
+    def turn(self, turn: Turn) -> list[str]:
+        """Return what a group's turn takes, and give it back."""
+        claims = result(self.box.outbox.claim(1, LEASE, turns=[turn]))
         self.successResultOf(self.box.outbox.release([claim.sequence for claim in claims]))
         return [claim.delivery.id for claim in claims]
 
     # the end
 
     def test_give_up(self) -> None:
-        """What waited too long for a receiver is dead, with its body; the rest waits on."""
+        """What waited too long in a group that fails is dead, with its body; the rest waits."""
         self.box.put(*of_lane("lane", 1, 2))
         self.box.send(State.RETRYING)
+        self.box.put(4)
         self.box.clock.advance(1)
         self.box.put(3)
-        self.successResultOf(self.box.outbox.give_up(created_before=NOW + 1))
-        self.assertEqual([State.DEAD, State.DEAD, State.WAITING], [*self.box.states().values()])
+        self.successResultOf(self.box.outbox.give_up(["lane", "lane-3"], created_before=NOW + 1))
+        self.assertEqual(
+            [State.DEAD, State.DEAD, State.WAITING, State.WAITING], [*self.box.states().values()]
+        )
         entry = self.box.entry(1)
         self.assertEqual((len(a_delivery().body), None), (entry.size, entry.next_attempt))
         self.assertIn("could not be reached", str(entry.outcome))
@@ -475,7 +474,7 @@ class Contract(Case):
         [claim] = self.box.claim()
         self.box.clock.advance(1)
         self.box.put(*of_lane("lane", 2))
-        self.successResultOf(self.box.outbox.give_up(created_before=NOW + 1))
+        self.successResultOf(self.box.outbox.give_up(["lane"], created_before=NOW + 1))
         self.assertEqual([], self.box.claim())
         self.assertIsNone(self.box.record(claim, State.WAITING))
         self.assertEqual(State.DEAD, self.box.entry(1).state)
@@ -524,8 +523,9 @@ class Contract(Case):
 
     def test_tidy_in_portions(self) -> None:
         """Much is tidied in portions, so that others get their turn."""
-        self.box.put(*range(TIDIED_AT_ONCE + 1))
-        self.successResultOf(self.box.outbox.give_up(created_before=NOW + 1))
+        numbers = range(TIDIED_AT_ONCE + 1)
+        self.box.put(*(a_delivery(number, f"lane-{number}", group="g") for number in numbers))
+        self.successResultOf(self.box.outbox.give_up(["g"], created_before=NOW + 1))
         self.box.clock.advance(KEPT_FOR + 1)
         tidied = [self.successResultOf(self.box.outbox.tidy()) for _ in range(2)]
         self.assertEqual([True, False], tidied)

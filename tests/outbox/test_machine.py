@@ -30,10 +30,10 @@ from support.outboxes import LEASE, NOW
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.model import PENDING, Claim, Delivery, State, Verdict
+from buildbot_http_status_push.model import MOVES, PENDING, Claim, Delivery, State, Turn, Verdict
 from buildbot_http_status_push.outbox import inspection, intervention
 from buildbot_http_status_push.outbox.inspection import NotPossibleError
-from buildbot_http_status_push.outbox.ledger import KEPT_FOR, Ledger, Probe
+from buildbot_http_status_push.outbox.ledger import KEPT_FOR, Ledger
 from buildbot_http_status_push.outbox.recorder import RESTING
 from buildbot_http_status_push.outbox.schema import open_database
 
@@ -58,7 +58,19 @@ def delivery(number: int) -> Delivery:
     """Return one of a few deliveries; a subject lies within one lane, a request's is that lane."""
     lane, event = f"lane-{number % LANES}", EVENTS[number // SUBJECTS]
     subject = lane if event == "buildrequests.new" else f"subject-{number % SUBJECTS}"
-    return a_delivery(number, lane, subject=subject, event=event)
+    return a_delivery(number, lane, subject=subject, event=event, group=group_of(lane))
+
+
+def group_of(lane: str) -> str:
+    """Return the group of a lane: there are two of them."""
+    return f"group-{int(lane[-1]) % 2}"
+
+
+What: TypeAlias = tuple[int, set[str]] | Turn
+"""How many to take at most and of which groups none, or whose turn it is."""
+
+groups = st.sampled_from(["group-0", "group-1", "group-2"])
+places = st.integers(0, IDS)
 
 
 @define
@@ -119,51 +131,50 @@ class Model:
         about = (what.id, what.lane, what.subject, what.event)
         self.rows[what.id] = Row(*about, sequence, now, now)
 
-    def claim(self, owner: str, now: float, limit: int, probe: Probe | None) -> list[str]:
+    def claim(self, owner: str, now: float, what: What) -> list[str]:
         """Hand out deliveries."""
-        taken = self._first(now, limit, probe)
+        taken = self._first(now, what)
         if any(row.attempts or row.owner not in (None, owner) for row in taken):
             mine = (None, owner, RESTING)
             foreign = (row for row in self.rows.values() if row.owner not in mine)
             self._doubt([row for row in foreign if row.lease_until <= now], now)
-            taken = self._first(now, limit, probe)
+            taken = self._first(now, what)
         for row in taken:
             row.owner, row.lease_until = owner, now + LEASE
         return [row.id for row in taken]
 
-    def _first(self, now: float, limit: int, probe: Probe | None) -> list[Row]:
-        return self._probe(now, probe) if probe else self._in_order(now, limit)
+    def _first(self, now: float, what: What) -> list[Row]:
+        if isinstance(what, Turn):
+            return self._of_turn(now, what)
+        limit, held = what
+        free = [row for row in self._free(now) if group_of(row.lane) not in held]
+        return self._in_order(free, now)[:limit]
 
     def _doubt(self, claimed: list[Row], now: float) -> None:
         for row in claimed:
             self._supersede(row, now)
             row.free()
 
-    def _free(self, now: float, avoid: str) -> list[Row]:
+    def _free(self, now: float) -> list[Row]:
         leased = {row.lane for row in self.rows.values() if row.owner and row.lease_until > now}
-        free = (row for row in self.rows.values() if row.lane not in {*leased, avoid})
+        free = (row for row in self.rows.values() if row.lane not in leased)
         return sorted(free, key=lambda row: row.sequence)
 
-    def _in_order(self, now: float, limit: int, avoid: str = "") -> list[Row]:
-        free = self._free(now, avoid)
+    def _in_order(self, free: list[Row], now: float) -> list[Row]:
         waiting = [row for row in free if row.state is State.WAITING]
         due = [row for row in free if row.next_attempt is not None and row.next_attempt <= now]
         due.sort(key=lambda row: (row.next_attempt, row.sequence))
-        return first_of_lanes([*waiting, *due])[:limit]
+        return first_of_lanes([*waiting, *due])
 
-    def _probe(self, now: float, probe: Probe) -> list[Row]:
-        if probe.newer and (newer := self._newer(now, probe.avoid)):
+    def _of_turn(self, now: float, turn: Turn) -> list[Row]:
+        if turn.newer_in and (newer := self._newer(now, turn.newer_in)):
             return newer
-        places = [row.sequence for row in self.rows.values() if row.state is State.WAITING]
-        waiting = [row for row in self._free(now, probe.avoid) if row.state is State.WAITING]
-        if waiting:
-            low, high = min(places), max(places)
-            first = low + int(probe.draw * (high - low))
-            drawn = next((row for row in waiting if row.sequence >= first), waiting[0])
-            return [row for row in waiting if row.lane == drawn.lane][:1]
-        if probe.strict:
-            return []
-        return self._in_order(now, 1, probe.avoid) or self._in_order(now, 1)
+        mine = [row for row in self._free(now) if group_of(row.lane) == turn.group]
+        waiting = first_of_lanes([row for row in mine if row.state is State.WAITING])
+        for after in (turn.highest,) if turn.untried else (turn.highest, turn.last, -1):
+            if behind := [row for row in waiting if row.sequence > after]:
+                return behind[:1]
+        return [] if turn.untried else self._in_order(mine, now)[:1]
 
     def waits_behind(self, what: Delivery) -> bool:
         """Tell whether others wait in the lane of one that was handed out."""
@@ -172,7 +183,7 @@ class Model:
 
     def _newer(self, now: float, lane: str) -> list[Row]:
         """Return the last one of those at the head of a lane that have one subject."""
-        free = self._free(now, "")
+        free = self._free(now)
         rows = [row for row in free if row.lane == lane and row.state is State.WAITING]
         same = [row for row in rows if row.subject == rows[0].subject]
         others = [row.sequence for row in rows if row.subject != rows[0].subject]
@@ -230,10 +241,11 @@ class Model:
             if row.owner == RESTING:
                 row.free()
 
-    def give_up(self, before: float, now: float) -> None:
+    def give_up(self, group: str, before: float, now: float) -> None:
         """Make dead what is old."""
         for row in self.rows.values():
-            if row.state in PENDING and row.created_at < before:
+            is_mine = row.state in PENDING and group_of(row.lane) == group
+            if is_mine and row.created_at < before:
                 row.move(State.DEAD, now, kept=True)
 
     def tidy(self, now: float) -> None:
@@ -328,7 +340,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def begin(self, some: set[int]) -> Any:
         """Two masters have been at work for a while."""
         self.put(sorted(some), OWNERS[0])
-        return multiple(*(held for owner in OWNERS for held in self.take(owner, 1, None)))
+        return multiple(*(held for owner in OWNERS for held in self.take(owner, (1, set()))))
 
     @rule(some=st.lists(numbers, min_size=1, max_size=6), owner=owners)
     def put(self, some: list[int], owner: str) -> None:
@@ -340,25 +352,29 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(
         target=claims,
         owner=owners,
-        limit=st.integers(1, 3),
-        probe=st.none()
+        what=st.tuples(st.integers(1, 3), st.sets(groups, max_size=1))
         | st.builds(
-            Probe,
-            draw=st.floats(0, 1),
-            avoid=st.sampled_from(["", "lane-0", "lane-1"]),
-            strict=st.booleans(),
-            newer=st.booleans(),
+            Turn,
+            group=groups,
+            last=places,
+            highest=places,
+            untried=st.booleans(),
+            newer_in=st.sampled_from(["", "lane-0", "lane-1"]),
         ),
     )
-    def claim(self, owner: str, limit: int, probe: Probe | None) -> Any:
+    def claim(self, owner: str, what: What) -> Any:
         """A master takes what it may send."""
-        return multiple(*self.take(owner, 1 if probe else limit, probe))
+        return multiple(*self.take(owner, what))
 
-    def take(self, owner: str, limit: int, probe: Probe | None) -> list[Held]:
+    def take(self, owner: str, what: What) -> list[Held]:
         """Claim, as the model does."""
-        found = self.run(lambda one: self.ledgers[owner].claim(one, self.now, LEASE, limit, probe))
+        ledger = self.ledgers[owner]
+        if isinstance(what, Turn):
+            found = self.run(lambda one: ledger.claim(one, self.now, LEASE, 1, turns=[what]))
+        else:
+            found = self.run(lambda one: ledger.claim(one, self.now, LEASE, *what))
         ids = [claim.delivery.id for claim in found]
-        assert ids == self.model.claim(owner, self.now, limit, probe)
+        assert ids == self.model.claim(owner, self.now, what)
         for claim in found:
             assert claim.delivery == delivery(int(claim.delivery.id[4:]))
             assert claim.created_at == self.model.rows[claim.delivery.id].created_at
@@ -395,12 +411,28 @@ class OutboxMachine(RuleBasedStateMachine):
         """Time passes."""
         self.now += seconds
 
-    @rule(age=st.sampled_from([0.0, 2.0, RETRY_AFTER]))
-    def give_up(self, age: float) -> None:
-        """The receiver could not be reached for long."""
+    @rule(age=st.sampled_from([0.0, 2.0, RETRY_AFTER]), group=groups)
+    def give_up(self, age: float, group: str) -> None:
+        """The receiver refused a group for long."""
         before = self.now - age
-        self.run(lambda one: self.ledgers["one"].give_up(one, before, self.now))
-        self.model.give_up(before, self.now)
+        self.run(lambda one: self.ledgers["one"].give_up(one, [group], before, self.now))
+        self.model.give_up(group, before, self.now)
+
+    @rule(number=numbers)
+    def put_again(self, number: int) -> None:
+        """Somebody has the past sent once more."""
+        what = delivery(number)
+        row = self.model.rows.get(what.id)
+        put = partial(self.ledgers["one"].put_again, delivery=what, now=self.now)
+        again = self.run(put)
+        if row is None or row.state in PENDING:
+            assert again == self.model.put(what, self.now)
+            return
+        self.model.last_sequence += 1
+        assert again
+        assert State.WAITING in MOVES[row.state]
+        row.move(State.WAITING, self.now, kept=True)
+        row.created_at, row.attempts = self.now, 0
 
     @precondition(lambda self: any(row.state not in PENDING for row in self.model.rows.values()))
     @rule()

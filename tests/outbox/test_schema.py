@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -19,19 +19,19 @@ from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import StorageError, file_url
-from buildbot_http_status_push.model import Claim, State, Verdict
+from buildbot_http_status_push.model import Claim, State, Turn, Verdict
 from buildbot_http_status_push.outbox import backfill, schema
-from buildbot_http_status_push.outbox.ledger import Ledger, Probe
+from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.schema import backfills, deliveries, open_database, versions
 
 LEDGER = Ledger("push", "master")
 
 FILL = sa.text("""
     INSERT INTO http_status_push_deliveries (reporter, id, lane, subject, event, title,
-        content_type, body, state, created_at, updated_at, attempts, lease_until)
+        content_type, body, state, created_at, updated_at, attempts, lease_until, "group")
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :rows)
     SELECT 'push', 'msg_' || n, 'lane-' || n, 'subject-' || n, 'event', 'title',
-        'type', :body, 'waiting', 1.7e9, 1.7e9, 0, 0.0 FROM numbers
+        'type', :body, 'waiting', 1.7e9, 1.7e9, 0, 0.0, 'builder-' || (n / 1000) FROM numbers
 """)
 
 
@@ -40,7 +40,33 @@ def columns(connection: Connection) -> list[str]:
     return [each["name"] for each in sa.inspect(connection).get_columns(deliveries.name)]
 
 
-PRESENT = 2
+def indexes(connection: Connection) -> list[tuple[Any, ...]]:
+    """Return the indexes that the table of deliveries has."""
+    found = sa.inspect(connection).get_indexes(deliveries.name)
+    return sorted((str(each["name"]), tuple(each["column_names"])) for each in found)
+
+
+def remove_groups(connection: Connection) -> None:
+    """Bring the table of deliveries back to what it was before there were groups."""
+    for name in ("by_group", "by_retry"):
+        connection.execute(sa.text(f"DROP INDEX http_status_push_{name}"))
+    connection.execute(sa.text(f'ALTER TABLE {deliveries.name} DROP COLUMN "group"'))
+    connection.execute(
+        sa.text(
+            f"CREATE INDEX http_status_push_by_retry ON {deliveries.name} "
+            "(reporter, next_attempt, sequence) WHERE next_attempt IS NOT NULL"
+        )
+    )
+
+
+def name(connection: Connection, titles: dict[str, str]) -> None:
+    """Give each of the first deliveries a state and a title."""
+    for sequence, (state, title) in enumerate(titles.items(), start=1):
+        row = deliveries.update().where(deliveries.c.sequence == sequence)
+        connection.execute(row.values(state=state, title=title))
+
+
+PRESENT = 3
 
 
 def no_backfill(connection: Connection) -> object:
@@ -95,12 +121,42 @@ class VersionTests(SynchronousTestCase):
         """An outbox of the first version gets what it lacks, and keeps what it has."""
         for url in self.urls():
             with self.subTest(url):
-                self.ask(url, backfills.drop, lambda one: one.execute(versions.delete()))
-                engine = sa.create_engine(url)
-                with engine.begin() as connection:
-                    connection.execute(versions.insert().values(version=1))
-                engine.dispose()
+                fresh = self.ask(url, columns, indexes)
+                self.make_old(url, backfills.drop, remove_groups, version=1)
                 self.assertEqual([None, PRESENT], self.ask(url, no_backfill, self.found))
+                self.assertEqual(fresh, self.ask(url, columns, indexes))
+
+    def make_old(self, url: str, *changes: Callable[[Connection], Any], version: int) -> None:
+        """Make an outbox one of an older version."""
+        self.ask(url, *changes, lambda one: one.execute(versions.delete()))
+        engine = sa.create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(versions.insert().values(version=version))
+        engine.dispose()
+
+    def test_groups(self) -> None:
+        """What may still be sent of an outbox without groups gets the one that its title names."""
+        titles = {
+            "waiting": "build linux#4",
+            "retrying": "build a#1#23",
+            "dead": "buildset 7",
+            "delivered": "build linux#3",
+        }
+        for url in self.urls():
+            with self.subTest(url):
+                self.ask(url, fill(len(titles)))
+                self.make_old(url, partial(name, titles=titles), remove_groups, version=2)
+                groups = sa.select(deliveries.c.title, deliveries.c.group)
+                [found] = self.ask(url, lambda one, groups=groups: one.execute(groups).fetchall())
+                self.assertEqual(
+                    {
+                        "build linux#4": "build linux#",
+                        "build a#1#23": "build a#1#",
+                        "buildset 7": "buildset ",
+                        "build linux#3": "",
+                    },
+                    dict(found),
+                )
 
     def test_upgrade(self) -> None:
         """An older outbox is brought to the present version, step by step and once."""
@@ -211,11 +267,17 @@ class WorkTests(SynchronousTestCase):
         """So it does when the first thousand are of one lane, which is free, then taken."""
         self.assert_few(self.steps(one_lane, claim(40), claim(40))[1:])
 
-    def test_probe(self) -> None:
-        """A probe goes to any place of the backlog without reading it."""
-        probes = [claim(1, Probe(draw, "lane-50000")) for draw in (0.0, 0.5, 1.0)]
-        probes.append(claim(1, Probe(0.5, "lane-50000", newer=True)))
-        self.assert_few(self.steps(*probes))
+    def test_held(self) -> None:
+        """So it does when the first 99,000 are of groups that are held."""
+        held = [f"builder-{number}" for number in range(99)]
+        self.assert_few(self.steps(claim(40, held)))
+
+    def test_turns(self) -> None:
+        """A failing group's turn finds its place in its backlog without reading it."""
+        turns = [Turn("builder-50"), Turn("builder-50", 50500, 50900), Turn("none")]
+        newer = Turn("builder-50", 50500, 50999, newer_in="lane-50500")
+        claims = [turn(each) for each in (*turns, newer, Turn("builder-50", 1, 99999))]
+        self.assert_few(self.steps(*claims))
 
     def test_retries(self) -> None:
         """Retries are found without reading those that are not due, nor all that are."""
@@ -226,7 +288,7 @@ class WorkTests(SynchronousTestCase):
         claims: list[Claim] = []
 
         def take(connection: Connection) -> None:
-            claims.extend(LEDGER.claim(connection, NOW, LEASE, 1, Probe(1.0)))
+            claims.extend(LEDGER.claim(connection, NOW, LEASE, 1, turns=[Turn("builder-99")]))
             claims.extend(LEDGER.claim(connection, NOW, LEASE, 41))
 
         def record(connection: Connection) -> None:
@@ -280,9 +342,14 @@ def fill(rows: int) -> Callable[[Connection], Any]:
     return lambda connection: connection.execute(FILL, {"rows": rows, "body": b"b" * 300})
 
 
-def claim(limit: int, probe: Probe | None = None, now: float = NOW) -> Callable[[Connection], Any]:
+def claim(limit: int, held: Collection[str] = (), now: float = NOW) -> Callable[[Connection], Any]:
     """Return an operation that takes deliveries."""
-    return lambda connection: LEDGER.claim(connection, now, LEASE, limit, probe)
+    return lambda connection: LEDGER.claim(connection, now, LEASE, limit, held)
+
+
+def turn(of_group: Turn) -> Callable[[Connection], Any]:
+    """Return an operation that takes one of a group whose turn it is."""
+    return lambda connection: LEDGER.claim(connection, NOW, LEASE, 1, turns=[of_group])
 
 
 def one_lane(connection: Connection) -> None:
@@ -310,7 +377,7 @@ class ExplainingCursor:
 
     def execute(self, sql: str, given: Any) -> None:
         """Explain a query, then run it."""
-        if sql.startswith("SELECT http_status_push"):
+        if sql.startswith(("SELECT http_status_push", "WITH RECURSIVE")):
             self._cursor.execute(f"EXPLAIN {sql}", given)
             self._plans.append("\n".join(row[0] for row in self._cursor.fetchall()))
         self._cursor.execute(sql, given)
@@ -329,4 +396,5 @@ def explain_claims(connection: Connection, plans: list[str]) -> None:
     with mock.patch.object(of_driver, "cursor", explaining):
         claim(40)(connection)
         claim(40, now=NOW + 1)(connection)
-        claim(1, Probe(0.5, "lane-1"))(connection)
+        claim(40, ["builder-1"], now=NOW + 1)(connection)
+        turn(Turn("builder-2", 2500, 2500))(connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -14,16 +14,16 @@ from twisted.logger import ILogObserver, Logger, formatEvent
 from zope.interface import implementer
 
 from buildbot_http_status_push.model import (
-    MOVES,
     PENDING,
     Claim,
     Delivery,
     Outcome,
     State,
+    Turn,
     Unreachable,
     Verdict,
 )
-from buildbot_http_status_push.outbox.ledger import Probe
+from buildbot_http_status_push.outbox.recorder import may_become
 
 
 def a_delivery(number: int = 1, lane: str = "buildrequest-1", **more: Any) -> Delivery:
@@ -37,6 +37,7 @@ def a_delivery(number: int = 1, lane: str = "buildrequest-1", **more: Any) -> De
         "content_type": "application/json",
         "body": b'{"state": "success"}',
         "build": number,
+        "group": lane,
     }
     return Delivery(**{**values, **more})
 
@@ -114,10 +115,16 @@ class MemoryOutbox:
         for each in deliveries:
             self.rows.append(Row(len(self.rows) + 1, each, self.clock.seconds()))
 
-    def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
+    def claim(
+        self,
+        limit: int,
+        lease: float,
+        held: Collection[str] = (),
+        turns: Sequence[Turn] | None = None,
+    ) -> Deferred[list[Claim]]:
         """Hand out deliveries."""
         self.leases.add(lease)
-        return self._later(lambda: self._claim(limit, lease, probe))
+        return self._later(lambda: self._claim(limit, lease, held, turns))
 
     def renew(self, sequences: list[int], lease: float) -> Deferred[float]:
         """Lengthen leases."""
@@ -175,34 +182,45 @@ class MemoryOutbox:
             self.step()
         return done
 
-    def _claim(self, limit: int, lease: float, probe: Probe | None) -> list[Claim]:
+    def _claim(
+        self, limit: int, lease: float, held: Collection[str], turns: Sequence[Turn] | None
+    ) -> list[Claim]:
         self.claims += 1
         free = [each for each in self._heads() if not self._is_leased(each.delivery.lane)]
-        waiting = [each for each in free if each.state is State.WAITING]
-        if probe is not None:
-            waiting = self._newer(waiting, probe) or self._for_probe(waiting, probe)
-        retries = [] if probe and probe.strict else [each for each in free if self._is_due(each)]
-        taken = [*waiting, *retries][:limit]
+        taken = self._passing(free, held) if turns is None else self._in_turn(free, turns)
+        taken = taken[:limit]
         for each in taken:
             each.leased, each.lease_until = True, self.clock.seconds() + lease
         pending = Counter(each.delivery.lane for each in self.rows if each.state in PENDING)
-        return [each.claim(more=pending[each.delivery.lane] > 1) for each in taken]
+        always = turns is not None
+        return [each.claim(more=always or pending[each.delivery.lane] > 1) for each in taken]
 
-    def _newer(self, heads: list[Row], probe: Probe) -> list[Row]:
-        if not probe.newer or probe.avoid not in [head.delivery.lane for head in heads]:
-            return []
-        rows = self._of_lane(probe.avoid)
-        same = list(takewhile(lambda each: _alike(each, rows[0]), rows))
-        return same[-1:] if len(same) > 1 else []
+    def _passing(self, free: list[Row], held: Collection[str]) -> list[Row]:
+        passing = [each for each in free if each.delivery.group not in held]
+        waiting = [each for each in passing if each.state is State.WAITING]
+        return [*waiting, *(each for each in passing if self._is_due(each))]
+
+    def _in_turn(self, free: list[Row], turns: Sequence[Turn]) -> list[Row]:
+        found = (self._of_turn(free, turn) for turn in turns)
+        return [each for each in found if each is not None]
+
+    def _of_turn(self, free: list[Row], turn: Turn) -> Row | None:
+        mine = [each for each in free if each.delivery.group == turn.group]
+        waiting = [each for each in mine if each.state is State.WAITING]
+        if turn.newer_in in [head.delivery.lane for head in waiting]:
+            rows = self._of_lane(turn.newer_in)
+            same = list(takewhile(lambda each: _alike(each, rows[0]), rows))
+            if len(same) > 1:
+                return same[-1]
+        for after in (turn.highest,) if turn.untried else (turn.highest, turn.last, -1):
+            for each in waiting:
+                if each.sequence > after:
+                    return each
+        return next((each for each in mine if not turn.untried and self._is_due(each)), None)
 
     def _of_lane(self, lane: str) -> list[Row]:
         rows = (each for each in self.rows if each.state is State.WAITING)
         return [each for each in rows if each.delivery.lane == lane]
-
-    def _for_probe(self, waiting: list[Row], probe: Probe) -> list[Row]:
-        elsewhere = [each for each in waiting if each.delivery.lane != probe.avoid]
-        begin = int(probe.draw * (len(elsewhere) - 1))
-        return elsewhere[begin:] + elsewhere[:begin] or ([] if probe.strict else waiting)
 
     def _heads(self) -> Iterable[Row]:
         for lane in dict.fromkeys(each.delivery.lane for each in self.rows):
@@ -224,7 +242,7 @@ class MemoryOutbox:
 
     def _record(self, claim: Claim, verdict: Verdict) -> State | None:
         row = self.row(claim.delivery)
-        if verdict.state not in MOVES[row.state]:
+        if not may_become(row.state, verdict.state):
             return None
         row.state, row.outcome, row.leased = verdict.state, verdict.outcome, False
         row.attempts = claim.attempts + 1

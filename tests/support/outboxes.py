@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
 from support.fakes import LogBook, a_delivery
@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.model import Claim, Delivery, State, Verdict
+from buildbot_http_status_push.model import Claim, Delivery, State, Turn, Verdict
 from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.inspection import Entry
-from buildbot_http_status_push.outbox.ledger import Ledger, Probe
+from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.outbox.storage import Storage
 
@@ -74,13 +74,18 @@ class Box:
         """Keep deliveries; a number stands for one with a lane and a subject of its own."""
         return [result(self.outbox.put(each)) for each in map(_as_delivery, deliveries)]
 
-    def claim(self, limit: int = 10, probe: Probe | None = None) -> list[Claim]:
+    def claim(self, limit: int = 10, held: Collection[str] = ()) -> list[Claim]:
         """Take what may be sent."""
-        return result(self.outbox.claim(limit, LEASE, probe))
+        return result(self.outbox.claim(limit, LEASE, held))
 
-    def claim_ids(self, limit: int = 10, probe: Probe | None = None) -> list[str]:
+    def claim_ids(self, limit: int = 10, held: Collection[str] = ()) -> list[str]:
         """Take what may be sent, and return the ids."""
-        return [claim.delivery.id for claim in self.claim(limit, probe)]
+        return [claim.delivery.id for claim in self.claim(limit, held)]
+
+    def turn(self, *turns: Turn, limit: int = 10) -> list[str]:
+        """Take what groups whose turn it is may send, and return the ids."""
+        claims = result(self.outbox.claim(limit, LEASE, turns=turns))
+        return [claim.delivery.id for claim in claims]
 
     def record(self, claim: Claim, state: State, wait: float = 30.0) -> State | None:
         """Write down an attempt's outcome; a retry comes after some seconds."""

@@ -120,7 +120,7 @@ class Pipeline:
         """
         kept = self.outbox.put(delivery, again=again)
         # What it claims is claimed in the same transaction, after this.
-        self._relay.poke(delivery.lane)
+        self._relay.added(delivery)
         return kept
 
     def use(self, sender: Sender) -> Deferred[None]:
@@ -143,8 +143,8 @@ class Pipeline:
             await end().addErrback(self._notices.failed, "stopping")
 
     async def _tidied(self) -> None:
-        if self._relay.paused:
-            await self.outbox.give_up(created_before=self._relay.given_up_before())
+        if failing := self._relay.failing:
+            await self.outbox.give_up(list(failing), self._relay.given_up_before())
         while await self.outbox.tidy():
             pass
 

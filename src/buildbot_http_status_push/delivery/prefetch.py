@@ -6,15 +6,14 @@ Knows neither SQL nor HTTP, nor when an attempt may be made.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.delivery.notices import Notices
-from buildbot_http_status_push.model import Claim, State, Verdict
-from buildbot_http_status_push.outbox.ledger import Probe
+from buildbot_http_status_push.model import Claim, State, Turn, Verdict
 
 PREFETCH = 20
 HELD_BYTES = 8 * 1024 * 1024
@@ -28,7 +27,13 @@ T = TypeVar("T")
 class Source(Protocol):
     """What the relay needs of an outbox."""
 
-    def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
+    def claim(
+        self,
+        limit: int,
+        lease: float,
+        held: Collection[str] = (),
+        turns: Sequence[Turn] | None = None,
+    ) -> Deferred[list[Claim]]:
         """Take deliveries that may be sent now."""
 
     def renew(self, sequences: list[int], lease: float) -> Deferred[float]:
@@ -70,6 +75,7 @@ class Prefetch:
         notices: Tells people what fails.
 
     Attributes:
+        claiming: Whether something is being claimed now.
         worth_asking: Whether the outbox may have something that can be claimed now.
     """
 
@@ -79,7 +85,7 @@ class Prefetch:
         self._queue: deque[Claim] = deque()
         self._held_until = 0.0
         self._largest_body = HELD_BYTES
-        self._claiming = False
+        self.claiming = False
         self._lanes_with_more: set[str] = set()
         self.worth_asking = True
 
@@ -90,7 +96,7 @@ class Prefetch:
             lane: The lane; None if that is not known.
             in_flight: The lanes of the attempts that are under way.
         """
-        if lane is not None and (self._claiming or self._is_busy(lane, in_flight)):
+        if lane is not None and (self.claiming or self._is_busy(lane, in_flight)):
             self._lanes_with_more.add(lane)
         self.worth_asking = True
 
@@ -116,24 +122,38 @@ class Prefetch:
         most = concurrency * PREFETCH
         return min(max(HELD_BYTES // self._largest_body, 2 * concurrency), most)
 
-    def claim(self, limit: int, probe: Probe | None) -> Deferred[list[Claim]] | None:
-        """Claim deliveries, unless that is being done already.
+    def claim(self, limit: int, held: Collection[str]) -> Deferred[list[Claim]] | None:
+        """Claim deliveries of the groups that pass, unless something is being claimed already.
 
         Args:
             limit: How many at most.
-            probe: Which one, if the receiver is being probed.
+            held: The groups that fail.
         """
-        if self._claiming:
+        if self.claiming:
             return None
-        self._claiming = True
+        self.claiming = True
         self.worth_asking = False
-        claimed = self._outbox.claim(limit, LEASE, probe)
+        claimed = self._outbox.claim(limit, LEASE, held=frozenset(held))
         claimed.addBoth(self._claim_ended)
         claimed.addCallback(self._claimed, limit)
         return claimed
 
+    def claim_turns(self, limit: int, turns: Sequence[Turn]) -> Deferred[list[Claim]] | None:
+        """Claim one delivery each of groups that fail, unless something is being claimed already.
+
+        Args:
+            limit: How many at most.
+            turns: The groups whose turn it is.
+        """
+        if self.claiming:
+            return None
+        self.claiming = True
+        claimed = self._outbox.claim(limit, LEASE, turns=turns)
+        claimed.addBoth(self._claim_ended)
+        return claimed
+
     def _claim_ended(self, result: T) -> T:
-        self._claiming = False
+        self.claiming = False
         return result
 
     def _claimed(self, claims: list[Claim], limit: int) -> list[Claim]:
@@ -152,7 +172,7 @@ class Prefetch:
         first_ends = min((claim.lease_until for claim in claims), default=self._held_until)
         self._held_until = min(first_ends, self._held_until) if self._queue else first_ends
         self._queue.extend(claim for claim in claims if claim not in late)
-        self._give_back(late)
+        self.give_back(late)
         self._lanes_with_more.update(claim.delivery.lane for claim in late)
         lanes = self._lanes_with_more
         self._lanes_with_more = {lane for lane in lanes if self._is_busy(lane, in_flight)}
@@ -194,12 +214,14 @@ class Prefetch:
             self.worth_asking = True
             self.release()
 
-    def release(self) -> None:
-        """Give all back untried."""
-        self._give_back(self._queue)
-        self._queue.clear()
+    def release(self, group: str | None = None) -> None:
+        """Give all back untried, or all of one group."""
+        self.give_back([each for each in self._queue if group in (None, each.delivery.group)])
+        kept = (each for each in self._queue if group not in (None, each.delivery.group))
+        self._queue = deque(kept)
 
-    def _give_back(self, claims: Collection[Claim]) -> None:
+    def give_back(self, claims: Collection[Claim]) -> None:
+        """Give deliveries back untried."""
         if claims:
             released = self._outbox.release([claim.sequence for claim in claims])
             released.addErrback(self._notices.failed, "releasing deliveries")

@@ -1,22 +1,18 @@
-"""Sends what the outbox holds: order within a lane, concurrency, pause and probe, stop.
+"""Sends what the outbox holds: order within a lane, concurrency, turns of what fails, stop.
 
 Knows neither SQL nor HTTP: both come in through the constructor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.delivery.circuit_breaker import (
-    Attempt,
-    CircuitBreaker,
-    ProbeAllowed,
-)
+from buildbot_http_status_push.delivery.circuit_breaker import Attempt, CircuitBreaker, is_past
 from buildbot_http_status_push.delivery.expiry import Expiry
 from buildbot_http_status_push.delivery.notices import Notices
 from buildbot_http_status_push.delivery.prefetch import (
@@ -33,16 +29,17 @@ from buildbot_http_status_push.model import (
     Delivery,
     Outcome,
     State,
+    Turn,
     Unreachable,
     Verdict,
 )
-from buildbot_http_status_push.outbox.ledger import Probe
 
 POLL_INTERVAL = 5.0
 STOP_PATIENCE = 3.0
 SHORTEST_WAIT = 0.01
 
 Send: TypeAlias = Callable[[Delivery], "Deferred[Outcome]"]
+T = TypeVar("T")
 
 
 class Relay:
@@ -78,9 +75,10 @@ class Relay:
         self._in_flight: dict[str, Deferred[Any]] = {}
         self._sending: dict[str, Claim] = {}
         self._renewed_at = 0.0
-        self._last_lane = ""
+        self._turns_claimed = 0
+        self._turns_from = 0.0
         self._delivered = 0
-        self._retries: list[float] = []
+        self._retries: list[tuple[float, str]] = []
         self._timer: IDelayedCall | None = None
         self._stopping = False
 
@@ -94,12 +92,14 @@ class Relay:
         pulled = self._outbox.pull_back(LONGEST_WAIT, 2 * LEASE)
         pulled.addErrback(self._notices.failed, "looking at the times of deliveries")
 
-    def poke(self, lane: str | None = None) -> None:
-        """Look at the outbox now: something may have come.
+    def added(self, delivery: Delivery) -> None:
+        """Look at the outbox now: a delivery was put into it."""
+        self._breaker.added(delivery.group)
+        self._look(delivery.lane)
+        if self._breaker.failing:
+            self._sleep()
 
-        Args:
-            lane: Where it has come; None if that is not known.
-        """
+    def _look(self, lane: str | None = None) -> None:
         self._prefetch.added(lane, self._in_flight)
         self._pump()
         if self._timer and self._timer.getTime() > self._reactor.seconds() + POLL_INTERVAL:
@@ -111,10 +111,10 @@ class Relay:
         self._sleep()
 
     def use(self, send: Send, settings: Settings) -> None:
-        """Make all attempts from now on in another way; what was paused is tried at once."""
+        """Make all attempts from now on in another way; what failed is tried at once."""
         self._send, self._settings = send, settings
         self._breaker = CircuitBreaker(accepted=self._breaker.accepted)
-        self.poke()
+        self._look()
 
     def stop(self) -> Deferred[None]:
         """Begin nothing new, give what is under way up to 3 seconds, give the rest back."""
@@ -142,8 +142,17 @@ class Relay:
         self._timer = None
         self.given_up_before()
         self._renew()
-        self.poke()
+        self._let_retry()
+        self._look()
         self._sleep()
+
+    def _let_retry(self) -> None:
+        """Know that what rested has a delivery to send again."""
+        now = self._reactor.seconds()
+        for moment, group in self._retries:
+            if moment <= now:
+                self._breaker.added(group)
+        self._retries = [(moment, group) for moment, group in self._retries if moment > now]
 
     def _renew(self) -> None:
         now = self._reactor.seconds()
@@ -155,73 +164,114 @@ class Relay:
         if self._stopping:
             return
         now = self._reactor.seconds()
-        self._retries = [moment for moment in self._retries if moment > now]
-        waits = [moment - now for moment in (*self._retries, self._breaker.probe_at)]
-        wait = min([POLL_INTERVAL, *(max(each, SHORTEST_WAIT) for each in waits if each > 0)])
+        moments = [now + POLL_INTERVAL, *(moment for moment, _ in self._retries)]
+        if (change := self._breaker.next_moment(now)) is not None:
+            moments.append(change)
+        if self._turns_from > now:
+            moments.append(self._turns_from)
         if self._timer is not None:
             self._timer.cancel()
+        wait = max(min(moments) - now, SHORTEST_WAIT)
         self._timer = self._reactor.callLater(wait, self._tick)
 
     def _pump(self) -> None:
         if self._stopping:
             return
-        if self._breaker.is_closed:
-            self._flow()
-        else:
+        if self._breaker.is_down:
             self._prefetch.release()
             self._probe()
+        else:
+            self._take_turns()
+            self._flow()
 
     def _flow(self) -> None:
+        """Send what passes, as much at once as is allowed."""
         self._prefetch.release_late(self._reactor.seconds())
-        most, in_flight = self._settings.concurrency, self._in_flight
+        most, in_flight = self._settings.concurrency - self._turns_claimed, self._in_flight
         while len(in_flight) < most and (claim := self._prefetch.next(in_flight)):
-            self._begin(claim, probe=False)
+            self._begin(claim)
         if wanted := self._prefetch.wanted(most, len(in_flight)):
-            self._claim(wanted, None)
+            self._claim(wanted)
 
     def _probe(self) -> None:
-        allowed = self._breaker.probe_allowed(self._reactor.seconds(), self._in_flight)
-        if allowed is not ProbeAllowed.NONE:
-            strict = allowed is ProbeAllowed.OTHER_LANE
-            newer = self._breaker.suspects_content and not strict
-            # What came last has hardly been refused before: every other probe is that.
-            where = 1.0 if self._breaker.failures % 2 else self._draw()
-            self._claim(1, Probe(where, self._last_lane, strict, newer))
+        """Send one delivery to a receiver that is down, if it is time: first of what passes."""
+        if self._prefetch.worth_asking and self._may_send_passing():
+            self._claim(1)
+        else:
+            self._take_turns()
 
-    def _claim(self, limit: int, probe: Probe | None) -> None:
-        claimed = self._prefetch.claim(limit, probe)
+    def _may_send_passing(self) -> bool:
+        now, room = self._reactor.seconds(), self._settings.concurrency - len(self._in_flight)
+        return room > 0 and is_past(self._breaker.passing_at(now), now)
+
+    def _take_turns(self) -> None:
+        """Send what fails, in its own slots: one of a group, or of all if the receiver is down."""
+        now = self._reactor.seconds()
+        groups = [claim.delivery.group for claim in self._sending.values()]
+        busy = [group for group in groups if group in self._breaker.failing]
+        room = self._settings.concurrency - len(groups)
+        own_slots = max(1, self._settings.concurrency // 2)
+        most = min(room, own_slots - len(busy), 1 if self._breaker.is_down else room)
+        turns = (
+            self._breaker.turns(now, busy) if most > 0 and is_past(self._turns_from, now) else []
+        )
+        claimed = self._prefetch.claim_turns(most, turns) if turns else None
         if claimed is not None:
-            done = claimed.addCallback(self._claimed, probe)
-            done.addErrback(self._notices.failed, "claiming deliveries")
+            self._turns_claimed = most
+            claimed.addBoth(self._turns_ended)
+            claimed.addCallback(self._turns_found, turns, most)
+            claimed.addErrback(self._notices.failed, "claiming deliveries")
 
-    def _claimed(self, claims: list[Claim], probe: Probe | None) -> None:
-        if probe is None or self._stopping or self._breaker.is_closed:
-            self._prefetch.hold(claims, self._in_flight)
-            if claims or self._prefetch.worth_asking:
-                self._pump()
-            return
-        busy = [claim for claim in claims if claim.delivery.lane in self._in_flight]
-        self._prefetch.hold(busy, self._in_flight)  # to be given back
+    def _turns_ended(self, result: T) -> T:
+        self._turns_claimed = 0
+        return result
+
+    def _turns_found(self, claims: list[Claim], turns: Sequence[Turn], most: int) -> None:
+        if len(claims) < most:
+            found = {claim.delivery.group for claim in claims}
+            empty = [turn.group for turn in turns if turn.group not in found]
+            self._breaker.found_nothing(empty, self._reactor.seconds())
         for claim in claims:
-            if claim not in busy:
-                self._begin(claim, probe=True)
+            if self._stopping or claim.delivery.lane in self._in_flight:
+                self._prefetch.give_back([claim])
+            else:
+                self._begin(claim)
+        self._pump()
+        self._sleep()
 
-    def _begin(self, claim: Claim, *, probe: bool) -> None:
+    def _claim(self, limit: int) -> None:
+        claimed = self._prefetch.claim(limit, self._breaker.failing)
+        if claimed is not None:
+            claimed.addCallback(self._claimed)
+            claimed.addErrback(self._notices.failed, "claiming deliveries")
+
+    def _claimed(self, claims: list[Claim]) -> None:
+        # What passed when it was claimed may fail by now.
+        failing = [each for each in claims if each.delivery.group in self._breaker.failing]
+        passing = [each for each in claims if each.delivery.group not in self._breaker.failing]
+        self._prefetch.hold(passing, self._in_flight)
+        self._prefetch.give_back(failing)
+        may_send = self._breaker.is_down and not self._stopping and self._may_send_passing()
+        if may_send and (claim := self._prefetch.next(self._in_flight)):
+            self._begin(claim)
+        if claims or self._prefetch.worth_asking or self._breaker.is_down:
+            self._pump()
+
+    def _begin(self, claim: Claim) -> None:
         delivery = claim.delivery
-        self._last_lane = delivery.lane
-        accepted = self._breaker.accepted
-        attempt = Attempt(delivery.id, delivery.lane, accepted, claim.attempts, probe)
+        attempt = self._breaker.begin(claim, self._reactor.seconds(), self._draw())
         sent = self._send(delivery)
         self._in_flight[delivery.lane], self._sending[delivery.lane] = sent, claim
         sent.addErrback(self._unforeseen)
-        sent.addCallback(self._finished, claim, attempt)
+        sent.addCallback(self._finished, attempt)
         sent.addErrback(self._notices.failed, "recording an attempt")
 
     def _unforeseen(self, failure: Failure) -> Outcome:
         self._notices.failed(failure, "sending")
         return Unreachable(f"an error in the program itself: {type(failure.value).__name__}")
 
-    def _finished(self, outcome: Outcome, claim: Claim, attempt: Attempt) -> None:
+    def _finished(self, outcome: Outcome, attempt: Attempt) -> None:
+        claim = attempt.claim
         del self._in_flight[claim.delivery.lane], self._sending[claim.delivery.lane]
         if self._stopping and not isinstance(outcome, Accepted):
             return  # it may have been cut off: the release at the end gives it back untried
@@ -232,12 +282,16 @@ class Relay:
         recorded = self._outbox.record(claim, verdict)
         recorded.addCallback(self._recorded)
         recorded.addErrback(self._notices.failed, "recording a verdict")
-        drained = verdict.state is State.DELIVERED and not attempt.probe
-        self._prefetch.attempted(claim, drained=drained)
+        self._prefetch.attempted(claim, drained=verdict.state is State.DELIVERED)
+        if attempt.group in self._breaker.failing:
+            self._prefetch.release(attempt.group)
+            if attempt.is_turn and self._settings.concurrency == 1:
+                # They take turns with the others, which have as much time.
+                self._turns_from = now + (now - attempt.began_at)
         self._pump()
         if verdict.next_attempt is not None and verdict.next_attempt < now + POLL_INTERVAL * 2:
-            self._retries.append(verdict.next_attempt)
-        if attempt.probe or not self._breaker.is_closed or self._retries:
+            self._retries.append((verdict.next_attempt, attempt.group))
+        if attempt.is_turn or self._breaker.failing or self._retries:
             self._sleep()
 
     def _recorded(self, state: State | None) -> None:
@@ -262,7 +316,7 @@ class Relay:
             self._notices.given_up(verdict.outcome, title)
         elif verdict.state is State.RETRYING:
             self._notices.refused(outcome, title)
-        elif self._breaker.in_trouble and verdict.next_attempt is None:
+        elif self._breaker.is_down and verdict.next_attempt is None:
             self._notices.stopped_accepting(outcome, title)
 
     async def _count_waiting(self) -> int:
@@ -278,4 +332,9 @@ class Relay:
     @property
     def paused(self) -> bool:
         """Whether the receiver does not accept anything."""
-        return not self._breaker.is_closed
+        return self._breaker.is_down
+
+    @property
+    def failing(self) -> Collection[str]:
+        """The groups of which the receiver does not accept anything."""
+        return self._breaker.failing

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, State, Unreachable, Verdict
 
-PROBE_FIRST, PROBE_MOST = 1.0, 60.0
-OWN_FIRST, OWN_MOST = 1.0, 3600.0
+FIRST = 1.0
+"""Seconds that the first of all waits lasts, and the shortest one between two probes."""
+GROUP_MOST, REFUSED_MOST, OWN_MOST = 60.0, 15.0, 3600.0
+PROBE_MOST, LATE_PROBE_MOST = 8.0, 25.0
+LATE = 600.0
+"""Seconds after which a receiver that is down is probed less often."""
+PACE, LATER_PACE = 1.0, 3.0
+LATER = 60.0
+"""Seconds after which attempts at a receiver that is down are fewer."""
 QUICK_RETRIES = 4
 QUICK_MOST = 10.0
 """Seconds that a delivery may hold up its lane before its next attempt."""
@@ -55,18 +62,44 @@ def may_have_arrived(outcome: Outcome) -> bool:
     return isinstance(outcome, Unreachable) and not (outcome.unsent or outcome.here)
 
 
-def probe_delay(failures: int, draw: float, asked: float = 0.0) -> float:
-    """Return how long to wait before the receiver is probed again.
+def group_delay(failures: int, draw: float, *, is_refusal: bool = False) -> float:
+    """Return how long a group that fails waits before its next attempt.
 
     Args:
-        failures: How many attempts in a row failed, from 1 on.
+        failures: How many attempts in a row failed.
         draw: A random number from 0 to 1, for the jitter.
-        asked: Seconds that the receiver asked to wait.
+        is_refusal: Whether the last one was refused for its content: others may be accepted.
 
     Returns:
-        Seconds: 1 doubling to 60, 20 % less or more, and no less than what was asked.
+        Seconds: 1 doubling to 60, 20 % less or more; after a refusal one failure less counts, and
+        15 is the most.
     """
-    return max(_doubling(PROBE_FIRST, PROBE_MOST, failures, draw), asked)
+    count, most = (failures - 1, REFUSED_MOST) if is_refusal else (failures, GROUP_MOST)
+    return _doubling(most, count, draw) if count > 0 else 0.0
+
+
+def probe_delay(lasted: float, draw: float) -> float:
+    """Return how long to wait before a receiver that is down is probed again.
+
+    Args:
+        lasted: For how many seconds it has been down.
+        draw: A random number from 0 to 1, for the jitter.
+
+    Returns:
+        Seconds: as long as it has lasted, but at least 1 and at most 8, after ten minutes 25;
+        20 % less or more.
+    """
+    most = PROBE_MOST if lasted < LATE else LATE_PROBE_MOST
+    return min(max(lasted, FIRST), most) * _jitter(draw)
+
+
+def pace(lasted: float) -> float:
+    """Return how many seconds lie between attempts at a receiver that is down: 1, later 3.
+
+    Args:
+        lasted: For how many seconds it has been down.
+    """
+    return PACE if lasted < LATER else LATER_PACE
 
 
 def own_delay(failures: int, draw: float) -> float:
@@ -79,7 +112,7 @@ def own_delay(failures: int, draw: float) -> float:
     Returns:
         Seconds: 1 doubling to an hour, 20 % less or more.
     """
-    return _doubling(OWN_FIRST, OWN_MOST, failures, draw)
+    return _doubling(OWN_MOST, failures, draw)
 
 
 def asked_delay(outcome: Outcome) -> float:
@@ -88,10 +121,13 @@ def asked_delay(outcome: Outcome) -> float:
     return min(asked or 0.0, RETRY_AFTER_MOST)
 
 
-def _doubling(first: float, most: float, count: int, draw: float) -> float:
+def _doubling(most: float, count: int, draw: float) -> float:
     # The exponent is clamped: a power of a large count would overflow.
-    plain = min(first * 2.0 ** min(count - 1, 30), most)
-    return plain * (1 - JITTER + 2 * JITTER * draw)
+    return min(FIRST * 2.0 ** min(count - 1, 30), most) * _jitter(draw)
+
+
+def _jitter(draw: float) -> float:
+    return 1 - JITTER + 2 * JITTER * draw
 
 
 def decide(
@@ -109,7 +145,7 @@ def decide(
     Args:
         outcome: What came of the attempt.
         failures: How many times in a row it failed for reasons of its own; 0 where this failure
-            is the receiver's.
+            is its group's or the receiver's.
         attempts: How many attempts were made, this one included.
         created_at: When the delivery entered the outbox, in seconds since the epoch.
         now: The time, in seconds since the epoch.
@@ -117,7 +153,7 @@ def decide(
         draw: A random number from 0 to 1, for the jitter.
 
     Returns:
-        The verdict. While the receiver has trouble its deliveries stay ``WAITING``: when to
+        The verdict. While its group or the receiver fails a delivery stays ``WAITING``: when to
         try again is then the circuit breaker's question.
     """
     words, uncertain = str(outcome), may_have_arrived(outcome)

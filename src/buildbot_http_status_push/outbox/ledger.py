@@ -13,36 +13,18 @@ from typing import Any, TypeAlias
 from attrs import frozen
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.model import Claim, Delivery
+from buildbot_http_status_push.model import Claim, Delivery, Turn
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.backlog import Backlog
 from buildbot_http_status_push.outbox.insertion import PRODUCED, count, insert
 from buildbot_http_status_push.outbox.recorder import RESTING, Recorder, supersede_older
-from buildbot_http_status_push.outbox.rows import claimed, new_row
+from buildbot_http_status_push.outbox.rows import claimed, new_row, storable
 
 Found: TypeAlias = tuple[Any, bool]
 """A delivery's row, and whether others may wait in its lane."""
 
 KEPT_FOR = 30 * 86400.0
 TIDIED_AT_ONCE = 500
-
-
-@frozen
-class Probe:
-    """Which delivery is to probe a receiver that has trouble.
-
-    Args:
-        draw: From 0 to 1: where in the backlog to look first; 1 is what came last.
-        avoid: The lane that was tried last; another one is taken where there is one.
-        strict: Whether no delivery is better than one of the avoided lane.
-        newer: Whether the avoided lane is tried once more, with a newer status of the same build:
-            the receiver may stumble over the older one only.
-    """
-
-    draw: float
-    avoid: str = ""
-    strict: bool = False
-    newer: bool = False
 
 
 @frozen
@@ -84,8 +66,12 @@ class Ledger:
         """
         if self.put(connection, delivery, now):
             return True
-        values = {"of_id": delivery.id, "to_body": delivery.body, "at": now}
-        mine = {"of_reporter": self.reporter}
+        values = {
+            "of_id": delivery.id,
+            "to_body": delivery.body,
+            "to_group": storable(delivery.group),
+        }
+        mine = {"of_reporter": self.reporter, "at": now}
         return statements.PUT_AGAIN.run(connection, {**values, **mine}) == 1
 
     def known(self, connection: Connection, ids: Collection[str]) -> set[str]:
@@ -98,7 +84,8 @@ class Ledger:
         now: float,
         lease: float,
         limit: int,
-        probe: Probe | None = None,
+        held: Collection[str] = (),
+        turns: Sequence[Turn] | None = None,
     ) -> list[Claim]:
         """Take deliveries that may be sent now, one of a lane at most, and lock their lanes.
 
@@ -107,14 +94,16 @@ class Ledger:
             now: The time, in seconds since the epoch.
             lease: Seconds until others may take them, should this master be gone.
             limit: How many at most.
-            probe: Which one to take, if the receiver is being probed; None for the backlog's order.
+            held: The groups of which none is taken: those that fail.
+            turns: The failing groups of which one each is taken, and nothing else; None for what
+                is not held.
 
         Returns:
             What was taken: waiting ones in order, then those whose retry is due.
         """
-        found = self._find(connection, now, limit, probe)
+        found = self._find(connection, now, limit, held, turns)
         if any(map(self._may_be_late, found)) and self._release_lapsed(connection, now):
-            found = self._find(connection, now, limit, probe)
+            found = self._find(connection, now, limit, held, turns)
         if not found:
             return []
         until = now + lease
@@ -124,15 +113,15 @@ class Ledger:
         return [claimed(row, until, more=more) for row, more in found]
 
     def _find(
-        self, connection: Connection, now: float, limit: int, probe: Probe | None
+        self,
+        connection: Connection,
+        now: float,
+        limit: int,
+        held: Collection[str],
+        turns: Sequence[Turn] | None,
     ) -> list[Found]:
         backlog = Backlog(connection, self.reporter, now)
-        if probe is None:
-            places = backlog.in_order(limit)
-        else:
-            places = backlog.for_probe(
-                probe.draw, probe.avoid, strict=probe.strict, newer=probe.newer
-            )
+        places = backlog.in_order(limit, held) if turns is None else backlog.in_turn(limit, turns)
         if not places:
             return []
         sequences = {"sequences": [place.sequence for place in places]}
@@ -195,12 +184,15 @@ class Ledger:
         build: int | None = statements.OLDEST_BUILD.scalar(connection, mine)
         return build
 
-    def give_up(self, connection: Connection, created_before: float, now: float) -> None:
-        """Make deliveries dead that waited for a receiver too long."""
+    def give_up(
+        self, connection: Connection, groups: Collection[str], created_before: float, now: float
+    ) -> None:
+        """Make deliveries dead that waited too long for a receiver that refuses their group."""
         statements.GIVE_UP.run(
             connection,
             {
                 "of_reporter": self.reporter,
+                "groups": list(groups),
                 "before": created_before,
                 "to_outcome": "given up: the receiver could not be reached in all that time",
                 "at": now,

@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from buildbot_http_status_push.database import Operation, StorageError
-from buildbot_http_status_push.model import Claim, Delivery, State, Verdict
+from buildbot_http_status_push.model import Claim, Delivery, State, Turn, Verdict
 from buildbot_http_status_push.outbox import backfill
 from buildbot_http_status_push.outbox.inspection import Stats, stats_of
-from buildbot_http_status_push.outbox.ledger import Ledger, Probe
+from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.storage import Storage
 from buildbot_http_status_push.report.past import Backfill
 
@@ -114,11 +114,17 @@ class Outbox:
         """Return those of the ids that have been seen."""
         return self._run(lambda connection: self._ledger.known(connection, ids))
 
-    def claim(self, limit: int, lease: float, probe: Probe | None = None) -> Deferred[list[Claim]]:
+    def claim(
+        self,
+        limit: int,
+        lease: float,
+        held: Collection[str] = (),
+        turns: Sequence[Turn] | None = None,
+    ) -> Deferred[list[Claim]]:
         """Take deliveries that may be sent now; see ``Ledger.claim``."""
         now = self._reactor.seconds()
         return self._run(
-            lambda connection: self._ledger.claim(connection, now, lease, limit, probe)
+            lambda connection: self._ledger.claim(connection, now, lease, limit, held, turns)
         )
 
     def stats(self) -> Deferred[Stats]:
@@ -157,10 +163,12 @@ class Outbox:
         """Return the lowest id of the builds that have a delivery still to be sent."""
         return self._run(self._ledger.oldest_pending_build)
 
-    def give_up(self, created_before: float) -> Deferred[None]:
-        """Make deliveries dead that waited for a receiver too long."""
+    def give_up(self, groups: Collection[str], created_before: float) -> Deferred[None]:
+        """Make deliveries dead that waited too long for a receiver that refuses their group."""
         now = self._reactor.seconds()
-        return self._run(lambda connection: self._ledger.give_up(connection, created_before, now))
+        return self._run(
+            lambda connection: self._ledger.give_up(connection, groups, created_before, now)
+        )
 
     def pull_back(self, wait: float, lease: float) -> Deferred[None]:
         """Believe no time that lies too far ahead: the clock has been set back since.

@@ -25,6 +25,7 @@ def new_row(delivery: Delivery, now: float) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "lane": storable(delivery.lane),
+        "group": storable(delivery.group),
         "subject": storable(delivery.subject),
         "event": storable(delivery.event),
         "title": storable(delivery.title),
@@ -56,6 +57,7 @@ def claimed(row: Any, lease_until: float, *, more: bool) -> Claim:
         content_type=row.content_type,
         body=bytes(row.body),
         build=row.build,
+        group=row.group,
         created_at=row.created_at,
     )
     return Claim(delivery, row.created_at, row.attempts, row.sequence, lease_until, more)

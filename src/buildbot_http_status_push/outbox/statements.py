@@ -7,11 +7,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from buildbot_http_status_push.model import PENDING, State
+from buildbot_http_status_push.model import MOVES, PENDING, State
 from buildbot_http_status_push.outbox.schema import deliveries, totals
 from buildbot_http_status_push.prepared import Prepared
 
 _ENDED = [sa.literal(state.value) for state in State if state not in PENDING]
+_REVIVABLE = [
+    sa.literal(state.value)
+    for state, allowed in MOVES.items()
+    if State.WAITING in allowed and state not in PENDING
+]
 _PENDING = [sa.literal(state.value) for state in State if state in PENDING]
 
 _d = deliveries.c
@@ -117,7 +122,9 @@ SUPERSEDE = Prepared(
 )
 
 GIVE_UP = Prepared(
-    lambda: _update.where(_mine_pending, _d.created_at < _given("before")).values(
+    lambda groups: _update.where(
+        _mine_pending, _d.created_at < _given("before"), _d.group.in_(groups)
+    ).values(
         state=State.DEAD.value,
         next_attempt=None,
         outcome=_given("to_outcome"),
@@ -126,8 +133,9 @@ GIVE_UP = Prepared(
 )
 
 PUT_AGAIN = Prepared(
-    lambda: _update.where(_mine, _d.id == _given("of_id"), _d.state.in_(_ENDED)).values(
+    lambda: _update.where(_mine, _d.id == _given("of_id"), _d.state.in_(_REVIVABLE)).values(
         state=State.WAITING.value,
+        group=_given("to_group"),
         body=_given("to_body"),
         attempts=0,
         next_attempt=None,

@@ -1,4 +1,4 @@
-"""Says what a report is about: its id, its lane, its subject and its name, all derived.
+"""Says what a report is about: its id, lane, group, subject and name, all derived.
 
 Pure. The same event has the same id after a restart, after a lost outbox and on a second
 master, so that a receiver can drop what it has seen.
@@ -56,6 +56,7 @@ def make_delivery(
         content_type=encoded.content_type,
         body=encoded.body,
         build=build["buildid"] if build else None,
+        group=_group(event, name, build),
     )
 
 
@@ -116,6 +117,16 @@ def _whereabouts(
     lane = "-".join(path)
     # Where no event is known to make another one superfluous, each is a subject of its own.
     return lane, lane if name in SUCCESSIVE else key, " ".join(path)
+
+
+def _group(event: Event | None, name: str, build: Mapping[str, Any] | None) -> str:
+    """Return the builder; where there is none, the kind of thing that the event is about."""
+    is_request = event is not None and event.kind == "buildrequests"
+    about = event.message if event is not None and is_request else build or {}
+    builder = about.get("builderid")
+    if builder is not None:
+        return f"builder-{builder}"
+    return event.kind if event is not None else name.partition(".")[0]
 
 
 def _path(event: Event | None, report: Mapping[str, Any]) -> tuple[str, ...]:
