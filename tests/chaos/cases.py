@@ -261,28 +261,34 @@ def reconfigured_again_and_again(scene: Scene) -> None:
     scene.wait_until_through()
 
 
-def _refuse_one_builder(scene: Scene, mode: str, **more: Any) -> None:
-    scene.refuse_builder("failure", mode, **more)
+def _refuse_builders(scene: Scene, *names: str, mode: str, **more: Any) -> None:
+    scene.refuse_builders(*names, mode=mode, **more)
     scene.receiver.start()
     scene.start_master(builds=scene.builds)
     scene.wait_for_builds()
     scene.wait_until_through()
-    scene.note_longest_wait()
+    scene.note_longest_wait(most=10.0)
 
 
 def one_builder_answered_400(scene: Scene) -> None:
     """The receiver answers 400 to all statuses of one builder, and takes all others."""
-    _refuse_one_builder(scene, "status", status=400)
+    _refuse_builders(scene, "failure", mode="status", status=400)
 
 
 def one_builder_answered_500(scene: Scene) -> None:
     """The receiver answers 500 to all statuses of one builder, and takes all others."""
-    _refuse_one_builder(scene, "status", status=500)
+    _refuse_builders(scene, "failure", mode="status", status=500)
 
 
 def one_builder_never_answered(scene: Scene) -> None:
     """The receiver never answers the statuses of one builder, and takes all others."""
-    _refuse_one_builder(scene, "silent")
+    _refuse_builders(scene, "failure", mode="silent")
+
+
+def half_of_the_builders_answered_500(scene: Scene) -> None:
+    """The receiver answers 500 to all statuses of four of seven builders; others wait for 10 s."""
+    half = ("failure", "exception", "retry", "warnings")
+    _refuse_builders(scene, *half, mode="status", status=500)
 
 
 def disk_full(scene: Scene) -> None:
@@ -374,6 +380,7 @@ CASES: tuple[Case, ...] = (
     one_builder_answered_400,
     one_builder_answered_500,
     one_builder_never_answered,
+    half_of_the_builders_answered_500,
     disk_full,
     stopped_while_the_disk_is_full,
     outbox_deleted_between_runs,

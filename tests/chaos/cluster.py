@@ -225,6 +225,7 @@ class Cluster:
             stops=self._stops,
             through=self._through,
             wait=None,
+            wait_most=0.0,
             chatter=[],
             accounts=evidence.read_accounts(self._url),
             complaints=[each for log in logs for each in evidence.read_complaints(log)],

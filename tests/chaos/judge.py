@@ -111,7 +111,7 @@ class Circumstances:
         ends: When the receiver was ended.
         losses: When the outbox was lost.
         outages: When the outbox's database was back after a moment away.
-        refused_builder: The builder whose statuses the receiver never takes.
+        refused_builders: The builders whose statuses the receiver never takes.
         never_answers: Whether it does not answer them either: it may have taken a finish.
         keeps_begins: Whether nothing was done that makes a begin superfluous.
     """
@@ -120,7 +120,7 @@ class Circumstances:
     ends: Sequence[float] = ()
     losses: Sequence[float] = ()
     outages: Sequence[float] = ()
-    refused_builder: str | None = None
+    refused_builders: Collection[str] = ()
     never_answers: bool = False
     keeps_begins: bool = False
 
@@ -138,8 +138,8 @@ class Finding:
         unbegun: Starts that were not recorded before a kill, or got lost with the outbox. When the
             build has ended, its finish is all that is worth telling.
         superseded: Starts that were refused, and whose finish was accepted.
-        held: Statuses of the refused builder that wait, as they should.
-        not_held: Statuses of the refused builder that do not wait.
+        held: Statuses of refused builders that wait, as they should.
+        not_held: Statuses of refused builders that do not wait.
         late: Statuses that came after a later one of the same build or build request.
         excused: Such, where the receiver is the cause: it had refused the earlier status, or had
             taken the later one without answering.
@@ -183,9 +183,9 @@ def judge(
         rows: What the outbox holds.
         circumstances: What was done.
     """
-    refused = circumstances.refused_builder
-    theirs = [build for build in builds if build.builder == refused]
-    others = [build for build in builds if build.builder != refused]
+    refused = circumstances.refused_builders
+    theirs = [build for build in builds if build.builder in refused]
+    others = [build for build in builds if build.builder not in refused]
     accepted = {each.status for each in record.acceptances}
     absent = _absent(others, accepted)
     permitted = _permitted(absent, rows, circumstances)
@@ -211,16 +211,16 @@ def judge(
 
 
 def misshown(
-    builds: Sequence[Build], shown: Mapping[int, int | None], refused_builder: str | None
+    builds: Sequence[Build], shown: Mapping[int, int | None], refused_builders: Collection[str]
 ) -> list[str]:
     """Compare a board with the master's database, build for build.
 
     Args:
         builds: All builds of the master's database.
         shown: The results of the board's builds by id, None of those that run.
-        refused_builder: The builder whose statuses never arrived, if there is one.
+        refused_builders: The builders whose statuses never arrived.
     """
-    due = {each.id: each.results for each in builds if each.builder != refused_builder}
+    due = {each.id: each.results for each in builds if each.builder not in refused_builders}
     wrong = [
         f"build {build} has result {shown.get(build, 'none at all')}, and ended with {results}"
         for build, results in due.items()

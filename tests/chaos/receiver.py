@@ -75,7 +75,7 @@ class Receiver:
         """Treat a request as the control file says."""
         manner = self._manner
         request.tight = self._clock.seconds() + manner["limit"] - CLOSE
-        if manner.get("only") not in (None, request.status["builder"]["name"]):
+        if "only" in manner and request.status["builder"]["name"] not in manner["only"]:
             manner = {"mode": "accept"}
         self._manners[manner["mode"]](request, manner)
 

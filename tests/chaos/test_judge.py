@@ -111,7 +111,7 @@ class LostTests(SynchronousTestCase):
 class RefusedBuilderTests(SynchronousTestCase):
     """The statuses of a builder that the receiver never takes."""
 
-    circumstances = Circumstances(refused_builder="b")
+    circumstances = Circumstances(refused_builders=["b"])
 
     def test_held(self) -> None:
         """They wait, and that is right."""
@@ -131,14 +131,14 @@ class RefusedBuilderTests(SynchronousTestCase):
         """A start must not rest for a finish that was refused, but may for an unanswered one."""
         rows = {START: "superseded", FINISH: "waiting"}
         refused = find(rows=rows, circumstances=self.circumstances)
-        unanswered = Circumstances(refused_builder="b", never_answers=True)
+        unanswered = Circumstances(refused_builders=["b"], never_answers=True)
         found = find(rows=rows, circumstances=unanswered)
         self.assertEqual(refused.not_held, ["the start of build 1 (superseded)"])
         self.assertEqual((found.faults, found.held), ([], [FINISH]))
 
     def test_other_builder(self) -> None:
         """Another builder's statuses must be through."""
-        found = find(rows={FINISH: "waiting"}, circumstances=Circumstances(refused_builder="c"))
+        found = find(rows={FINISH: "waiting"}, circumstances=Circumstances(refused_builders=["c"]))
         self.assertEqual(len(found.missing), 2)
 
 
@@ -270,8 +270,8 @@ class BoardTest(SynchronousTestCase):
 
     def test_agrees(self) -> None:
         """The same builds with the same results are no fault."""
-        self.assertEqual(misshown((BUILD, RETRIED), {1: FAILURE, 2: 0}, None), [])
-        self.assertEqual(misshown((BUILD,), {}, refused_builder="b"), [])
+        self.assertEqual(misshown((BUILD, RETRIED), {1: FAILURE, 2: 0}, ()), [])
+        self.assertEqual(misshown((BUILD,), {}, refused_builders=["b"]), [])
 
     def test_disagrees(self) -> None:
         """What is missing, runs for ever, has another result or is unknown is told."""
@@ -281,4 +281,4 @@ class BoardTest(SynchronousTestCase):
             ({1: 0}, "build 1 has result 0, and ended with 2"),
             ({1: FAILURE, 9: 0}, "build 9 is not known to the master"),
         ):
-            self.assertEqual(misshown((BUILD,), shown, None), [words])
+            self.assertEqual(misshown((BUILD,), shown, ()), [words])

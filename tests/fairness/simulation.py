@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 
 from attrs import define, field, frozen
 from support.fakes import LogBook, a_delivery
@@ -56,11 +57,6 @@ class Attempt:
     at: float
     outcome: Outcome
 
-    @property
-    def accepted_at(self) -> float | None:
-        """When it was accepted."""
-        return self.at + QUICK if isinstance(self.outcome, Accepted) else None
-
 
 @define
 class Simulation:
@@ -70,7 +66,7 @@ class Simulation:
         answers: What it answers.
         rate: Builds a second.
         seed: All chance comes from it.
-        seconds: How long builds begin.
+        seconds: For how long builds begin.
         builders: How many there are.
         concurrency: How many attempts may be under way at once.
     """
@@ -85,7 +81,6 @@ class Simulation:
     waits: dict[str, tuple[int, float, float | None]] = field(factory=dict, init=False)
     book: LogBook = field(factory=LogBook, init=False)
     clock: Clock = field(factory=Clock, init=False)
-    under_way: int = field(default=0, init=False)
     relay: Relay = field(init=False)
     outbox: Outbox = field(init=False)
 
@@ -118,10 +113,6 @@ class Simulation:
         ledger = Ledger("push", "master")
         storage = Storage(None, ledger, self.clock.seconds, lambda: None, self.book.log)
         self.outbox = Outbox(self.clock, maybeDeferred, storage, ledger, GATHER)
-        self.restart()
-
-    def restart(self) -> None:
-        """Send with a new relay, which knows nothing but what the outbox holds."""
         jitter = Random(f"jitter {self.seed}")  # noqa: S311 - no secret
         settings = Settings(self.concurrency, timeout=TIMEOUT)
         notices = Notices(self.clock, "push", self.book.log)
@@ -153,14 +144,12 @@ class Simulation:
         outcome = self.answers(builder, self.now)
         self.attempts.append(Attempt(builder, self.now, outcome))
         done: Deferred[Outcome] = Deferred()
-        self.under_way += 1
         wait = TIMEOUT if outcome is SILENCE else QUICK
         self.clock.callLater(wait, self.end, delivery, outcome, done)
         return done
 
     def end(self, delivery: Delivery, outcome: Outcome, done: Deferred[Outcome]) -> None:
         """End an attempt."""
-        self.under_way -= 1
         if isinstance(outcome, Accepted):
             builder, came, _ = self.waits[delivery.id]
             self.waits[delivery.id] = builder, came, self.now
@@ -182,13 +171,18 @@ class Simulation:
         within = (each for each in self.attempts if begin <= each.at < end)
         return sum(not isinstance(each.outcome, Accepted) for each in within)
 
-    def first_acceptance(self, since: float) -> float:
-        """Return how many seconds after a moment something was accepted."""
-        times = (each.accepted_at for each in self.attempts if each.at >= since)
-        return next((at for at in times if at is not None), float("inf")) - since
+    def recovery(self, since: float) -> float:
+        """Return how many seconds after a moment something was accepted, once there was any."""
+        later = [
+            (accepted, came)
+            for _, came, accepted in self.waits.values()
+            if accepted is not None and accepted >= since
+        ]
+        first_came = min((came for _, came in later), default=since)
+        return min((accepted for accepted, _ in later), default=since) - max(since, first_came)
 
 
-def some_refused(mode: str, refused: int, rate: float, seed: int, **more: int) -> Simulation:
+def some_refused(mode: str, refused: int, rate: float, seed: int, **more: Any) -> Simulation:
     """Refuse the first builders for ten minutes.
 
     Args:
@@ -205,7 +199,7 @@ def some_refused(mode: str, refused: int, rate: float, seed: int, **more: int) -
     return Simulation(answers, rate, f"{mode}/{refused}/{rate}/{seed}", **more).run()
 
 
-def outage(mode: str, lasts: float, rate: float, seed: int, **more: int) -> Simulation:
+def outage(mode: str, lasts: float, rate: float, seed: int, **more: Any) -> Simulation:
     """Refuse all builders for a while, from second 100 on.
 
     Args:

@@ -401,6 +401,15 @@ class Contract(Case):
         self.assertEqual(["msg_4", "msg_5", "msg_3"], self.box.claim_ids(held=held))
         self.assertEqual(["msg_1", "msg_2"], self.box.claim_ids())
 
+    def test_held_lane(self) -> None:
+        """What follows one of another group in its lane waits for it, and a retry for both."""
+        self.box.put(*(a_delivery(each, "lane", group="a") for each in (1, 2)))
+        self.box.record(self.box.claim()[0], State.RETRYING)
+        self.box.put(a_delivery(3, "lane", group="b"))
+        self.box.clock.advance(30)
+        self.assertEqual([], self.box.claim_ids(held=["a"]))
+        self.assertEqual(["msg_2"], self.box.claim_ids(held=["b"]))
+
     def test_turns(self) -> None:
         """One of each group is taken, of as many as are asked for, with and without a backlog."""
         self.box.put(*(a_delivery(each, f"lane {each}", group=f"g{each % 3}") for each in range(9)))

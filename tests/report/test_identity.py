@@ -180,6 +180,21 @@ class WhereaboutsTest(SynchronousTestCase):
         found = delivery_of("tick", {}, {})
         self.assertEqual((found.event, found.lane, found.title), ("tick.tick",) * 3)
 
+    def test_group(self) -> None:
+        """Failures count together by the builder; where there is none, by the kind of thing."""
+        expected = {
+            "builds.7.finished": (a_build(), "builder-2"),
+            "buildrequests.5.new": ({"buildrequestid": 5, "builderid": 2}, "builder-2"),
+            "buildsets.9.complete": ({"bsid": 9}, "buildsets"),
+            "workers.1.missing": ({}, "workers"),
+            "builds.7.steps.3.finished": ({"stepid": 4}, "steps"),
+            "tick": ({}, "tick"),
+        }
+        for key, (message, group) in expected.items():
+            self.assertEqual(delivery_of(key, message).group, group, key)
+        self.assertEqual(delivery_of(None, {}, {"builds": [a_build()]}).group, "builder-2")
+        self.assertEqual(delivery_of(None, {}, {"buildset": {"bsid": 1}}).group, "buildsets")
+
     def test_no_event(self) -> None:
         """Where no event is known, the report itself says what it is about."""
         finish = delivery_of(None, {}, {"builds": [a_build()]})

@@ -6,7 +6,7 @@ database's planner misjudges it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from itertools import takewhile
 from typing import Any, TypeAlias
 
@@ -90,6 +90,14 @@ _HEAD = Prepared(
     lambda: sa.select(sa.func.min(_d.sequence)).where(_mine_waiting, _d.lane == _given("of_lane"))
 )
 
+_HEADS = Prepared(
+    lambda lanes: (
+        sa.select(_d.lane, sa.func.min(_d.sequence).label("head"))
+        .where(_mine_waiting, _d.lane.in_(lanes))
+        .group_by(_d.lane)
+    )
+)
+
 _OF_LANE = Prepared(
     lambda: (
         sa.select(_d.sequence, _d.subject)
@@ -137,14 +145,13 @@ class Backlog:
         """
         lanes: dict[str, Place] = {}
         if held:
-            waiting = self._shared(_WAITING_OF_GROUP, _GROUPS_WAITING, held, limit, lanes)
+            self._share(lanes, _WAITING_OF_GROUP, self._groups(_GROUPS_WAITING, held), limit)
+            self._leave_heads(lanes)
         else:
             self._fill(lanes, _WAITING, limit)
-            waiting = list(lanes.values())
-        if len(waiting) == limit:
-            return waiting
-        room = limit - len(waiting)
-        return waiting + self._shared(_RETRIES_OF_GROUP, _GROUPS_RETRYING, held, room, lanes)
+        if len(lanes) < limit:
+            self._share(lanes, _RETRIES_OF_GROUP, self._groups(_GROUPS_RETRYING, held), limit)
+        return list(lanes.values())
 
     def in_turn(self, limit: int, turns: Iterable[Turn]) -> list[Place]:
         """Return one of each group whose turn it is, as far as it has any."""
@@ -154,24 +161,30 @@ class Backlog:
                 places.append(Place(sequence, more=True))
         return places
 
-    def _shared(
-        self,
-        pages: Pages,
-        groups: Prepared,
-        held: Collection[str],
-        limit: int,
-        lanes: Mapping[str, Place],
-    ) -> list[Place]:
-        """Return the first ones of all groups that are not held, without those of some lanes."""
+    def _groups(self, statement: Prepared, held: Collection[str]) -> list[str]:
         mine = {"of_reporter": self.reporter, "now": self.now}
-        names = [row.name for row in groups.rows(self.connection, mine) if row.name not in held]
-        share = min(limit, max(SHARE_LEAST, 2 * limit // max(1, len(names))))
-        found: list[Place] = []
-        for name in names:
+        rows = statement.rows(self.connection, mine)
+        return [row.name for row in rows if row.name not in held]
+
+    def _share(
+        self, lanes: dict[str, Place], pages: Pages, groups: Collection[str], limit: int
+    ) -> None:
+        """Add the first ones of some groups."""
+        room = limit - len(lanes)
+        share = min(room, max(SHARE_LEAST, 2 * room // max(1, len(groups))))
+        found: dict[str, Place] = {}
+        for group in groups:
             of_group = dict(lanes)
-            self._fill(of_group, pages, len(lanes) + share, of_group=name)
-            found += list(of_group.values())[len(lanes) :]
-        return sorted(found, key=lambda place: place.order)[:limit]
+            self._fill(of_group, pages, len(lanes) + share, of_group=group)
+            found = {**of_group, **found}
+        new = ((lane, place) for lane, place in found.items() if lane not in lanes)
+        lanes.update(sorted(new, key=lambda each: each[1].order)[:room])
+
+    def _leave_heads(self, lanes: dict[str, Place]) -> None:
+        """Leave out what another group's delivery precedes in its lane."""
+        heads = {row.lane: row.head for row in self._page(_HEADS, lanes=list(lanes))}
+        for lane in [lane for lane, place in lanes.items() if heads[lane] != place.sequence]:
+            del lanes[lane]
 
     def _fill(self, lanes: dict[str, Place], pages: Pages, limit: int, **given: Any) -> None:
         first, following = pages
