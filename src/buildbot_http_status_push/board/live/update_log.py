@@ -73,10 +73,7 @@ class UpdateLog:
         """
         if not self._reaches(position):
             return None
-        missed = takewhile(
-            lambda update: update.sequence > position.sequence, reversed(self._updates)
-        )
-        changed = merged({each.builder: (each.build,)} for each in reversed(tuple(missed)))
+        changed = merged({each.builder: (each.build,)} for each in self._after(position))
         return None if len(changed) > self._most_builders else changed
 
     def accepted_after(self, position: Position) -> list[float]:
@@ -87,7 +84,14 @@ class UpdateLog:
         """
         if not self._reaches(position):
             return []
-        return [update.at for update in self._updates if update.sequence > position.sequence]
+        return [update.at for update in self._after(position)]
+
+    def _after(self, position: Position) -> list[Update]:
+        # From the end: most of what is kept is old.
+        latest = takewhile(
+            lambda update: update.sequence > position.sequence, reversed(self._updates)
+        )
+        return list(latest)[::-1]
 
     def _reaches(self, position: Position) -> bool:
         missed = self.position.sequence - position.sequence
