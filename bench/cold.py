@@ -10,6 +10,7 @@ from pathlib import Path
 
 from support.large import Large
 from support.outboxes import result
+from support.threads import at_once
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
@@ -44,7 +45,7 @@ def first_page(url: str, path: str) -> float:
     clock.advance(NOW)
     store = Store(clock, maybeDeferred, url)
     result(Deferred.fromCoroutine(store.open()))
-    pages = Pages(store, clock.seconds)
+    pages = Pages(store, clock.seconds, at_once)
     began = time.process_time()
     result(Deferred.fromCoroutine(pages.page(path, "", "http://board/")))
     took = time.process_time() - began

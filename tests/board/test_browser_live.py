@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 from support.board_process import BoardProcess
 from support.browser import browser
 from support.master import EndWith, Master, MasterTestCase, configuration
 from support.sample import Plan, Sample
+from support.statuses import a_body
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,6 +29,28 @@ WebSocket = class extends EventTarget {
   close() {}
 };
 """
+
+
+class TroubleTest(SynchronousTestCase):
+    """A board that can't write, and a browser."""
+
+    def test_can_not_store(self) -> None:
+        """A page says that it may be old while the board can't store, and for how long."""
+        with tempfile.TemporaryDirectory() as folder, browser() as window:
+            board = BoardProcess(Path(folder))
+            board.start()
+            self.addCleanup(board.kill)
+            board.send([a_body(1)])
+            window.open(board.address)
+            window.wait(lambda: window.is_live)
+            with closing(sqlite3.connect(str(Path(folder) / "board.sqlite"))) as database:
+                database.execute("BEGIN IMMEDIATE")
+                with self.assertRaises(AssertionError):
+                    board.send([a_body(2)])
+                window.wait(lambda: "can't store what it is sent" in window.text("#connection"))
+                self.assertFalse(window.is_live)
+            board.send([a_body(2)])
+            window.wait(lambda: window.is_live and window.text("#connection") == "")
 
 
 class MasterTest(MasterTestCase):

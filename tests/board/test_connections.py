@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import socket
+import time
+from collections.abc import Iterator
+from http.client import HTTPException
 from unittest.mock import patch
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from support.boards import PATIENCE, BoardCase
+from support.boards import PATIENCE, BoardCase, ask, reactor
+from support.commands import Command, temporary_folder
+from support.fakes import LogBook
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
@@ -20,14 +27,19 @@ from buildbot_http_status_push.board.http.access import Access
 from buildbot_http_status_push.board.http.connections import (
     BODY_RATE,
     BODY_WITHIN,
+    CALM,
     HEAD_WITHIN,
     PIECE,
     READ_WITHIN,
+    AcceptErrors,
     BoardRequest,
     BoardSite,
     Outgoing,
 )
-from buildbot_http_status_push.board.http.documents import Document, answer, sentence
+from buildbot_http_status_push.board.http.documents import Document, RouteRequest, answer, sentence
+from buildbot_http_status_push.board.pages.pages import Pages
+from buildbot_http_status_push.board.programs.api_routes import ApiRoutes
+from buildbot_http_status_push.database import file_url
 
 HEAD = b"POST / HTTP/1.1\r\nHost: board\r\nContent-Type: application/json\r\n"
 
@@ -93,7 +105,8 @@ class ConnectionTest(SynchronousTestCase):
         self.clock = Clock()
         self.outgoing = Outgoing(self.clock, most=3_000_000)
         self.echo = Echo(self.outgoing)
-        self.site = BoardSite(self.echo, 1000, Everything(), self.outgoing, self.clock)
+        errors = AcceptErrors(self.clock.seconds, LogBook().log)
+        self.site = BoardSite(self.echo, 1000, Everything(), self.outgoing, errors, self.clock)
 
     def connect(self) -> tuple[HTTPChannel, Wire]:
         """Open a connection."""
@@ -229,6 +242,49 @@ class ConnectionTest(SynchronousTestCase):
         self.assertEqual((self.outgoing.held, self.clock.getDelayedCalls()), (0, []))
 
 
+class AcceptTest(SynchronousTestCase):
+    """Connections that can't be accepted."""
+
+    def test_told_once(self) -> None:
+        """It is logged when no descriptor is left, and when there is one again, each once."""
+        clock, book = Clock(), LogBook()
+        errors = AcceptErrors(clock.seconds, book.log)
+        for _ in range(3):
+            errors({"log_format": "EMFILE encountered; releasing reserved file descriptor."})
+            errors({"log_format": "Something else"})
+            errors.accepted()
+            clock.advance(CALM)
+        self.assertEqual(len(book.lines), 1)
+        self.assertIn("no file descriptor is left", book.lines[0])
+        clock.advance(CALM)
+        errors.accepted()
+        errors.accepted()
+        self.assertEqual(book.lines[1:], ["accepting connections works again"])
+
+    def test_real(self) -> None:
+        """A board without descriptors says so in one line, and goes on when it has some."""
+        folder = temporary_folder(self)
+        command = Command("board", "--port", "0", "--database", file_url(folder / "board.sqlite"))
+        self.addCleanup(command.kill)
+        line = command.line(lambda line: "The board is at" in line)
+        port = urlsplit(line.split()[4].rstrip(",")).port or 0
+        _, most = resource.prlimit(command.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(command.pid, resource.RLIMIT_NOFILE, (32, most))
+        clients = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(40)]
+        # The last one is closed unheard: no descriptor is left for it.
+        self.assertEqual(clients[-1].recv(1), b"")
+        for client in clients:
+            client.close()
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError, HTTPException):
+                if ask(port, "GET", "/robots.txt").status == 200:
+                    break
+        command.interrupt()
+        _, _, errors = command.end()
+        self.assertEqual(errors.count("accepting connections failed"), 1, errors)
+
+
 class AskedTests(BoardCase):
     """Requests that ask for too much, over real sockets."""
 
@@ -254,6 +310,25 @@ class AskedTests(BoardCase):
             for count in (0, 12, 24)
         ]
         self.assertLess(sizes[2] - sizes[0], 2.2 * (sizes[1] - sizes[0]))
+
+    async def test_steps(self) -> None:
+        """A page is made in steps, none of which is about more than one builder."""
+        for number in range(1, 9):
+            await self.put(number, builder=f"builder {number}")
+        seconds = reactor.seconds
+        steps: list[int] = []
+
+        async def counted(work: Iterator[object]) -> None:
+            steps.append(sum(1 for _ in work))
+
+        pages = Pages(self.board.store, seconds, counted)
+        for path in ("/", "/grid", "/?kiosk=1"):
+            await pages.page(*path.partition("?")[::2], "http://board/")
+        for path, route in ApiRoutes(self.board.store, seconds, counted).routes:
+            if path == "/api/builders":
+                await route(RouteRequest(path=path, query="", address="http://board/"))
+        self.assertEqual(len(steps), 4)
+        self.assertGreaterEqual(min(steps), 8)
 
     async def test_form(self) -> None:
         """A form is refused before anything reads it, and with the password's question first."""

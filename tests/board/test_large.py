@@ -13,6 +13,7 @@ from sqlalchemy.pool import Pool
 from support.large import Large
 from support.outboxes import result
 from support.statuses import NOW, a_status
+from support.threads import at_once
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -140,7 +141,7 @@ class LargeTests(SynchronousTestCase):
         """Overview and grid, from cold, show every builder and make the database do little."""
         for path in ("/", "/grid"):
             with Working() as working:
-                page = self.page(Pages(self.opened(), self.clock.seconds), path)
+                page = self.page(Pages(self.opened(), self.clock.seconds, at_once), path)
             shown = [f"builder {each}".encode() in page.html for each in range(LARGE.builders)]
             self.assertTrue(all(shown), path)
             self.assertLess(working.steps, MOST_STEPS, path)
@@ -149,7 +150,7 @@ class LargeTests(SynchronousTestCase):
         """No page looks through a table, not even where its address has a filter."""
         with Listening() as heard:
             store = self.opened()
-            pages = Pages(store, self.clock.seconds)
+            pages = Pages(store, self.clock.seconds, at_once)
             for path, query in PAGES:
                 self.assertEqual(self.page(pages, path, query).status, 200, f"{path}?{query}")
             result(store.updates(49_000, 100))

@@ -89,6 +89,7 @@ class TellingTest(HubTest):
                     }
                 ],
                 "masters": [{"name": "main", "heard_at": 5.0}],
+                "storing": True,
                 "summary": {"red": 0, "good": 0, "running": 0, "builders": 0, "causes": 0},
             },
         )

@@ -16,6 +16,7 @@ from support.inbox import Inbox
 from support.master import BUILDERS, PATCHED, RESULTS, ReporterTestCase, configuration
 from support.outboxes import result
 from support.statuses import NOW
+from support.threads import at_once
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
@@ -69,7 +70,7 @@ class RealBodiesTest(ReporterTestCase):
         self.assertTrue(
             all(each.is_red == each.last.is_bad for each in builders.values() if each.last)
         )
-        pages = Pages(self.store, self.clock.seconds)
+        pages = Pages(self.store, self.clock.seconds, at_once)
         for path in ("/", "/grid", "/revisions", "/builders/1", "/builds/1"):
             page = result(Deferred.fromCoroutine(pages.page(path, "", "http://board/")))
             self.assertEqual(page.status, 200)

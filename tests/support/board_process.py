@@ -6,7 +6,7 @@ import json
 import signal
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,10 @@ class BoardProcess:
     def send(self, bodies: Iterable[Mapping[str, Any]]) -> None:
         """Send it statuses, and wait until it has kept them."""
         parts = urlsplit(self.address)
-        connection = HTTPConnection(parts.hostname or "", parts.port)
-        for body in bodies:
-            connection.request("POST", "/", json.dumps(body), {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            told = answer.read()
-            assert answer.status < 300, (answer.status, told)
-        connection.close()
+        with closing(HTTPConnection(parts.hostname or "", parts.port)) as connection:
+            for body in bodies:
+                head = {"Content-Type": "application/json"}
+                connection.request("POST", "/", json.dumps(body), head)
+                answer = connection.getresponse()
+                told = answer.read()
+                assert answer.status < 300, (answer.status, told)

@@ -49,6 +49,11 @@ class Command:
                 return line.rstrip("\n")
         return ""
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Do what Ctrl-C does, or another signal."""
         self._process.send_signal(number)

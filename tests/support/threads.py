@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -28,3 +28,9 @@ class LaterThread:
         """Run what was asked for first."""
         function, done = self.waiting.pop(0)
         maybeDeferred(function).chainDeferred(done)
+
+
+async def at_once(work: Iterator[object]) -> None:
+    """Do all of some work without letting anything else happen in between."""
+    for _ in work:
+        pass

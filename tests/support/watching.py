@@ -63,6 +63,11 @@ class MemoryStore:
         """Return where the order of updates stands."""
         return self._read(lambda: self.here)
 
+    @property
+    def is_storing(self) -> bool:
+        """Whether statuses can be written."""
+        return True
+
     def updates(self, after: int, limit: int) -> Deferred[list[Update] | None]:
         """Return the updates after a sequence."""
 

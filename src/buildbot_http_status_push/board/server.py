@@ -10,10 +10,10 @@ from attrs import define, field, frozen
 from autobahn.websocket.protocol import PreparedMessage
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import Logger, globalLogPublisher
 
 from buildbot_http_status_push.board.http.access import Access
-from buildbot_http_status_push.board.http.connections import BoardSite, Outgoing
+from buildbot_http_status_push.board.http.connections import AcceptErrors, BoardSite, Outgoing
 from buildbot_http_status_push.board.http.documents import HTML, Document, Route, RouteRequest
 from buildbot_http_status_push.board.http.intake import Intake
 from buildbot_http_status_push.board.http.web import Answers, Root, Routes
@@ -27,6 +27,7 @@ from buildbot_http_status_push.board.programs.measuring import open_metrics
 from buildbot_http_status_push.board.store.listening import Listener
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import StorageError
+from buildbot_http_status_push.report.time_slices import CooperativeScheduler
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_BROWSERS = 10_000
@@ -81,6 +82,7 @@ class Board:
     store: Store = field(init=False)
     hub: Hub[PreparedMessage] = field(init=False)
     _site: BoardSite = field(init=False)
+    _accept_errors: AcceptErrors = field(init=False)
     _port: Any = field(default=None, init=False)
     _pruning: LoopingCall | None = field(default=None, init=False)
     _listener: Listener = field(init=False)
@@ -100,15 +102,22 @@ class Board:
         live = LiveFactory(self._reactor, settings.max_browsers, settings.origins, self._log)
         renderer = FragmentRenderer(self.store, seconds)
         self.hub = live.hub = Hub(self._reactor, self.store, renderer, live.prepare, self._log)
+        run = CooperativeScheduler(self._reactor).run
         intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
         metrics = open_metrics(self.store, self.hub.browsers)
         self.hub.observe_lag = metrics.observe_lag
-        for_programs = (*ApiRoutes(self.store, seconds).routes, (r"/metrics", metrics.document))
-        routes = _routes(Pages(self.store, seconds), for_programs)
+        for_programs = (
+            *ApiRoutes(self.store, seconds, run).routes,
+            (r"/metrics", metrics.document),
+        )
+        routes = _routes(Pages(self.store, seconds, run), for_programs)
         outgoing = Outgoing(self._reactor)
+        self._accept_errors = AcceptErrors(seconds, self._log)
         answers = Answers(intake, routes, settings.access, metrics.answered, outgoing, self._log)
         root = Root(answers, LiveResource(live))
-        self._site = BoardSite(root, settings.max_body, answers, outgoing, self._reactor)
+        self._site = BoardSite(
+            root, settings.max_body, answers, outgoing, self._accept_errors, self._reactor
+        )
 
     async def start(self) -> int:
         """Open the store and listen.
@@ -123,6 +132,7 @@ class Board:
         await self.store.open()
         await self.hub.start()
         settings = self._settings
+        globalLogPublisher.addObserver(self._accept_errors)
         self._port = self._reactor.listenTCP(settings.port, self._site, interface=settings.host)
         self._listening = self._in_thread(self._listener.listen)
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
@@ -134,6 +144,7 @@ class Board:
         """Listen no more, drop all connections, and close the store."""
         if self._pruning is not None:
             self._pruning.stop()
+        globalLogPublisher.removeObserver(self._accept_errors)
         if self._port is not None:
             await self._port.stopListening()
             self.hub.stop()

@@ -12,6 +12,9 @@ from twisted.python.failure import Failure
 
 Made = TypeVar("Made")
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes that one cache keeps at most."""
+
 
 @define(eq=False)
 class Cache(Generic[Made]):
@@ -21,11 +24,14 @@ class Cache(Generic[Made]):
         seconds: Returns the time in seconds.
         lasting: For how many seconds a thing is good.
         most: How many are kept; those that were not asked for lately go first.
+        size: Returns how many bytes a thing has; ``MOST_BYTES`` of them are kept.
     """
 
     _seconds: Callable[[], float]
     _lasting: float
     _most: int
+    _size: Callable[[Made], int]
+    _bytes: int = field(default=0, init=False)
     _made: OrderedDict[Hashable, tuple[float, Made]] = field(factory=OrderedDict, init=False)
     _waiting: dict[Hashable, list[Deferred[Made]]] = field(factory=dict, init=False)
 
@@ -61,7 +67,10 @@ class Cache(Generic[Made]):
         return made
 
     def _keep(self, key: Hashable, made: Made) -> None:
+        if key in self._made:
+            self._bytes -= self._size(self._made.pop(key)[1])
         self._made[key] = (self._seconds(), made)
-        self._made.move_to_end(key)
-        while len(self._made) > self._most:
-            self._made.popitem(last=False)
+        self._bytes += self._size(made)
+        while len(self._made) > self._most or self._bytes > MOST_BYTES:
+            _, (_, dropped) = self._made.popitem(last=False)
+            self._bytes -= self._size(dropped)

@@ -15,6 +15,7 @@ from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import deferLater
+from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
@@ -40,6 +41,44 @@ MOST_HELD = 128 * 1024 * 1024
 READ_WITHIN = 60.0
 """Seconds within which a reader has to take something of an answer."""
 RETRY_AFTER = 10
+NO_DESCRIPTOR = ("EMFILE encountered", "Could not accept new connection")
+"""How Twisted's lines begin when a connection can't be accepted."""
+CALM = 10.0
+"""Seconds without such a line, after which accepting works again."""
+
+
+@implementer(ILogObserver)
+@define(eq=False)
+class AcceptErrors:
+    """Logs when the system has no descriptor for another connection, and when it has again.
+
+    Twisted copes with that by itself, and says so in its log only, once for each connection.
+
+    Args:
+        seconds: Returns the time in seconds.
+        log: Where it is logged, once.
+    """
+
+    _seconds: Callable[[], float]
+    _log: Logger
+    _failed_at: float | None = field(default=None, init=False)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Look at an event of Twisted's."""
+        if not str(event.get("log_format", "")).startswith(NO_DESCRIPTOR):
+            return
+        if self._failed_at is None:
+            self._log.error(
+                "accepting connections failed: no file descriptor is left; raise the limit of "
+                "open files (ulimit -n, or LimitNOFILE= of systemd)"
+            )
+        self._failed_at = self._seconds()
+
+    def accepted(self) -> None:
+        """Note that a connection was accepted."""
+        if self._failed_at is not None and self._seconds() - self._failed_at > CALM:
+            self._failed_at = None
+            self._log.info("accepting connections works again")
 
 
 @implementer(IPushProducer)
@@ -303,6 +342,7 @@ class BoardSite(Site):
         max_body: The most bytes that a status may have.
         judge: Says what is not to be read.
         outgoing: Sends answers.
+        accept_errors: Told of each connection.
         reactor: The network and the clock.
     """
 
@@ -318,11 +358,13 @@ class BoardSite(Site):
         max_body: int,
         judge: Judge,
         outgoing: Outgoing,
+        accept_errors: AcceptErrors,
         reactor: Any,
     ) -> None:
         self._max_body = max_body
         self.judge = judge
         self.outgoing = outgoing
+        self._accept_errors = accept_errors
         self._connections: WeakSet[Any] = WeakSet()
         super().__init__(  # type: ignore[no-untyped-call]  # Twisted's, not typed
             root, requestFactory=self._make_request, reactor=reactor
@@ -336,6 +378,7 @@ class BoardSite(Site):
 
     def buildProtocol(self, addr: Any) -> Any:
         """Make a connection."""
+        self._accept_errors.accepted()
         connection: Any = super().buildProtocol(addr)  # type: ignore[no-untyped-call]  # likewise
         self._connections.add(connection)
         return connection

@@ -64,7 +64,12 @@ class Summary:
 
 
 def updates(
-    since: int, position: Position, changes: Iterable[Change], summary: Summary, now: float
+    since: int,
+    position: Position,
+    changes: Iterable[Change],
+    summary: Summary,
+    now: float,
+    is_storing: bool = True,
 ) -> bytes:
     """Return the frame of what has changed.
 
@@ -74,6 +79,7 @@ def updates(
         changes: What has changed in between, one a builder.
         summary: The board in numbers.
         now: The board's time in seconds since the epoch.
+        is_storing: Whether the board can write what it is sent.
 
     Returns:
         The frame's text.
@@ -86,6 +92,7 @@ def updates(
             "changes": [_change(change) for change in changes],
             "masters": _masters(change.builder.master for change in changes),
             "summary": asdict(summary),
+            "storing": is_storing,
         }
     )
 
@@ -103,18 +110,22 @@ def snapshot(position: Position, now: float) -> bytes:
     return _text(_headed("snapshot", position, now) | {"recovered": False})
 
 
-def heard(position: Position, masters: Iterable[Master], now: float) -> bytes:
+def heard(
+    position: Position, masters: Iterable[Master], now: float, is_storing: bool = True
+) -> bytes:
     """Return the sign of life: the board runs, and when each master was last heard of.
 
     Args:
         position: That of a browser that has missed nothing.
         masters: All masters.
         now: The board's time in seconds since the epoch.
+        is_storing: Whether the board can write what it is sent.
 
     Returns:
         The frame's text.
     """
-    return _text(_headed("heard", position, now) | {"masters": _masters(masters)})
+    told = {"masters": _masters(masters), "storing": is_storing}
+    return _text(_headed("heard", position, now) | told)
 
 
 def _headed(kind: str, position: Position, now: float) -> dict[str, Any]:

@@ -43,6 +43,10 @@ Message = TypeVar("Message")
 class Source(Protocol):
     """What is needed of the store."""
 
+    @property
+    def is_storing(self) -> bool:
+        """Whether statuses can be written."""
+
     def position(self) -> Deferred[Position]:
         """Return the position of the latest update."""
 
@@ -166,6 +170,11 @@ class Hub(Generic[Message]):
         self._wakeup.set()
         return request.answer
 
+    @property
+    def is_storing(self) -> bool:
+        """Whether the board can write what it is sent."""
+        return self._source.is_storing
+
     async def _follow(self) -> None:
         while True:
             await self._wakeup.wait(POLL)
@@ -197,7 +206,9 @@ class Hub(Generic[Message]):
         except StorageError as error:
             self._log_error(error)
             return 0
-        self._store_failed = False
+        if self._store_failed:
+            self._store_failed = False
+            self._log.info("live: reading the database works again")
         sent = await self._broadcast_updates(texts[self.position])
         del self._requests[: len(requests)]
         for request in requests:
@@ -250,7 +261,8 @@ class Hub(Generic[Message]):
         if changed is None:
             return frames.snapshot(position, now)
         found = [changes[builder] for builder in changed if builder in changes]
-        return frames.updates(since.sequence, position, found, self._renderer.summary, now)
+        summary, is_storing = self._renderer.summary, self._source.is_storing
+        return frames.updates(since.sequence, position, found, summary, now, is_storing)
 
     async def _broadcast_updates(self, frame: bytes) -> int:
         if self.position == self._updates.position:
@@ -273,7 +285,8 @@ class Hub(Generic[Message]):
         self.browsers.drop_stalled()
         try:
             masters = await self._source.masters()
-            frame = frames.heard(self.position, masters, self._clock.seconds())
+            now, is_storing = self._clock.seconds(), self._source.is_storing
+            frame = frames.heard(self.position, masters, now, is_storing)
             await self.browsers.broadcast_lossy(self._prepare(frame))
         except StorageError:
             return  # `_turn` logs it

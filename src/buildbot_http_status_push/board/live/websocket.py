@@ -269,7 +269,7 @@ class UpdatesResource(Resource):
 
     def _answer(self, frame: bytes, request: Request, since: Position) -> None:
         request.setHeader(b"cache-control", b"no-store")
-        if since == self._hub.position:
+        if since == self._hub.position and self._hub.is_storing:
             request.setResponseCode(204)
         else:
             request.setHeader(b"content-type", b"application/json")

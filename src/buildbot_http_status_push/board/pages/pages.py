@@ -6,7 +6,7 @@ many browsers ask for the same one after the same change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from urllib.parse import parse_qsl, urlencode
 
@@ -55,15 +55,17 @@ class Pages:
     Args:
         store: Where builders and builds are read.
         seconds: Returns the time in seconds since the epoch.
+        run: Runs long work, given as an iterator of small steps, in short time slices.
     """
 
     _store: Reader
     _seconds: Callable[[], float]
+    _run: Callable[[Iterator[object]], Awaitable[object]]
     _environment: Environment = field(factory=environment, init=False)
     _cache: Cache[Page] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._cache = Cache(self._seconds, LASTING, MOST)
+        self._cache = Cache(self._seconds, LASTING, MOST, lambda page: len(page.html))
 
     async def page(self, path: str, query: str, address: str) -> Page:
         """Return a page.
@@ -96,7 +98,8 @@ class Pages:
             shown = View("message.html", "No such filter", {"message": str(fault)}, status=400)
         masters = await self._store.masters()
         kept = "group=tag" if asked.is_by_tag else ""
-        html = self._environment.get_template(shown.template).render(
+        pieces: list[str] = []
+        made = self._environment.get_template(shown.template).generate(
             position=position,
             masters=masters,
             silent=SILENT,
@@ -114,7 +117,8 @@ class Pages:
             live=shown.live,
             **shown.context,
         )
-        text = html.encode()
+        await self._run(map(pieces.append, made))
+        text = "".join(pieces).encode()
         return Page(text, tag(text), shown.status, gzipped=gzipped(text))
 
 

@@ -23,9 +23,20 @@ from buildbot_http_status_push.results import result_word
 JSON = "application/json"
 
 
-def builders(found: Iterable[Builder], position: Position) -> Document:
-    """Tell all builders, each with what it says now, its running and its recent builds."""
-    return _document({**_position(position), "builders": [builder(each) for each in found]})
+def builders(written: Iterable[str], position: Position) -> Document:
+    """Tell all builders, each with what it says now, its running and its recent builds.
+
+    Args:
+        written: The builders, each as ``builder_text`` writes it.
+        position: Where the order of updates stands.
+    """
+    head = _json(_position(position)).removesuffix("}")
+    return Document(body=f'{head},"builders":[{",".join(written)}]}}'.encode(), content_type=JSON)
+
+
+def builder_text(found: Builder) -> str:
+    """Write a builder's public form as JSON."""
+    return _json(builder(found))
 
 
 def builds(found: Sequence[Build], position: Position) -> Document:
@@ -130,5 +141,8 @@ def _position(position: Position) -> dict[str, Any]:
 
 
 def _document(content: Mapping[str, Any], status: int = 200) -> Document:
-    body = json.dumps(content, separators=(",", ":")).encode()
-    return Document(body=body, content_type=JSON, status=status)
+    return Document(body=_json(content).encode(), content_type=JSON, status=status)
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"))

@@ -6,7 +6,7 @@ Knows the store's reads and the formats; must not know requests.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from importlib.resources import files
 from urllib.parse import parse_qs
@@ -47,15 +47,17 @@ class ApiRoutes:
     Args:
         store: Where builders and builds are read.
         seconds: Returns the time in seconds since the epoch.
+        run: Runs long work, given as an iterator of small steps, in short time slices.
     """
 
     _store: Store
     _seconds: Callable[[], float]
+    _run: Callable[[Iterator[object]], Awaitable[object]]
     _cache: Cache[Document] = field(init=False)
     _openapi: Document = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._cache = Cache(self._seconds, LASTING, MOST)
+        self._cache = Cache(self._seconds, LASTING, MOST, lambda each: len(each.body))
         description = files(api.__package__).joinpath("openapi.json").read_bytes()
         self._openapi = with_etag(Document(body=description, content_type=api.JSON))
 
@@ -113,7 +115,10 @@ class ApiRoutes:
     async def _builders(self, asked: RouteRequest) -> Document:
         position = self._store.latest
         chosen = filters.from_query(asked.query)
-        return api.builders(await self._store.builders(chosen), position)
+        found = await self._store.builders(chosen)
+        written: list[str] = []
+        await self._run(map(written.append, map(api.builder_text, found)))
+        return api.builders(written, position)
 
     async def _builds(self, asked: RouteRequest) -> Document:
         position = self._store.latest

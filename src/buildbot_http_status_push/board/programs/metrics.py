@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 
 from buildbot_http_status_push.board.http.documents import Document, RouteRequest
 from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.database import StorageError
 from buildbot_http_status_push.results import RESULTS, result_word
 
 RUNNING = "running"
@@ -61,6 +62,9 @@ class Metrics:
         self._behind = Gauge(
             f"{name}browsers_behind", "Browsers that take nothing at present.", registry=registry
         )
+        self._storing = Gauge(
+            f"{name}storing", "Whether statuses can be written: 1 or 0.", registry=registry
+        )
         self._builds = Gauge(
             f"{name}builds", "Builds in the store, by result.", ("result",), registry=registry
         )
@@ -89,9 +93,13 @@ class Metrics:
         self._lag.observe(max(lag, 0.0))
 
     async def document(self, _: RouteRequest) -> Document:
-        """Make the document; may raise ``StorageError``."""
-        masters = await self._store.masters()
-        builds = await self._store.results()
+        """Make the document; without what is read from the database where that fails."""
+        try:
+            masters, builds = await self._store.masters(), await self._store.results()
+        except StorageError:
+            self._heard.clear()
+            self._builds.clear()
+            return self._document()
         # Nothing below waits: two that ask at once do not mix.
         self._heard.clear()
         for master in masters:
@@ -99,6 +107,10 @@ class Metrics:
         for code in (None, *range(len(RESULTS))):
             word = RUNNING if code is None else result_word(code)
             self._builds.labels(word).set(builds.get(code, 0))
+        return self._document()
+
+    def _document(self) -> Document:
+        self._storing.set(self._store.is_storing)
         self._browsers.set(len(self._watched))
         self._behind.set(self._watched.behind)
         body: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]  # not typed

@@ -57,6 +57,8 @@ class Store:
 
     Attributes:
         latest: Where the order of updates stands, as far as this process knows.
+        is_storing: Whether the last statuses that came could be written. If not, senders have some
+            that are not shown, until one has been stored again.
     """
 
     _clock: IReactorTime
@@ -66,6 +68,7 @@ class Store:
     _log: Logger = field(factory=Logger)
     _branch: str | None = None
     latest: Position = field(default=Position("", 0), init=False)
+    is_storing: bool = field(default=True, init=False)
     _cache: Cache = field(init=False)
     _listeners: list[Callable[[], None]] = field(factory=list, init=False)
     _commits: GroupCommit[Arrival, Stored] = field(init=False)
@@ -253,12 +256,29 @@ class Store:
 
     def _commit(self, arrivals: Sequence[Arrival]) -> Deferred[list[Stored]]:
         written = self._write(partial(write, arrivals=arrivals, names=self._names))
-        return written.addCallback(self._committed)
+        return written.addCallbacks(self._committed, self._failed)
 
     def _committed(self, written: tuple[list[Stored], Position]) -> list[Stored]:
         stored, position = written
+        self._works()
         self._move(position)
         return stored
+
+    def _failed(self, failure: Failure) -> Failure:
+        """Log the first of several failures."""
+        if failure.check(StorageError) and not failure.check(UnstorableError) and self.is_storing:
+            self.is_storing = False
+            self._log.error(
+                "storing statuses failed: {error}; senders get 503 and keep them, browsers show "
+                "that the board is out of date",
+                error=failure.value,
+            )
+        return failure
+
+    def _works(self) -> None:
+        if not self.is_storing:
+            self.is_storing = True
+            self._log.info("storing statuses works again")
 
     def _move(self, position: Position) -> None:
         if position == self.latest:

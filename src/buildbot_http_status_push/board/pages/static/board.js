@@ -16,10 +16,10 @@
  * @typedef {{red: number, good: number, running: number, builders: number,
  *   causes: number}} Summary
  * @typedef {{type: "updates", epoch: string, from: number, sequence: number, now: number,
- *   changes: Change[], masters: Master[], summary: Summary}} Updates
+ *   changes: Change[], masters: Master[], summary: Summary, storing: boolean}} Updates
  * @typedef {{type: "snapshot", epoch: string, sequence: number, now: number}} Snapshot
  * @typedef {{type: "heard", epoch: string, sequence: number, now: number,
- *   masters: Master[]}} Heard
+ *   masters: Master[], storing: boolean}} Heard
  */
 
 const SILENCE = 25_000; // the board gives a sign of life every ten seconds
@@ -449,6 +449,8 @@ class Stream {
     this.failures = 0;
     this.heardAt = 0;
     this.isAsking = false;
+    /** Whether the board can write what it is sent. */
+    this.isStoring = true;
     this.socketAgainAt = 0;
     /** @type {WebSocket | null} */
     this.socket = null;
@@ -487,6 +489,7 @@ class Stream {
     this.epoch = frame.epoch;
     this.sequence = frame.sequence;
     this.page.ahead = frame.now - Date.now() / SECOND;
+    if (frame.type !== "snapshot") this.isStoring = frame.storing;
     if (frame.type === "updates") this.page.take(frame);
     else if (frame.type === "heard") this.page.hear(frame.masters);
     else this.page.fetchWithin(ANY_PAGE_WITHIN);
@@ -507,7 +510,7 @@ class Stream {
   succeed() {
     this.heardAt = Date.now();
     this.failures = 0;
-    tellConnection(true);
+    tellConnection(this.isStoring, "The board can't store what it is sent.");
   }
 
   /** Try again later: all browsers lose a board in the same moment, and must not come back so. */
@@ -516,7 +519,7 @@ class Stream {
     this.socket = null;
     this.question?.abort();
     this.failures += 1;
-    tellConnection(false);
+    tellConnection(false, "Connection lost.");
     const most = Math.min(FIRST_RETRY * 2 ** (this.failures - 1), LAST_RETRY);
     this.nextWithin(Math.random() * most);
   }
@@ -585,14 +588,18 @@ class Stream {
 let connectionWords = "";
 let stateIcon = "";
 
-/** @param {boolean} isLive whether what is on the screen is what the board knows now */
-function tellConnection(isLive) {
+/**
+ * @param {boolean} isLive whether what is on the screen is how things stand now
+ * @param {string} why it is not
+ */
+function tellConnection(isLive, why) {
   const { classList } = document.body;
-  if (classList.contains(isLive ? "is-live" : "is-old")) return;
+  const isTold = isLive || connectionWords.startsWith(why);
+  if (isTold && classList.contains(isLive ? "is-live" : "is-old")) return;
   classList.toggle("is-live", isLive);
   classList.toggle("is-old", !isLive);
   const time = new Date().toLocaleTimeString();
-  connectionWords = isLive ? "" : `Connection lost. What you see is how things stood at ${time}.`;
+  connectionWords = isLive ? "" : `${why} What you see is how things stood at ${time}.`;
   showConnection();
 }
 
