@@ -33,6 +33,8 @@ class Feed:
 class OutletCase(BoardCase):
     """A board with builds, and answers that may be kept."""
 
+    hosts = ("board.example.org", "a.example")
+
     async def fresh(self, path: str, content_type: str) -> Answer:
         """Ask twice: the second answer is only that nothing has changed."""
         answer = await self.get(path)
@@ -149,6 +151,8 @@ class CctrayTests(OutletCase):
         for headers, begin in (
             ({"Host": "board.example.org"}, "http://board.example.org/"),
             ({"Host": "a.example", "X_Forwarded_Proto": "https"}, "https://a.example/"),
+            ({"Host": "a.example", "X_Forwarded_Proto": "HTTPS, http"}, "https://a.example/"),
+            ({"Host": "a.example", "X_Forwarded_Proto": "http,https"}, "http://a.example/"),
         ):
             answer = await self.get("/cctray.xml", **headers)
             self.assertIn(f'webUrl="{begin}builders/1"', answer.text)

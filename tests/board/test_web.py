@@ -271,3 +271,40 @@ class PrivateTests(BoardCase):
         answer = await self.ask("POST", "/", body, Authorization=basic("ci:secret"))
         self.assertEqual(answer.status, 200)
         self.assertEqual((await self.get("/", Authorization=basic("ci:secret"))).status, 401)
+
+    async def test_any_name(self) -> None:
+        """A board that asks for passwords may be called by any name."""
+        known = await self.get("/", Host="evil.example", Authorization=basic("ada:pw"))
+        self.assertEqual(known.status, 200)
+
+
+class NameTests(BoardCase):
+    """Names that an open board is called by."""
+
+    hosts = ("Board.example",)
+
+    async def test_rebinding(self) -> None:
+        """A page that had its own name resolved to the board can neither send nor read."""
+        for host in (
+            "evil.example",
+            "evil.example:80",
+            "localhost.evil.example",
+            "127.0.0.1.x",
+            "[",
+        ):
+            for method, path in (("GET", "/"), ("GET", "/live"), ("POST", "/"), ("HEAD", "/grid")):
+                told = await self.ask(method, path, Host=host)
+                self.assertEqual(told.status, 421, (host, path))
+        self.assertEqual(self.board.store.latest.sequence, 0)
+
+    async def test_own_names(self) -> None:
+        """Loopback names and those that are allowed are the board's own, on any port."""
+        for host in (
+            "localhost",
+            "LOCALHOST:99",
+            "a.localhost",
+            "127.1.2.3",
+            "[::1]:8020",
+            "board.example",
+        ):
+            self.assertEqual((await self.get("/robots.txt", Host=host)).status, 200, host)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import signal
+import time
+
 from support.boards import ask
 from support.commands import Command, temporary_folder
 from support.statuses import a_body, as_bytes
@@ -29,3 +33,37 @@ class AloneTests(SynchronousTestCase):
         code, output, errors = board.end()
         self.assertEqual((code, errors), (0, ""))
         self.assertTrue(output.endswith("The board has ended.\n"), output)
+
+
+class ReloadTests(SynchronousTestCase):
+    """SIGHUP."""
+
+    def test_passwords(self) -> None:
+        """Files are read again, and what makes no sense leaves everything as it was."""
+        folder = temporary_folder(self)
+        password = folder / "password"
+        password.write_text("first\n")
+        where = ("--port", "0", "--database", f"sqlite:///{folder}/board.sqlite")
+        board = Command("board", *where, "--read-auth", f"ada:{password}")
+        self.addCleanup(board.kill)
+        port = int(board.line().partition("127.0.0.1:")[2].partition("/")[0])
+
+        def status(of: str) -> int:
+            encoded = base64.b64encode(f"ada:{of}".encode()).decode()
+            return ask(port, "GET", "/", headers={"Authorization": f"Basic {encoded}"}).status
+
+        self.assertEqual((status("first"), status("second")), (200, 401))
+        password.write_text("")
+        board.interrupt(signal.SIGHUP)
+        self.assertEqual((status("first"), status("")), (200, 401))
+        password.write_text("second\n")
+        board.interrupt(signal.SIGHUP)
+        end = time.monotonic() + 60
+        while status("second") != 200 and time.monotonic() < end:
+            pass
+        self.assertEqual((status("first"), status("second")), (401, 200))
+        board.interrupt()
+        code, _, errors = board.end()
+        self.assertEqual(code, 0)
+        self.assertIn("reading keys and passwords again failed", errors)
+        self.assertEqual(errors.count("keys and passwords were read again"), 1)

@@ -63,12 +63,15 @@ class BoardCase(TestCase):
     timeout = 60
     access = Access()
     max_body = 20_000
+    hosts: tuple[str, ...] = ()
 
     async def setUp(self) -> None:
         """Start the board."""
         self.book = LogBook()
         self.url = file_url(self.mktemp())
-        settings = Settings(database=self.url, access=self.access, max_body=self.max_body)
+        settings = Settings(
+            database=self.url, access=self.access, max_body=self.max_body, hosts=self.hosts
+        )
         self.board = Board(reactor, settings, deferToThread, self.book.log)
         self.port = await self.board.start()
 

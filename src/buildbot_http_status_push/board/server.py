@@ -49,6 +49,7 @@ class Settings:
         keep: For how many seconds builds are kept, None for ever.
         max_body: The most bytes that a status may have.
         max_browsers: How many browsers may watch at once.
+        hosts: Other names than loopback ones and ``host`` that an open board may be called by.
         origins: Other sites whose pages may watch, such as ``https://wall.example.org``.
     """
 
@@ -62,6 +63,7 @@ class Settings:
     max_body: int = MAX_BODY
     max_browsers: int = MAX_BROWSERS
     origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 @define(eq=False)
@@ -113,7 +115,15 @@ class Board:
         routes = _routes(Pages(self.store, seconds, run), for_programs)
         outgoing = Outgoing(self._reactor)
         self._accept_errors = AcceptErrors(seconds, self._log)
-        answers = Answers(intake, routes, settings.access, metrics.answered, outgoing, self._log)
+        answers = Answers(
+            intake,
+            routes,
+            settings.access,
+            metrics.answered,
+            outgoing,
+            (settings.host, *settings.hosts),
+            self._log,
+        )
         root = Root(answers, LiveResource(live))
         self._site = BoardSite(
             root, settings.max_body, answers, outgoing, self._accept_errors, self._reactor
@@ -139,6 +149,17 @@ class Board:
         self._pruning.clock = self._reactor
         self._pruning.start(PRUNE_EVERY)
         return int(self._port.getHost().port)
+
+    def use(self, access: Access) -> None:
+        """Ask senders and readers for something else from now on.
+
+        Args:
+            access: What is asked; who watched with a password that has changed has to ask again.
+        """
+        have_changed = access.readers != self._settings.access.readers
+        self._settings.access.become(access)
+        if have_changed:
+            self.hub.browsers.drop_all()
 
     async def stop(self) -> None:
         """Listen no more, drop all connections, and close the store."""

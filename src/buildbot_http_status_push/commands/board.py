@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
 
 from buildbot_http_status_push.commands import board_settings as values
 from buildbot_http_status_push.commands.console import (
@@ -21,7 +23,7 @@ from buildbot_http_status_push.commands.console import (
     number,
     run_reactor,
 )
-from buildbot_http_status_push.commands.credentials import key_file, signing_key
+from buildbot_http_status_push.commands.credentials import signing_key
 
 if TYPE_CHECKING:
     from twisted.logger import ILogObserver
@@ -42,6 +44,7 @@ def add_board(commands: SubParsers) -> None:
     _add_place(parser)
     _add_senders(parser)
     _add_readers(parser)
+    _add_hosts(parser)
     _add_limits(parser)
     parser.set_defaults(run=run_board)
 
@@ -96,7 +99,7 @@ def _add_senders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--secret-file",
         metavar="FILE",
-        type=key_file,
+        type=values.file_of_key,
         action="append",
         default=[],
         help="take only what is signed with the key that is in this file; may be given several "
@@ -127,6 +130,17 @@ def _add_readers(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="another site whose pages may watch, such as https://wall.example.org; may be given "
         "several times",
+    )
+
+
+def _add_hosts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="another name that a board without --secret and --user may be called by, such as "
+        "board.example.org; repeatable (default: loopback names and --host)",
     )
 
 
@@ -165,6 +179,11 @@ def run_board(arguments: argparse.Namespace, output: Output) -> int:
 
     globalLogBeginner.beginLoggingTo([_log_observer()], redirectStandardIO=False)
     serving = _Serving(reactor, settings, output)
+
+    def reload(*_: object) -> None:
+        reactor.callFromThread(serving.reload, arguments)  # type: ignore[attr-defined]
+
+    signal.signal(signal.SIGHUP, reload)
     return run_reactor(reactor, output, serving.work, serving.end)
 
 
@@ -197,6 +216,7 @@ class _Serving:
         self._settings = settings
         self._say = output.say
         self._listens = False
+        self._log = Logger()
         self.board = Board(reactor, settings, in_thread)
 
     async def work(self) -> int:
@@ -218,6 +238,19 @@ class _Serving:
         with contextlib.suppress(CancelledError):
             await Deferred[None]()
         return DONE
+
+    def reload(self, arguments: argparse.Namespace) -> None:
+        """Read keys and passwords again from their files."""
+        try:
+            access = values.access(arguments, os.environ)
+        except values.SettingsError as fault:
+            self._log.error(
+                "reading keys and passwords again failed: {fault}; the board keeps those it has",
+                fault=fault,
+            )
+            return
+        self.board.use(access)
+        self._log.info("keys and passwords were read again")
 
     async def end(self) -> None:
         await self.board.stop()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from buildbot_http_status_push.commands.credentials import first_line
+from buildbot_http_status_push.commands.credentials import first_line, key_file
 from buildbot_http_status_push.signing import KeyFormatError, parse_key
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
     from buildbot_http_status_push.board.server import Settings
     from buildbot_http_status_push.database import file_url
 
-    access = _access(arguments, environment)
-    if access.is_open and not _is_loopback(arguments.host):
+    asked = access(arguments, environment)
+    if asked.is_open and not _is_loopback(arguments.host):
         raise SettingsError(
             f"--host {arguments.host}: whoever reaches the board there could send it statuses. "
             "Give --secret-file or --user, or listen on 127.0.0.1, behind a proxy"
@@ -57,26 +57,40 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
         database=arguments.database or file_url(FILE),
         host=arguments.host,
         port=arguments.port,
-        access=access,
+        access=asked,
         names={url: name for name, url in arguments.master},
         branch=arguments.branch,
         keep=arguments.keep,
         max_body=arguments.max_body,
         max_browsers=arguments.max_browsers,
         origins=tuple(arguments.origin),
+        hosts=tuple(arguments.allow_host),
     )
 
 
-def _access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:
+def access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:
+    """Read what is asked of senders and readers, from files too.
+
+    Args:
+        arguments: The parsed arguments of the sub-command.
+        environment: The environment's variables.
+
+    Raises:
+        SettingsError: A file can't be read, or holds what makes no sense.
+    """
     from buildbot_http_status_push.board.http.access import Access
 
-    keys = (*arguments.secret, *arguments.secret_file)
+    try:
+        keys = (*arguments.secret, *map(key_file, arguments.secret_file))
+        readers = {user: _password(path) for user, path in arguments.read_auth}
+    except argparse.ArgumentTypeError as fault:
+        raise SettingsError(str(fault)) from fault
     if given := environment.get(SECRET_VARIABLE):
         keys += (_key_in_environment(given),)
     return Access(
         keys=keys,
         senders=_senders(arguments.user, arguments.password, environment),
-        readers=dict(arguments.read_auth),
+        readers=readers,
     )
 
 
@@ -116,14 +130,25 @@ def _is_loopback(host: str) -> bool:
 
 
 def reader(text: str) -> tuple[str, str]:
-    """Take ``USER:FILE``: a reader and the password that is in a file."""
+    """Take ``USER:FILE``: a reader and the file that the password is in."""
     user, _, path = text.partition(":")
     if not (user and path):
         raise argparse.ArgumentTypeError(f"write USER:FILE, not {text!r}")
+    _password(path)
+    return user, path
+
+
+def _password(path: str) -> str:
     password = first_line(path)
     if not password:
         raise argparse.ArgumentTypeError(f"{path} holds no password in its first line")
-    return user, password
+    return password
+
+
+def file_of_key(path: str) -> str:
+    """Take a file that a signing key is in; it may be read again later."""
+    key_file(path)
+    return path
 
 
 def master(text: str) -> tuple[str, str]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import define, field
 
 from buildbot_http_status_push.signing import SignatureError, verify, verify_headers
 
@@ -21,7 +23,7 @@ class AccessError(Exception):
     """Somebody may not do what they want to; the text says why."""
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Access:
     """What is asked of senders and readers.
 
@@ -39,6 +41,10 @@ class Access:
     def is_open(self) -> bool:
         """Whether anybody may send."""
         return not (self.keys or self.senders)
+
+    def become(self, other: Access) -> None:
+        """Ask for what another one asks for, from now on."""
+        self.keys, self.senders, self.readers = other.keys, other.senders, other.readers
 
     def check_head(self, headers: Mapping[str, str], now: float) -> None:
         """Return if a status may come from somebody who may send, before its body is read.
@@ -109,3 +115,25 @@ def _credentials(authorization: str) -> tuple[str, str]:
         decoded = ""
     user, _, password = decoded.partition(":")
     return (user, password) if scheme.lower() == "basic" else ("", "")
+
+
+def is_own_name(host: str, names: Collection[str]) -> bool:
+    """Tell whether a ``Host`` header names a loopback address, or one of some names.
+
+    A page elsewhere can have its own name resolved to a loopback address (DNS rebinding): to the
+    browser it is then of the board's origin. Its ``Host`` gives it away.
+
+    Args:
+        host: The header, with or without a port.
+        names: Other names that are the board's.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost") or name in map(str.lower, names):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

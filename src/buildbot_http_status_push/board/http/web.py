@@ -7,7 +7,7 @@ board's own is told by ``Host``. ``X-Forwarded-Proto`` tells feeds what to write
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -20,7 +20,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from buildbot_http_status_push.board.filters import MOST_PARAMETERS, MOST_QUERY
-from buildbot_http_status_push.board.http.access import Access, AccessError
+from buildbot_http_status_push.board.http.access import Access, AccessError, is_own_name
 from buildbot_http_status_push.board.http.connections import BoardRequest, Outgoing
 from buildbot_http_status_push.board.http.documents import (
     Document,
@@ -67,6 +67,7 @@ class Answers:
         access: Says who may read.
         taken: Called with the HTTP status that a status is answered with.
         outgoing: Sends answers.
+        hosts: Names that an open board may be called by, beside loopback ones.
         log: Where mistakes of ours are told.
     """
 
@@ -75,6 +76,7 @@ class Answers:
     _access: Access
     _taken: Callable[[int], None]
     _outgoing: Outgoing
+    _hosts: Collection[str]
     _log: Logger = field(factory=Logger)
 
     def may_read(self, request: Request) -> bool:
@@ -95,6 +97,13 @@ class Answers:
         Returns:
             What to answer; None where the request is to be read.
         """
+        host = request.getHeader("Host") or "localhost"
+        if self._access.is_open and not is_own_name(host, self._hosts):
+            return sentence(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "This open board answers to loopback names only: start it with --allow-host NAME, "
+                "or with --secret-file.",
+            )
         if request.method != b"POST":
             return _too_much_asked(request.uri)
         headers = _headers(request)
