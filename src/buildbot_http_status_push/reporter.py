@@ -247,11 +247,12 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
     def _wants(self, key: tuple[str, ...]) -> bool:
         return any(self._does_generator_want_key(each, key) for each in self.generators)
 
-    def _got_event(self, key: tuple[str, ...], msg: dict[str, Any]) -> Deferred[Any]:
-        if self._responsibility is not None and not self._responsibility.includes(msg):
+    def _got_event(self, key: tuple[str, ...], msg: Any) -> Deferred[Any]:
+        event = Event(key, _copy(msg))
+        mine = self._responsibility
+        if event.kind == "builds" and mine is not None and not mine.includes(event.message):
             return succeed(None)  # another master's, which announces it
-        # The queue hands the same dict to every reporter, and generators edit it in place.
-        return self._handle(Event(key, copy.deepcopy(msg)))
+        return self._handle(event)
 
     def _handle(self, event: Event) -> Deferred[Event]:
         """Put an event through the generators into the outbox, after earlier ones of its lane."""
@@ -284,6 +285,14 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if self._delivery is None or self._intake is None:
             raise RuntimeError(f"{self.name} is used before Buildbot has configured it")
         return self._delivery, self._intake
+
+
+def _copy(message: Any) -> Any:
+    """Copy an event's content: the queue passes one object on, and generators edit it in place."""
+    try:
+        return copy.deepcopy(message)
+    except Exception:  # of an object that can't be copied; Buildbot itself produces none
+        return message
 
 
 def _secrets_of_subclass(reporter: type[HttpStatusPush]) -> set[str]:

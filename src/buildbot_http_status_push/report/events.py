@@ -20,7 +20,8 @@ class Event:
 
     Args:
         key: The routing key, such as ``("builds", "7", "finished")``.
-        message: The event's content; for builds the build as the data API gives it.
+        message: The event's content: for builds the build as the data API gives it, for other
+            things mostly a dict too.
         settled: Whether a generator has said that this event will never give a report.
         failed: Whether the report could not be made now and is to be tried again.
         sent: How many deliveries came of it until now.
@@ -28,7 +29,7 @@ class Event:
     """
 
     key: tuple[str, ...]
-    message: dict[str, Any]
+    message: Any
     settled: bool = False
     failed: bool = False
     sent: int = 0

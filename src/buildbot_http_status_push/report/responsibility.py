@@ -48,8 +48,7 @@ class Responsibility:
         """Tell whether a build is to be announced, as far as is known since the last refresh.
 
         Args:
-            build: The build as the data API gives it, or anything else that an event tells of:
-                what ran on no master is announced by each.
+            build: The build as the data API gives it; one without a master is announced by each.
         """
         ran_on = build.get("masterid")
         if self.for_all_masters or ran_on is None:
