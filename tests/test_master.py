@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from typing import Any
@@ -423,6 +424,44 @@ class Subclasses(ReporterTestCase):
         self.assertEqual(answers[0][0], 200)
 
     @async_to_deferred
+    async def test_posting_with_a_session_of_its_own(self) -> None:
+        """A subclass may set self._http once it is configured, again at each reconfiguration."""
+        _, url = await self.open_inbox()
+        posted: list[tuple[str, Any]] = []
+
+        class OwnSession:
+            def __init__(self, team: str) -> None:
+                self.team = team
+
+            def post(self, path: str, json: Any) -> None:
+                posted.append((self.team, json))
+
+        class Own(HttpStatusPush):
+            name = "own"
+
+            def checkConfig(self, endpoint: str, team: str, **kwargs: Any) -> None:
+                super().checkConfig(serverUrl=endpoint, **kwargs)
+
+            @async_to_deferred
+            async def reconfigService(self, endpoint: str, team: str, **kwargs: Any) -> None:
+                await super(Own, self).reconfigService(serverUrl=endpoint, **kwargs)
+                self._http = OwnSession(team)
+
+            def sendMessage(self, reports: list[dict[str, Any]]) -> None:
+                self._http.post("", json=reports[0]["body"])
+
+        for team in ("a", "b"):
+            generators = [BuildStatusGenerator(message_formatter=_json(team))]
+            services = [Own(endpoint=url, team=team, generators=generators)]
+            config = configuration(services, {"success": [EndWith(SUCCESS)]})
+            if team == "a":
+                master = await self.start_master(config)
+            else:
+                await master.reconfigure(config)
+            await master.build("success")
+        self.assertEqual(posted, [("a", {"kind": "a"}), ("b", {"kind": "b"})])
+
+    @async_to_deferred
     async def test_names_of_the_built_in(self) -> None:
         """Every public name of the built-in is there, with the same values."""
         _, url = await self.open_inbox()
@@ -442,6 +481,11 @@ class Subclasses(ReporterTestCase):
             self.assertEqual(getattr(ours, name), getattr(theirs, name, None), name)
         for code in (199, 200, 299, 300):
             self.assertEqual(ours.is_status_2xx(code), theirs.is_status_2xx(code))
+        # And what a subclass may set of the built-in, it may set here.
+        names = {name for name in dir(theirs) if not name.startswith("__")}
+        settable = names & _settable(BuiltIn(url, name="their"), names)
+        self.assertIn("_http", settable)
+        self.assertEqual(settable - _settable(HttpStatusPush(url, name="our"), settable), set())
 
     @async_to_deferred
     async def test_changing_reports_on_their_way(self) -> None:
@@ -467,6 +511,18 @@ METHODS = {"get", "post", "put", "delete", "update_headers", "updateHeaders"}
 
 def _public(thing: object) -> set[str]:
     return {name for name in dir(thing) if not name.startswith("_")}
+
+
+def _settable(reporter: Any, names: set[str]) -> set[str]:
+    """Set each of a new reporter's attributes, and return the names of those that keep it."""
+    kept = set[str]()
+    for name in names:
+        value = object()
+        with contextlib.suppress(AttributeError):
+            setattr(reporter, name, value)
+            if getattr(reporter, name) is value:
+                kept.add(name)
+    return kept
 
 
 def _by_build(inbox: Inbox) -> dict[tuple[int, bool], dict[str, Any]]:

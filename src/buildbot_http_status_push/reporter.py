@@ -37,7 +37,6 @@ from buildbot_http_status_push.report.intake import Intake
 from buildbot_http_status_push.report.preparation import Preparations
 from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
-from buildbot_http_status_push.wire.session import Session
 
 
 class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # Buildbot has no types
@@ -172,6 +171,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._generator_options = {name: given.pop(name) for name in shaping if name in given}
         given.pop("generators", None)
         yield ensureDeferred(self._parts()[0].configure(options.read(given)))
+        self._http = self._parts()[0].session
         if generators is None:
             generators = self._create_default_generators()
         self._users_are_seen = self.delivers_for_itself or users.are_seen(generators)
@@ -238,11 +238,6 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if not self._users_are_seen:
             return succeed([])
         return super().getResponsibleUsersForBuild(master, buildid)
-
-    @property
-    def _http(self) -> Session:
-        """What subclasses post with that deliver for themselves."""
-        return self._parts()[0].session
 
     def _wants(self, key: tuple[str, ...]) -> bool:
         return any(self._does_generator_want_key(each, key) for each in self.generators)

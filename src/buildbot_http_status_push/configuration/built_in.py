@@ -14,7 +14,7 @@ from buildbot_http_status_push.wire.target import Target
 
 
 class BuiltInAttributes:
-    """The public attributes of Buildbot's own ``HttpStatusPush``.
+    """The attributes of Buildbot's own ``HttpStatusPush``; a subclass may also set them.
 
     Attributes:
         auth: The credentials, rendered once they can be had.
@@ -23,6 +23,8 @@ class BuiltInAttributes:
         cert: As configured.
     """
 
+    _http: Any
+    """What subclasses post with that deliver for themselves, once they are configured."""
     auth: Any = None
     debug: Any = None
     verify: Any = None
