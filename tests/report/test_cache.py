@@ -27,13 +27,14 @@ class FakeMaster:
         self.data = self.mq = self
         self.config = SimpleNamespace(mq={"type": queue})
         self.asked = 0
+        self.more: dict[str, Any] = {}
         self.slow: Deferred[None] | None = None
         self.consumers: dict[tuple[str | None, ...], Any] = {}
 
     def get(self, path: tuple[str, int]) -> Deferred[dict[str, Any]]:
         """Answer, later where ``slow`` is set."""
         self.asked += 1
-        answer = {"asked": self.asked, "tags": []}
+        answer = {"asked": self.asked, "tags": [], **self.more}
         return succeed(answer) if self.slow is None else self.slow.addCallback(lambda _: answer)
 
     def startConsuming(self, callback: Any, key: tuple[str | None, ...]) -> Any:  # noqa: N802 - Buildbot's name
@@ -133,6 +134,7 @@ class DataCacheTest(unittest.SynchronousTestCase):
             (
                 {**told, "parent_buildid": 7},
                 {**told, "sourcestamps": [{"patch": {"level": 1}}]},
+                {**told, "sourcestamps": [{"patch": None}] * 2},
                 {**buildset, "asked": 0},
             ),
             2,
@@ -141,6 +143,12 @@ class DataCacheTest(unittest.SynchronousTestCase):
             self.assertEqual(self.get("buildsets", number)["asked"], number)
         self.cache.expect(("buildsets", "9", "new"), told)
         self.assertEqual(self.get("buildsets", 9), {"asked": 0, "tags": []})
+
+    def test_several_codebases(self) -> None:
+        """A buildset of several codebases is asked for each time: the order may change."""
+        self.master.more = {"sourcestamps": [{"codebase": "a"}, {"codebase": "b"}]}
+        asked = [self.get("buildsets", 1)["asked"] for _ in range(2)]
+        self.assertEqual(asked, [1, 2])
 
     def test_stop(self) -> None:
         """Afterwards no event is listened to."""

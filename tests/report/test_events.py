@@ -99,7 +99,7 @@ class Events(ReporterTestCase):
         master = await self.start([HttpStatusPush(url, generators=[ours]), built_in])
         await master.build("success")
         await self.cancel(master)
-        await master.master.data.updates.addChange(author="Jo <jo@example.com>", revision="1")
+        await master.master.data.updates.addChange(author="Jo <jo@example.com>", comments="why")
         await master.master.data.control("pause", {"reason": "test"}, ("workers", 1))
         produce = master.master.mq.produce
         produce(("masters", "99", "stopped"), {"masterid": 99, "name": "other", "active": False})

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -166,18 +167,20 @@ class Master:
         self.loader.config = config
         await self.master.doReconfig()
 
-    async def submit(self, builder: str, stamp: Any = None, **more: Any) -> int:
-        """Ask for a build, and return the id of its buildset."""
+    async def submit(
+        self, builder: str, stamp: Any = None, codebases: Sequence[str] = ("",), **more: Any
+    ) -> int:
+        """Ask for a build of some codebases, and return the id of its buildset."""
         [found] = [
             each["builderid"]
             for each in await self.master.data.get(("builders",))
             if each["name"] == builder
         ]
-        empty = {"codebase": "", "repository": "", "branch": None, "revision": None, "project": ""}
+        empty = {"repository": "", "branch": None, "revision": None, "project": ""}
         buildset, _ = await self.master.data.updates.addBuildset(
             waited_for=False,
             builderids=[found],
-            sourcestamps=[empty | (stamp or {})],
+            sourcestamps=[empty | {"codebase": each} | (stamp or {}) for each in codebases],
             reason="test",
             **more,
         )

@@ -27,6 +27,8 @@ NOT_TOLD = {"results": -1, "parent_relationship": None}
 class DataCache:
     """Asks the data API for a builder or a buildset once, until an event says that it changed.
 
+    A buildset of several codebases is asked for each time.
+
     Args:
         master: The Buildbot master.
     """
@@ -66,8 +68,8 @@ class DataCache:
             found: dict[str, Any] = await self._master.data.get(key)
             if kind == "buildsets":
                 self._buildset_keys = tuple(found)
-            if changes != self._changes:
-                return found  # it may have changed while it was read
+            if changes != self._changes or _has_several_stamps(found):
+                return found  # it may have changed while it was read, or its order may change
             self._entries[key] = found
         self._entries.move_to_end(key)
         _limit(self._entries)
@@ -112,7 +114,8 @@ class DataCache:
         is_patched = any(each["patch"] for each in message["sourcestamps"])
         known = {**message, **NOT_TOLD}
         is_told = self._buildset_keys and all(name in known for name in self._buildset_keys)
-        if is_patched or message["parent_buildid"] is not None or not is_told:
+        is_other = message["parent_buildid"] is not None or _has_several_stamps(message)
+        if is_patched or is_other or not is_told:
             return None
         return {name: known[name] for name in self._buildset_keys}
 
@@ -128,6 +131,14 @@ class DataCache:
         if key[2] == "claimed":
             self._claimed[number] = message
             _limit(self._claimed)
+
+
+def _has_several_stamps(found: dict[str, Any]) -> bool:
+    """Tell whether something is a buildset of several codebases.
+
+    The data API orders their sourcestamps by what Buildbot's own caches hold when it is asked.
+    """
+    return len(found.get("sourcestamps", ())) > 1
 
 
 def _limit(entries: OrderedDict[Any, Any]) -> None:
