@@ -11,9 +11,12 @@ from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.boards import BoardCase
+from support.fakes import a_delivery
+from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.model import State
+from buildbot_http_status_push.delivery.meter import Meter
+from buildbot_http_status_push.model import Accepted, State, Unreachable
 from buildbot_http_status_push.outbox.inspection import Stats
 from buildbot_http_status_push.outbox.openmetrics import openmetrics
 
@@ -65,6 +68,15 @@ class PromtoolTests(SynchronousTestCase):
         told = promtool("check", "metrics", given=openmetrics([STATS]), good=REMARK)
         # The older format has the counter's help under the counter's whole name.
         self.assertEqual(told, "http_status_push_produced_total no help text\n")
+
+    def test_metrics_server(self) -> None:
+        """It has no remarks on what a reporter serves to tools that ask for no format."""
+        meter = Meter("push", lambda: 1_700_000_001.0)
+        for outcome in (Accepted(200), Unreachable("no")):
+            meter.measured(lambda _, outcome=outcome: succeed(outcome))(a_delivery(created_at=0.0))
+        meter.found()
+        document, _ = meter.document(STATS, "*/*", paused=False)
+        self.assertEqual(promtool("check", "metrics", given=document.decode()), "")
 
 
 class NamesTests(BoardCase):

@@ -32,6 +32,8 @@ from buildbot_http_status_push.outbox.inspection import Stats
 from buildbot_http_status_push.outbox.openmetrics import NAME
 from buildbot_http_status_push.reporter import HttpStatusPush
 
+OPENMETRICS = "application/openmetrics-text"
+
 BUILDERS = {"success": [EndWith(SUCCESS)]}
 
 
@@ -56,7 +58,9 @@ class MeterTest(SynchronousTestCase):
             self.assertIs(self.successResultOf(sent(a_delivery(created_at=NOW))), outcome)
         meter.found()
         stats = Stats("push", 3, {**dict.fromkeys(State, 0), State.WAITING: 1}, NOW)
-        told = samples(meter.document(stats, paused=True).decode())
+        document, content_type = meter.document(stats, OPENMETRICS, paused=True)
+        self.assertTrue(content_type.startswith(OPENMETRICS), content_type)
+        told = samples(document.decode())
         for labels in ("200 accepted", "202 accepted", "503 refused", " unreachable"):
             self.assertEqual(told[f"attempts_total {labels} push"], 1)
         self.assertEqual(told["acceptance_seconds_count push"], 2)
@@ -92,7 +96,7 @@ class ServerTest(SynchronousTestCase):
     def test_taken(self) -> None:
         """It is one line, and tried again until it is free; who stops tries no more."""
         clock, book = Clock(), LogBook()
-        server = MetricsServer(clock, "push", lambda: succeed(b""), book.log)
+        server = MetricsServer(clock, "push", lambda _: succeed((b"", "")), book.log)
         # A clock can't listen: that is trouble as good as any.
         self.successResultOf(self.done(server.listen("tcp:1")))
         clock.advance(metrics_server.TRY_AGAIN)
@@ -116,9 +120,9 @@ class BodiesTest(TestCase):
         """It answers 405 after the head, and closes the connection without reading a body."""
         served: list[None] = []
 
-        async def document() -> bytes:
+        async def document(accept: str) -> tuple[bytes, str]:
             served.append(None)
-            return b"# EOF\n"
+            return b"# EOF\n", "text/plain"
 
         server = MetricsServer(reactor, "push", document, LogBook().log)
         self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
@@ -156,8 +160,9 @@ class MasterTest(ReporterTestCase):
         return await self.start_master(configuration([HttpStatusPush(url, **options)], BUILDERS))
 
     async def get(self, port: int, path: str = "/metrics") -> Answer:
-        """Ask for a page."""
-        answer: Answer = await deferToThread(ask, port, "GET", path)
+        """Ask for a page as Prometheus does."""
+        headers = {"Accept": f"{OPENMETRICS};version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+        answer: Answer = await deferToThread(ask, port, "GET", path, headers=headers)
         return answer
 
     @async_to_deferred

@@ -1,4 +1,4 @@
-"""What a reporter measures of its deliveries, in the OpenMetrics format. An extra.
+"""What a reporter measures of its deliveries, in Prometheus's formats. An extra.
 
 Needs ``prometheus_client``; must not know who asks for it.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.exposition import choose_encoder
 from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused
@@ -82,14 +82,19 @@ class Meter:
         """Count a status that catch-up has found."""
         self._found.inc()
 
-    def document(self, stats: Stats, *, paused: bool) -> bytes:
+    def document(self, stats: Stats, accept: str, *, paused: bool) -> tuple[bytes, str]:
         """Return all that was measured.
 
         Args:
             stats: What the outbox holds of this reporter.
+            accept: An ``Accept`` header: Prometheus asks for OpenMetrics, other tools mostly for
+                anything, and read the older text format.
             paused: Whether the receiver accepts nothing.
+
+        Returns:
+            The document and its content type.
         """
         self._paused.set(paused)
         self._counts.each = [stats]
-        written: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]  # not typed
-        return written
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type

@@ -6,7 +6,7 @@ Must not know what is measured.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.endpoints import serverFromString
@@ -19,7 +19,9 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+Document: TypeAlias = Callable[[str], Awaitable[tuple[bytes, str]]]
+"""Makes the document in a format that an ``Accept`` header allows, and names its content type."""
+
 TRY_AGAIN = 30.0
 NO_BODIES = (
     b"HTTP/1.1 405 Method Not Allowed\r\n"
@@ -37,9 +39,7 @@ class MetricsServer:
         log: Where lines go.
     """
 
-    def __init__(
-        self, reactor: Any, name: str, document: Callable[[], Awaitable[bytes]], log: Logger
-    ) -> None:
+    def __init__(self, reactor: Any, name: str, document: Document, log: Logger) -> None:
         self._reactor = reactor
         self._name = name
         self._site = _site(document)
@@ -89,7 +89,7 @@ class MetricsServer:
             await port.stopListening()
 
 
-def _site(document: Callable[[], Awaitable[bytes]]) -> Site:
+def _site(document: Document) -> Site:
     root = _Root()  # type: ignore[no-untyped-call]  # Twisted's, not typed
     root.putChild(b"metrics", _Metrics(document))
     return _QuietSite(root)  # type: ignore[no-untyped-call]  # Twisted's, not typed
@@ -130,7 +130,7 @@ class _Metrics(Resource):
 
     isLeaf = True
 
-    def __init__(self, document: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(self, document: Document) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's, not typed
         self._document = document
 
@@ -141,8 +141,8 @@ class _Metrics(Resource):
         return NOT_DONE_YET
 
     async def _answer(self, request: Request) -> None:
-        body = await self._document()
-        request.setHeader("Content-Type", CONTENT_TYPE)
+        body, content_type = await self._document(request.getHeader("Accept") or "")
+        request.setHeader("Content-Type", content_type)
         request.setHeader("Cache-Control", "no-store")
         request.write(body)
         request.finish()

@@ -98,12 +98,16 @@ class DeliveryService:
             self._meter = Meter(self._name, self._master.reactor.seconds)
         return self._meter
 
-    async def _measured(self) -> bytes:
-        """Return all that was measured; fails with ``StorageError`` where that can't be counted."""
+    async def _measured(self, accept: str) -> tuple[bytes, str]:
+        """Return all that was measured, and its content type.
+
+        Raises:
+            StorageError: The outbox can't be counted.
+        """
         if self._meter is None or self._pipeline is None:
             raise RuntimeError(f"{self._name} is asked for metrics that it does not measure")
         stats = await self._pipeline.outbox.stats()
-        return self._meter.document(stats, paused=self._pipeline.paused)
+        return self._meter.document(stats, accept, paused=self._pipeline.paused)
 
     def found(self) -> None:
         """Take note that catch-up has found a status that no event told of."""
