@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import pytest
+from buildbot.db import buildrequests
 from buildbot.interfaces import IReportGenerator
 from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import SUCCESS
@@ -60,10 +60,14 @@ class StepWithLog(BuildStep):
         return SUCCESS
 
 
-# Buildbot's own base class reads such a model as if it were a dict, and warns of itself.
-@pytest.mark.filterwarnings("ignore:.*BuildRequests:buildbot.warnings.DeprecatedApiWarning")
 class Events(ReporterTestCase):
     """What a reporter passes to its generators."""
+
+    def setUp(self) -> None:
+        """Silence Buildbot's own base class, which reads a model as if it were a dict."""
+        super().setUp()
+        if hasattr(buildrequests, "warn_deprecated"):  # not in Buildbot 4.0, which has no model
+            self.patch(buildrequests, "warn_deprecated", lambda *_: None)
 
     async def start(self, services: list[Any]) -> Master:
         """Start a master with a builder, and with one whose requests have to wait."""
