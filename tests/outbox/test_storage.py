@@ -196,7 +196,7 @@ class FileTests(SynchronousTestCase):
         """What is kept has no header, no URL, no secret: there is no column for any."""
         wanted = {"body", "content_type", "lane", "subject", "event", "title", "build", "outcome"}
         wanted |= {"sequence", "id", "reporter", "state", "created_at", "updated_at", "attempts"}
-        wanted |= {"next_attempt", "owner", "lease_until"}
+        wanted |= {"next_attempt", "owner", "lease_until", "group"}
         self.assertEqual(wanted, set(schema.deliveries.c.keys()))
 
 
