@@ -37,6 +37,7 @@ FLOORS = (
 BOARD_FLOORS = (
     {"model", "storable"},
     {"changes", "filters"},
+    {"failures"},
     {"body"},
     {"store"},
     {"http"},
@@ -63,6 +64,9 @@ PURE = {
     "board.http.access",
     "board.body",
     "board.changes",
+    "board.failures",
+    "board.failures.history",
+    "board.failures.lines",
     "board.store.merging",
     "board.model",
     "board.storable",

@@ -24,6 +24,7 @@ from buildbot_http_status_push.board.changes import (
     objects,
     web_address,
 )
+from buildbot_http_status_push.board.failures.lines import FailedLine, failed_of
 from buildbot_http_status_push.board.model import BAD, INCONCLUSIVE, Source, SourceChange
 from buildbot_http_status_push.board.storable import storable_json
 from buildbot_http_status_push.results import CANCELLED
@@ -91,6 +92,8 @@ class Status:
         sources: What was built, by the codebases' names.
         judges: Whether it is about its branch: not a patch, and not a pull request.
         step: The name of the step that failed, where steps were sent.
+        failed: The lines and tests that say why it is bad.
+        is_cut: Whether there were more of them.
         body: The body, as it came.
     """
 
@@ -120,6 +123,8 @@ class Status:
     sources: tuple[Source, ...]
     judges: bool
     step: str | None
+    failed: tuple[FailedLine, ...]
+    is_cut: bool
     body: bytes
 
     @property
@@ -156,6 +161,8 @@ def read(body: bytes) -> Status | None:
     results = None if complete_at is None else _results(build)
     parent = _Reader(build.object("parentbuild"))
     url = build.text("url", SENTENCE)
+    is_bad = results in BAD | INCONCLUSIVE
+    failed, is_cut = failed_of(content) if is_bad else ((), False)
     return Status(
         master_url=master_of(url),
         master_title=_Reader(build.object("master")).text("title"),
@@ -182,7 +189,9 @@ def read(body: bytes) -> Status | None:
         changes=changes,
         sources=sources,
         judges=not (any(each.get("patch") for each in stamps) or _is_pull(build, content, sources)),
-        step=_text(failing_step(content)) if results in BAD | INCONCLUSIVE else None,
+        step=_text(failing_step(content)) if is_bad else None,
+        failed=failed,
+        is_cut=is_cut,
         body=body,
     )
 

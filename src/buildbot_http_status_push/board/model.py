@@ -46,6 +46,24 @@ INCONCLUSIVE = _results_of("inconclusive")
 
 SHORTEST = 6
 """How many characters of a revision's beginning are enough to find it."""
+REASONS = {
+    "new": "new",
+    "new reason": "still red, now for another reason",
+    "ongoing": "for the same reason as the build before",
+    "recurring": "seen before",
+    "known": "known",
+    "unknown": "",
+}
+"""What is remembered of a bad build's reasons, and the words for it.
+
+- new: the builder was good before, and none of the lines was ever seen.
+- new reason: the build before was bad too, and none of its lines is among these.
+- ongoing: the build before was bad too, and shares a line.
+- recurring: the first bad build, and some line was seen earlier.
+- known: every line is that of a known failure.
+- unknown: there are no lines, or memory does not reach back to a good build.
+"""
+
 RECENT = 30
 """How many of its latest builds a builder carries with it."""
 SUSPECTS = 5
@@ -226,6 +244,80 @@ class Changes:
 
 
 @frozen(kw_only=True)
+class Reason:
+    """A line that says why a build failed, or a failed test.
+
+    Args:
+        signature: What identifies it from one run to the next.
+        rule: What chose the line, ``test`` for a failed test.
+        step: The name of the step, of a test its suite.
+        text: The line, of a test its name.
+    """
+
+    signature: str
+    rule: str
+    step: str
+    text: str
+
+
+@frozen(kw_only=True)
+class Known:
+    """A failure that people know of.
+
+    Args:
+        name: The name of its file, without the ending.
+        title: What it is.
+        link: Where it is dealt with (http or https only), where that is given.
+        owner: Who deals with it, where that is given.
+        until: The last second at which it counts, since the epoch, None for no end.
+    """
+
+    name: str
+    title: str
+    link: str | None = None
+    owner: str | None = None
+    until: float | None = None
+
+
+@frozen(kw_only=True)
+class Memory:
+    """What the board remembers of a bad build's reasons.
+
+    Args:
+        state: One of ``REASONS``.
+        reasons: The lines and tests, in the order of the build's steps.
+        is_cut: Whether there were more of them.
+        in_a_row: How many builds up to this one share a reason, each with the next.
+        earlier: In how many earlier breakages a reason was seen; on many builders at once is one.
+        earlier_since: When the first of these began, in seconds since the epoch.
+        is_bounded: Whether there were more occurrences than were looked at.
+        builders: On how many other builders it is seen in the same breakage.
+        before: A revision that failed alike before the code that this builder broke with.
+        rebuilt: How many builds that failed so were followed by one of the same code.
+        passed: How many of these were good.
+        known: The known failures that its lines are of.
+    """
+
+    state: str = "unknown"
+    reasons: tuple[Reason, ...] = ()
+    is_cut: bool = False
+    in_a_row: int = 1
+    earlier: int = 0
+    earlier_since: int | None = None
+    is_bounded: bool = False
+    builders: int = 0
+    before: str | None = None
+    rebuilt: int = 0
+    passed: int = 0
+    known: tuple[Known, ...] = ()
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether its reasons have gone away when built again with nothing changed."""
+        return self.passed > 0
+
+
+@frozen(kw_only=True)
 class Builder:
     """A builder and what its builds say of it now.
 
@@ -248,6 +340,7 @@ class Builder:
         usual: The median of its recent good builds' durations in seconds, None while unknown.
         flaky: Whether it has lately passed and failed on the same revision.
         sequence: The number of the update that it was last changed by.
+        memory: What is remembered of why ``last`` is bad, where it is bad.
     """
 
     id: int
@@ -268,11 +361,17 @@ class Builder:
     usual: float | None = None
     flaky: bool = False
     sequence: int = 0
+    memory: Memory | None = None
 
     @property
     def is_red(self) -> bool:
         """Whether the last build that judged the branch is bad."""
         return self.last is not None and self.last.is_bad
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is red for reasons only that are known."""
+        return self.is_red and self.memory is not None and self.memory.state == "known"
 
     @property
     def no_result(self) -> Build | None:
@@ -294,6 +393,7 @@ class BuildDetail:
         parent: The build that triggered it, where the board knows it.
         triggered: The builds that it triggered, as far as the board knows them.
         same_request: The other builds of its build request.
+        memory: What is remembered of why it is bad, where it is bad.
     """
 
     build: Build
@@ -302,6 +402,7 @@ class BuildDetail:
     parent: Build | None = None
     triggered: tuple[Build, ...] = ()
     same_request: tuple[Build, ...] = ()
+    memory: Memory | None = None
 
 
 @frozen(kw_only=True)

@@ -6,13 +6,13 @@ end: nothing here looks at when a status came.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import TypeAlias
 
 from attrs import evolve, frozen
 
+from buildbot_http_status_push.board.failures.history import has_flaked
 from buildbot_http_status_push.board.model import (
     GOOD,
     RECENT,
@@ -82,7 +82,7 @@ def state_of(builds: Iterable[Build]) -> State:
         last_good=good[0] if good else None,
         recent=tuple(newest[:RECENT]),
         usual=usual(good[:LOOKED_AT]),
-        flaky=is_flaky(each for each in newest if each.is_conclusive and each.judges),
+        flaky=has_flaked(reversed(newest)),
     )
 
 
@@ -169,18 +169,3 @@ def usual(good: Sequence[Build]) -> float | None:
     """
     durations = [each.duration for each in good if each.duration is not None]
     return float(median(durations)) if durations else None
-
-
-def is_flaky(conclusive: Iterable[Build]) -> bool:
-    """Tell whether the same revision has both passed and failed.
-
-    Args:
-        conclusive: The builder's latest conclusive builds.
-    """
-    verdicts: dict[tuple[object, ...], set[bool]] = defaultdict(set)
-    for build in conclusive:
-        if build.revision:
-            built = ((each.codebase, each.revision) for each in build.sources)
-            code = (build.branch, build.revision, *built)
-            verdicts[code].add(build.is_bad)
-    return any(len(each) > 1 for each in verdicts.values())

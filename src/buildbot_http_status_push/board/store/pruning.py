@@ -11,12 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.model import Position
+from buildbot_http_status_push.board.store import statements as sql
+from buildbot_http_status_push.board.store.remembering import Remembering
 from buildbot_http_status_push.board.store.rows import ids_in, newest_in
 from buildbot_http_status_push.board.store.tables import (
     bodies,
     builders,
     builds,
     built,
+    failures,
     lines,
     revisions,
     updates,
@@ -98,14 +101,21 @@ def _delete(connection: Connection, ids: list[int]) -> None:
     of_builds = built.c.build.in_(ids)
     revisions_then = connection.execute(sa.select(built.c.revision).where(of_builds).distinct())
     touched = sorted(revisions_then.scalars())
+    failed = connection.execute(
+        sa.select(failures.c.signature).where(failures.c.build.in_(ids)).distinct()
+    )
+    signatures = sorted(failed.scalars())
     for statement in (
         built.delete().where(of_builds),
         bodies.delete().where(bodies.c.build.in_(ids)),
+        failures.delete().where(failures.c.build.in_(ids)),
         builds.delete().where(builds.c.id.in_(ids)),
     ):
         connection.execute(statement)
     left = sa.exists().where(built.c.revision == revisions.c.id)
     connection.execute(revisions.delete().where(revisions.c.id.in_(touched), ~left))
+    sequence = sql.POSITION.first(connection, {}).sequence
+    Remembering(connection).settle_signatures(signatures, sequence)
 
 
 def prune_updates(connection: Connection) -> None:

@@ -25,12 +25,14 @@ from buildbot_http_status_push.board.model import (
     Builder,
     Filter,
     Master,
+    Memory,
     Position,
     Revision,
     Update,
 )
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.merging import place, state_of
+from buildbot_http_status_push.board.store.remembering import Memories
 from buildbot_http_status_push.board.store.rows import (
     KnownBuilder,
     build_of,
@@ -65,15 +67,18 @@ class Cache:
     builders: dict[int, Builder] = field(factory=dict, init=False)
     _known: dict[int, KnownBuilder] = field(factory=dict, init=False)
     _counts: Counter[str] = field(factory=Counter, init=False)
+    memories: Memories = field(factory=Memories, init=False)
 
     def forget(self, epoch: str) -> None:
         """Begin anew, with another order of updates."""
         self.epoch, self.sequence = epoch, -1
         for each in (self.builders, self._known, self._counts):
             each.clear()
+        self.memories.forget()
 
     def refresh(self, connection: Connection, masters: Mapping[int, Master]) -> None:
         """Read again what has changed."""
+        self.memories.refresh(connection, self.sequence)
         changed: set[int] = set()
         for row in connection.execute(sql.BUILDERS_AFTER, {"after": self.sequence}):
             old = self._known.get(row.id)
@@ -139,12 +144,13 @@ class Reading:
         found = [each for each in every if fits_builder(chosen, each)]
         if chosen.is_about_builds:
             found = [each for each in (narrowed(each, chosen) for each in found) if each]
+        found = [*map(self._with_memory, found)]
         return sorted(found, key=lambda each: (each.name, each.id))
 
     def builder(self, number: int, branch: str | None) -> Builder | None:
         """Return a builder by a branch, by the one that it is shown by where there is none."""
         found = self._by_branch(branch).get(number) or self._builders.get(number)
-        return None if found is None else self._with_master(found)
+        return None if found is None else self._with_memory(self._with_master(found))
 
     def _by_branch(self, branch: str | None) -> Mapping[int, Builder]:
         if branch is None:
@@ -154,7 +160,20 @@ class Reading:
     def builders_by_id(self, ids: Iterable[int]) -> list[Builder]:
         """Return the builders of some numbers, as far as they are known."""
         known = (self._builders.get(each) for each in ids)
-        return [self._with_master(each) for each in known if each is not None]
+        some = (self._with_master(each) for each in known if each is not None)
+        return [*map(self._with_memory, some)]
+
+    def _with_memory(self, builder: Builder) -> Builder:
+        if builder.last is None or not builder.last.is_bad:
+            return builder
+        memory = self.memory(builder.last)
+        # Without a reason only the results say something.
+        is_flaky = memory.is_flaky if memory.reasons else builder.flaky
+        return evolve(builder, memory=memory, flaky=is_flaky)
+
+    def memory(self, build: Build) -> Memory:
+        """Return what is remembered of why a bad build is so."""
+        return self._cache.memories.of(self._connection, build)
 
     def _with_master(self, builder: Builder) -> Builder:
         return with_master(builder, self.masters[builder.master.id])
@@ -224,6 +243,7 @@ class Reading:
             parent=self._parent(build),
             triggered=tuple(self._triggered(build)),
             same_request=tuple(self._same_request(build)),
+            memory=self.memory(build) if build.is_bad or build.is_inconclusive else None,
         )
 
     def _parent(self, build: Build) -> Build | None:

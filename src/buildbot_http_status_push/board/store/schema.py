@@ -10,15 +10,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.body import BodyError, Status, read
+from buildbot_http_status_push.board.store.remembering import sign_anew
 from buildbot_http_status_push.board.store.rows import body_of, new_row
 from buildbot_http_status_push.board.store.tables import (
     bodies,
     builds,
     built,
+    failures,
     lines,
     metadata,
     position,
     revisions,
+    signatures,
+    signing,
     versions,
 )
 from buildbot_http_status_push.board.store.writing import Writing
@@ -51,7 +55,13 @@ def _keep_branches(connection: Connection) -> None:
         missing.create(connection, checkfirst=True)
 
 
-SCHEMA = Schema("the board's database", metadata, versions, (_keep_branches,))
+def _keep_failures(connection: Connection) -> None:
+    """Version 3: why builds failed is kept."""
+    for table in (failures, signatures, signing):
+        table.create(connection)
+
+
+SCHEMA = Schema("the board's database", metadata, versions, (_keep_branches, _keep_failures))
 
 LOCK_NUMBER = 0x626F617264
 """Any number that all boards agree on."""
@@ -70,23 +80,25 @@ def prepare(connection: Connection) -> None:
     SCHEMA.prepare(connection)
     if 0 < found < SCHEMA.version:
         _work_out(connection)
+    sign_anew(connection)
     if connection.execute(sa.select(position)).first() is None:
         connection.execute(position.insert().values(epoch=secrets.token_hex(8), sequence=0))
 
 
 def _work_out(connection: Connection) -> None:
     """Work out anew what the columns of builds, revisions and states of builders say."""
-    for table in (lines, built, revisions):
+    for table in (lines, built, revisions, failures, signatures):
         connection.execute(table.delete())
     writing = Writing(connection, {})
-    for build, status in _statuses(connection):
+    for build, builder, status in _statuses(connection):
         values = {name: value for name, value in new_row(status).items() if name in builds.c}
         connection.execute(builds.update().where(builds.c.id == build).values(values))
         writing.link(build, status)
+        writing.remembering.remember(build, builder, status)
     writing.settle_all()
 
 
-def _statuses(connection: Connection) -> Iterator[tuple[int, Status]]:
+def _statuses(connection: Connection) -> Iterator[tuple[int, int, Status]]:
     last = 0
     while rows := _bodies_after(connection, last):
         for row in rows:
@@ -95,12 +107,13 @@ def _statuses(connection: Connection) -> Iterator[tuple[int, Status]]:
             except BodyError:  # it was taken by an older version: its row stays as it is
                 continue
             if status is not None:
-                yield row.build, status
+                yield row.build, row.builder, status
         last = rows[-1].build
 
 
 def _bodies_after(connection: Connection, last: int) -> list[Any]:
-    statement = sa.select(bodies).where(bodies.c.build > last).order_by(bodies.c.build)
+    both = sa.select(bodies, builds.c.builder).join(builds, builds.c.id == bodies.c.build)
+    statement = both.where(bodies.c.build > last).order_by(bodies.c.build)
     return list(connection.execute(statement.limit(AT_ONCE)))
 
 

@@ -89,7 +89,7 @@ SETTLE_BUILDER = Prepared(
 
 KNOWN = Prepared(
     lambda: sa.select(
-        _b.id, _b.builder, _b.line, _b.complete_at, _b.results, _b.size, _b.digest
+        _b.id, _b.number, _b.builder, _b.line, _b.complete_at, _b.results, _b.size, _b.digest
     ).where(
         _b.master == _given("of_master"),
         _b.buildid == _given("of_buildid"),

@@ -174,6 +174,52 @@ built = sa.Table(
     _index("built_by_build", "build"),
 )
 
+failures = sa.Table(
+    "board_failures",
+    metadata,
+    sa.Column("build", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("signature", sa.Text, primary_key=True),
+    # Its place among the build's reasons.
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    # Whether the build had more reasons than are kept.
+    sa.Column("is_cut", sa.Integer, nullable=False),
+    # As the build has them.
+    sa.Column("builder", sa.BigInteger, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    # The last good build before, 0 where there is none: the same for all builds of a breakage.
+    sa.Column("since", sa.BigInteger, nullable=False),
+    # Whether the next build of the same code was good (1) or failed alike (0).
+    sa.Column("passed_again", sa.Integer),
+    _index("failure_by_signature", "signature", "started_at", "build"),
+    _index("failure_by_line", "builder", "line", "started_at", "number", "build"),
+    _index("failure_by_builder", "builder", "started_at", "signature"),
+)
+
+signatures = sa.Table(
+    "board_signatures",
+    metadata,
+    sa.Column("signature", sa.Text, primary_key=True),
+    # Of the latest occurrence.
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("first_at", sa.BigInteger, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    sa.Column("builds", sa.BigInteger, nullable=False),
+    # The number of the update that it was last changed by.
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    _index("signature_by_last", "last_at", "signature"),
+    _index("signature_by_sequence", "sequence"),
+)
+
+# What version of the rules the signatures were made by.
+signing = sa.Table("board_signing", metadata, sa.Column("version", sa.Integer, primary_key=True))
+
 updates = sa.Table(
     "board_updates",
     metadata,

@@ -20,6 +20,7 @@ from buildbot_http_status_push.board.body import Status
 from buildbot_http_status_push.board.model import GOOD, Build, Position, Source
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.merging import place, rank, state_of, suspects_of
+from buildbot_http_status_push.board.store.remembering import Remembering
 from buildbot_http_status_push.board.store.rows import (
     About,
     build_of,
@@ -76,6 +77,10 @@ class Writing:
     _bodies: dict[int, bytes] = field(factory=dict, init=False)
     _built: list[dict[str, int]] = field(factory=list, init=False)
     _updates: list[dict[str, Any]] = field(factory=list, init=False)
+    remembering: Remembering = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.remembering = Remembering(self._connection)
 
     def write(self, arrivals: Sequence[Arrival]) -> tuple[list[Stored], Position]:
         """Write statuses.
@@ -108,6 +113,7 @@ class Writing:
     def settle_all(self) -> None:
         """Work out anew what all builds say of their builders, as if nothing had changed."""
         self._link_gathered()
+        self.remembering.settle(0)
         for row in self._connection.execute(sa.select(builders.c.id, builders.c.sequence)).all():
             for found in sql.LINES_OF_BUILDER.rows(self._connection, {"of_builder": row.id}):
                 self._settle_line(row.id, found.line)
@@ -133,6 +139,7 @@ class Writing:
 
     def _end(self, began: Position) -> Position:
         self._insert_gathered()
+        self.remembering.settle(self._sequence)
         for builder, line in sorted(self._lines):
             self._settle_line(builder, line)
         for builder, sequence in self._touched.items():
@@ -193,6 +200,7 @@ class Writing:
             build = known.id
             self._replace(known, row, arrival)
         self.link(build, status)
+        self.remembering.remember(build, builder, status)
         self._touch(builder, line_of(status))
         self._change(builder, build, sequence, arrival.at)
 
@@ -209,6 +217,10 @@ class Writing:
             self._change(known.builder, known.id, self._next(), arrival.at)
         of_build, body = {"of_build": known.id}, packed(arrival.status.body)
         self._unlink(known.id)
+        if known.complete_at is not None:
+            self.remembering.forget(known.id)
+            was_at = (arrival.status.started_at, known.number, known.id)
+            self.remembering.look_around(known.builder, known.line, was_at)
         sql.REPLACE.run(self._connection, {**of_build, **sql.to(row)})
         if known.id in self._bodies:
             self._bodies[known.id] = body
