@@ -318,6 +318,48 @@ class Memory:
 
 
 @frozen(kw_only=True)
+class ReasonSummary:
+    """A reason, whatever the builds.
+
+    Args:
+        reason: The reason, as it was last seen.
+        first_at: When the first build with it began, in seconds since the epoch.
+        last_at: When the last one began.
+        builds: How many builds had it; ``is_bounded`` where there are more.
+        is_bounded: Whether not all of its builds were looked at.
+        days: How many of its latest builds began on each day up to now, the oldest first.
+        builders: The names of the builders that it was lately seen on, by their number.
+        branches: The branches that it was lately seen on.
+        known: The known failure that it is, where it is one.
+    """
+
+    reason: Reason
+    first_at: int
+    last_at: int
+    builds: int
+    is_bounded: bool
+    days: tuple[int, ...]
+    builders: Mapping[int, str]
+    branches: tuple[str, ...]
+    known: Known | None = None
+
+
+@frozen(kw_only=True)
+class FailedBuild:
+    """A bad build with what is remembered of why.
+
+    Args:
+        build: The build.
+        memory: What is remembered.
+        body: The latest status's JSON, where it was asked for.
+    """
+
+    build: Build
+    memory: Memory
+    body: Mapping[str, Any] | None = None
+
+
+@frozen(kw_only=True)
 class Builder:
     """A builder and what its builds say of it now.
 

@@ -23,16 +23,18 @@ from buildbot_http_status_push.board.model import (
     Build,
     BuildDetail,
     Builder,
+    FailedBuild,
     Filter,
     Master,
     Memory,
     Position,
+    ReasonSummary,
     Revision,
     Update,
 )
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.merging import place, state_of
-from buildbot_http_status_push.board.store.remembering import Memories
+from buildbot_http_status_push.board.store.remembering import Memories, builds_with
 from buildbot_http_status_push.board.store.rows import (
     KnownBuilder,
     build_of,
@@ -313,6 +315,60 @@ class Reading:
             if fits_build(not_by_branch, each)
             and fits_builder(chosen, self._builders[each.builder])
         )
+
+    def failures(self, chosen: Filter, limit: int, now: int) -> list[ReasonSummary]:
+        """Return the reasons that were seen last on builds that fit, the latest first."""
+        names = self._names(chosen)
+        return self._cache.memories.failures(self._connection, chosen, names, limit, now)
+
+    def failure(self, signature: str, now: int) -> ReasonSummary | None:
+        """Return a reason, None where no build has it (any more)."""
+        names = self._names(Filter())
+        return self._cache.memories.failure(self._connection, signature, names, now)
+
+    def failed_builds(
+        self,
+        chosen: Filter,
+        signature: str | None,
+        revision: str | None,
+        since: int,
+        limit: int,
+        *,
+        with_body: bool,
+    ) -> list[FailedBuild]:
+        """Return builds with reasons, the latest first; see ``Store.failed_builds``."""
+        some = None if chosen == Filter() else self._names(chosen)
+        rows = builds_with(
+            self._connection,
+            signature=signature,
+            revision=revision,
+            builders=some,
+            since=since,
+            limit=limit,
+        )
+        found = [build_of(row, self._builders[row.builder].name) for row in rows]
+        return [
+            FailedBuild(
+                build=each,
+                memory=self.memory(each),
+                body=self._body(each) if with_body else None,
+            )
+            for each in found
+            if fits_build(chosen, each)
+        ]
+
+    @property
+    def has_reasons(self) -> bool:
+        """Whether any build's reasons are known."""
+        return self._cache.memories.has_any
+
+    def _body(self, build: Build) -> Mapping[str, Any]:
+        kept: Any = self._connection.execute(sql.BODY, {"of_build": build.id}).scalar_one()
+        return unpacked(bytes(kept))
+
+    def _names(self, chosen: Filter) -> dict[int, str]:
+        every = map(self._with_master, self._builders.values())
+        return {each.id: each.name for each in every if fits_builder(chosen, each)}
 
     def results(self) -> dict[int | None, int]:
         """Count the builds by their result, None for those that run."""

@@ -6,24 +6,37 @@ Blocking: runs in the writer's thread and in the reader's.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from attrs import define, field
+from attrs import define, evolve, field
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.body import Status
 from buildbot_http_status_push.board.failures.history import Occurrence, built_again, memory_of
+from buildbot_http_status_push.board.failures.known import Entry, judged
 from buildbot_http_status_push.board.failures.lines import FailedLine, reason_of
-from buildbot_http_status_push.board.model import GOOD, Build, Memory, Reason, Source
+from buildbot_http_status_push.board.filters import fits_build
+from buildbot_http_status_push.board.model import (
+    GOOD,
+    Build,
+    Filter,
+    Memory,
+    Reason,
+    ReasonSummary,
+    Source,
+)
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.merging import is_older, place
 from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS, build_of, line_of
 from buildbot_http_status_push.board.store.tables import (
     builds,
+    built,
     failures,
     judging,
+    revisions,
     signatures,
     signing,
 )
@@ -285,6 +298,11 @@ MOST_LOOKED_UP = 10
 """Of how many of a build's reasons the history is looked up."""
 MOST_OWN = 300
 """How many reasons of a builder's breakage are looked at."""
+LOOKED_THROUGH = 10
+"""How many times as many reasons are looked at as are asked for, where builds must fit."""
+DAYS = 30
+"""Over how many days occurrences are shown."""
+DAY = 86_400
 MOST_CACHED = 2000
 """How many histories, and how many memories, are kept."""
 
@@ -312,6 +330,32 @@ OCCURRENCES = Prepared(
         .limit(MOST_OCCURRENCES)
     )
 )
+PLACES = Prepared(
+    lambda: (
+        sa.select(_f.builder, _f.line, _f.started_at)
+        .where(_of_signature)
+        .order_by(_f.started_at.desc(), _f.build.desc())
+        .limit(MOST_OCCURRENCES)
+    )
+)
+BUILDS_OF = Prepared(
+    lambda: (
+        sa.select(*BUILD_COLUMNS, _f.line)
+        .select_from(failures.join(builds, _b.id == _f.build))
+        .where(_of_signature)
+        .order_by(_f.started_at.desc(), _f.build.desc())
+        .limit(MOST_OCCURRENCES)
+    )
+)
+LATEST = Prepared(
+    lambda: (
+        sa.select(signatures)
+        .where(signatures.c.last_at < sql.LAST_PLACE[0])
+        .order_by(signatures.c.last_at.desc(), signatures.c.signature)
+        .limit(_given("most"))
+    )
+)
+SIGNATURE = Prepared(lambda: sa.select(signatures).where(_the_signature))
 CHANGED = Prepared(
     lambda: sa.select(signatures.c.signature).where(signatures.c.sequence > _given("after"))
 )
@@ -321,8 +365,14 @@ CODE = Prepared(lambda: sa.select(_b.master, _b.sources).where(_b.id == _given("
 
 @define(eq=False)
 class Memories:
-    """What is remembered of bad builds, kept in memory once it was read."""
+    """What is remembered of bad builds, kept in memory once it was read.
 
+    Attributes:
+        entries: The known failures that count now.
+        has_any: Whether any build's reasons are known.
+    """
+
+    entries: tuple[Entry, ...] = field(default=(), init=False)
     has_any: bool = field(default=False, init=False)
     _histories: dict[str, list[Any]] = field(factory=dict, init=False)
     _memories: dict[int, tuple[int, Memory]] = field(factory=dict, init=False)
@@ -352,7 +402,7 @@ class Memories:
                 self.forget()
             memory = self._read(connection, build)
             self._memories[build.id] = (build.sequence, memory)
-        return memory
+        return judged(memory, self.entries, build.builder_name, build.branch)
 
     def _read(self, connection: Connection, build: Build) -> Memory:
         if not self.has_any:
@@ -379,11 +429,109 @@ class Memories:
             is_bounded=any(len(each) == MOST_OCCURRENCES for each in histories),
         )
 
+    def failures(
+        self, connection: Connection, chosen: Filter, names: Mapping[int, str], limit: int, now: int
+    ) -> list[ReasonSummary]:
+        """Return the reasons that were seen last, the latest first.
+
+        Args:
+            connection: A transaction's connection.
+            chosen: What the builds must fit, but for what is about builders.
+            names: The names of the builders that fit, by their number.
+            limit: How many at most.
+            now: Seconds since the epoch.
+        """
+        found: list[ReasonSummary] = []
+        most = limit if chosen == Filter() else limit * LOOKED_THROUGH
+        for row in LATEST.rows(connection, {"most": most}):
+            failure = self._failure(connection, row, chosen, names, now)
+            if failure is not None:
+                found.append(failure)
+            if len(found) == limit:
+                break
+        return found
+
+    def failure(
+        self, connection: Connection, signature: str, names: Mapping[int, str], now: int
+    ) -> ReasonSummary | None:
+        """Return a reason, None where no build has it (any more)."""
+        row = SIGNATURE.first(connection, {"of_signature": signature})
+        return row and self._failure(connection, row, Filter(), names, now)
+
+    def _failure(
+        self, connection: Connection, row: Any, chosen: Filter, names: Mapping[int, str], now: int
+    ) -> ReasonSummary | None:
+        rows = _seen(connection, row.signature, chosen)
+        rows = [each for each in rows if each.builder in names]
+        if not rows:
+            return None
+        today = now // DAY
+        ages = Counter(today - each.started_at // DAY for each in rows)
+        reason = Reason(signature=row.signature, rule=row.rule, step=row.step, text=row.text)
+        is_whole = chosen == Filter()
+        is_bounded = row.builds >= MOST_COUNTED if is_whole else len(rows) >= MOST_OCCURRENCES
+        return ReasonSummary(
+            reason=reason,
+            first_at=row.first_at if is_whole else rows[-1].started_at,
+            last_at=rows[0].started_at,
+            builds=row.builds if is_whole else len(rows),
+            is_bounded=is_bounded,
+            days=tuple(ages[age] for age in reversed(range(DAYS))),
+            builders={each.builder: names[each.builder] for each in rows},
+            branches=tuple(dict.fromkeys(each.line for each in rows if each.line)),
+            known=next((each.known for each in self.entries if each.matches(reason)), None),
+        )
+
     def _history(self, connection: Connection, signature: str) -> list[Any]:
         if signature not in self._histories:
             rows = OCCURRENCES.rows(connection, {"of_signature": signature})
             self._histories[signature] = rows
         return self._histories[signature]
+
+
+def _seen(connection: Connection, signature: str, chosen: Filter) -> list[Any]:
+    """Return the latest builds with a reason that fit, the latest first."""
+    of_signature = {"of_signature": signature}
+    if not (chosen.branch or chosen.worker or chosen.owner or chosen.results):
+        return PLACES.rows(connection, of_signature)
+    rows = BUILDS_OF.rows(connection, of_signature)
+    named = evolve(chosen, builder=None)
+    return [row for row in rows if fits_build(named, build_of(row, ""))]
+
+
+def builds_with(
+    connection: Connection,
+    *,
+    signature: str | None = None,
+    revision: str | None = None,
+    builders: Iterable[int] | None = None,
+    since: int = 0,
+    limit: int = MOST_OCCURRENCES,
+) -> list[Any]:
+    """Return the rows of builds with reasons, the latest first.
+
+    Args:
+        connection: A transaction's connection.
+        signature: A reason that they must have, None for any.
+        revision: A revision that they must have built, None for any.
+        builders: Whose they must be, None for anyone's.
+        since: When they must have begun at the earliest, in seconds since the epoch.
+        limit: How many at most.
+    """
+    wanted = [_b.started_at >= since, sa.exists().where(_f.build == _b.id)]
+    if signature is not None:
+        wanted[1] = sa.exists().where(_f.build == _b.id, _f.signature == signature)
+    if builders is not None:
+        wanted.append(_b.builder.in_(sorted(builders)))
+    if revision is not None:
+        numbers = (
+            sa.select(built.c.build)
+            .join(revisions, revisions.c.id == built.c.revision)
+            .where(revisions.c.revision == revision)
+        )
+        wanted.append(_b.id.in_(numbers))
+    statement = sa.select(*BUILD_COLUMNS).where(*wanted).order_by(*_newest_first).limit(limit)
+    return list(connection.execute(statement))
 
 
 def _occurrence(row: Any, *, judges: bool = True, older: str | None = None) -> Occurrence:

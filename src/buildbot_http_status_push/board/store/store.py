@@ -20,13 +20,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from buildbot_http_status_push.board.body import Status
+from buildbot_http_status_push.board.failures.known import Entry
 from buildbot_http_status_push.board.model import (
     Build,
     BuildDetail,
     Builder,
+    FailedBuild,
     Filter,
     Master,
+    Memory,
     Position,
+    ReasonSummary,
     Revision,
     Update,
 )
@@ -179,6 +183,55 @@ class Store:
     def build(self, id: int) -> Deferred[BuildDetail | None]:  # noqa: A002 - what it is
         """Return a build with all that its latest status said."""
         return self._read(lambda reading: reading.build(id))
+
+    def know(self, entries: tuple[Entry, ...]) -> None:
+        """Take note of the known failures that count now."""
+        self._cache.memories.entries = entries
+
+    def failures(self, filter: Filter, limit: int) -> Deferred[list[ReasonSummary]]:  # noqa: A002
+        """Return the reasons that were seen last on builds that fit, the latest first."""
+        now = int(self._clock.seconds())
+        return self._read(lambda reading: reading.failures(filter, limit, now))
+
+    def failure(self, signature: str) -> Deferred[ReasonSummary | None]:
+        """Return a reason, None where no build has it (any more)."""
+        now = int(self._clock.seconds())
+        return self._read(lambda reading: reading.failure(signature, now))
+
+    def failed_builds(
+        self,
+        filter: Filter,  # noqa: A002 - what it is
+        *,
+        signature: str | None = None,
+        revision: str | None = None,
+        since: int = 0,
+        limit: int = 50,
+        with_body: bool = False,
+    ) -> Deferred[list[FailedBuild]]:
+        """Return builds with reasons, the latest first.
+
+        Args:
+            filter: What must fit.
+            signature: A reason that they must have, None for any.
+            revision: A revision that they must have built, None for any.
+            since: When they must have begun at the earliest, in seconds since the epoch.
+            limit: How many at most.
+            with_body: Whether their bodies are wanted too.
+        """
+        return self._read(
+            lambda reading: reading.failed_builds(
+                filter, signature, revision, since, limit, with_body=with_body
+            )
+        )
+
+    def memories(self, some: Sequence[Build]) -> Deferred[dict[int, Memory]]:
+        """Return what is remembered of why some builds are bad, by their number."""
+        bad = [each for each in some if each.is_bad]
+        return self._read(lambda reading: {each.id: reading.memory(each) for each in bad})
+
+    def has_reasons(self) -> Deferred[bool]:
+        """Return whether any build's reasons are known."""
+        return self._read(lambda reading: reading.has_reasons)
 
     def revisions(self, filter: Filter, limit: int) -> Deferred[list[Revision]]:  # noqa: A002
         """Return the revisions that have builds that fit, those newest whose builds began last."""

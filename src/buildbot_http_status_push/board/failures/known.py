@@ -1,0 +1,169 @@
+"""Known failures: what people have written down of them, and which lines they are. Pure.
+
+A pattern is a glob, which takes linear time on any line. Knows no file and no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, time, timezone
+from typing import Any
+
+from attrs import evolve, frozen
+
+from buildbot_http_status_push.board.changes import web_address
+from buildbot_http_status_push.board.filters import name_fits
+from buildbot_http_status_push.board.model import Known, Memory, Reason
+
+TEXT = 500
+"""The most characters of a title, a pattern, a name."""
+VALUES = 50
+"""The most values of one key."""
+TEXTS = ("title", "link", "owner")
+LISTS = ("pattern", "signature", "builders", "steps", "branches")
+KEYS = (*TEXTS, *LISTS, "until")
+ADVISED = ("link", "owner", "until")
+"""What an entry may lack, and had better have."""
+UNLIKE = 10
+"""More unlike lines than this are too many for one pattern."""
+
+
+class KnownError(Exception):
+    """An entry is at fault; the text begins with the key."""
+
+
+@frozen(kw_only=True)
+class Entry:
+    """A known failure, with what it is recognised by.
+
+    Args:
+        known: What people are shown of it.
+        patterns: Globs, of which a line must match one.
+        signatures: Signatures, of which a line may have one instead.
+        builders: Globs of builders' names, empty for all.
+        steps: Globs of steps' names, empty for all.
+        branches: Globs of branches, empty for all.
+        lacks: What it had better have.
+    """
+
+    known: Known
+    patterns: tuple[str, ...] = ()
+    signatures: frozenset[str] = frozenset()
+    builders: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+    def is_of(self, reason: Reason, builder: str, branch: str | None) -> bool:
+        """Return whether it is what a line of a builder and branch says."""
+        return (
+            _fits(self.builders, builder)
+            and _fits(self.branches, branch or "")
+            and _fits(self.steps, reason.step)
+            and self.matches(reason)
+        )
+
+    def matches(self, reason: Reason) -> bool:
+        """Return whether it is what a line says, wherever that is."""
+        return reason.signature in self.signatures or any(
+            name_fits(f"*{each}*", reason.text) for each in self.patterns
+        )
+
+    def is_expired(self, now: float) -> bool:
+        """Return whether it counts no longer."""
+        return self.known.until is not None and now > self.known.until
+
+
+def entry_of(name: str, content: Mapping[str, Any]) -> Entry:
+    """Return what a file says.
+
+    Args:
+        name: The file's name without the ending.
+        content: Its keys and values, as TOML gives them.
+
+    Raises:
+        KnownError: A key is missing, unknown, or has a value that it can't have.
+    """
+    for key in content:
+        if key not in KEYS:
+            raise KnownError(f"{key}: must be one of {', '.join(KEYS)}")
+    texts = {key: _text(key, content.get(key)) for key in TEXTS}
+    lists = {key: _texts(key, content.get(key)) for key in LISTS}
+    title, link = texts["title"], texts["link"]
+    if title is None:
+        raise KnownError('title: must be given, e.g. title = "Disk full on w3"')
+    if link is not None and web_address(link) is None:
+        raise KnownError(f"link is {link!r}: must begin with http:// or https://")
+    for pattern in lists["pattern"]:
+        if not pattern.replace("*", "").replace("?", "").strip():
+            raise KnownError(f"pattern is {pattern!r}: must have a text beside * and ?")
+    if not lists["pattern"] and not lists["signature"]:
+        raise KnownError('pattern: must be given, or signature, e.g. pattern = "No space left"')
+    known = Known(
+        name=name,
+        title=title,
+        link=link,
+        owner=texts["owner"],
+        until=_until(content.get("until")),
+    )
+    return Entry(
+        known=known,
+        patterns=lists["pattern"],
+        signatures=frozenset(lists["signature"]),
+        builders=lists["builders"],
+        steps=lists["steps"],
+        branches=lists["branches"],
+        lacks=tuple(each for each in ADVISED if each not in content),
+    )
+
+
+def judged(memory: Memory, entries: Sequence[Entry], builder: str, branch: str | None) -> Memory:
+    """Return what is remembered, with the known failures that its lines are of.
+
+    A build is known only where every line is, and no line was left out.
+
+    Args:
+        memory: What is remembered.
+        entries: The known failures that count now.
+        builder: The builder's name.
+        branch: The build's branch.
+    """
+    if not entries or not memory.reasons:
+        return memory
+    of_lines = [
+        next((each for each in entries if each.is_of(reason, builder, branch)), None)
+        for reason in memory.reasons
+    ]
+    known = tuple(dict.fromkeys(each.known for each in of_lines if each))
+    is_known = all(of_lines) and not memory.is_cut
+    return evolve(memory, known=known, state="known" if is_known else memory.state)
+
+
+def _fits(wanted: Collection[str], name: str) -> bool:
+    return not wanted or any(name_fits(each, name) for each in wanted)
+
+
+def _text(key: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or len(value) > TEXT:
+        raise KnownError(f"{key} is {value!r:.60}: must be a text of 1 to {TEXT} characters")
+    return value.strip()
+
+
+def _texts(key: str, value: object) -> tuple[str, ...]:
+    values = [] if value is None else value if isinstance(value, list) else [value]
+    if len(values) > VALUES:
+        raise KnownError(f"{key} has {len(values)} values: must have at most {VALUES}")
+    return tuple(text for text in (_text(key, each) for each in values) if text)
+
+
+def _until(value: object) -> float | None:
+    """Return the last second of a date, or a moment, in seconds since the epoch."""
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
+    if isinstance(value, date):
+        return datetime.combine(value, time.max, timezone.utc).timestamp()
+    raise KnownError(f"until is {value!r:.60}: must be a date without quotes, e.g. 2027-03-31")
