@@ -84,7 +84,8 @@ class BehindProxies(SynchronousTestCase):
     def setUp(self) -> None:
         """Start a board, and make certificates."""
         self.folder = temporary_folder(self)
-        command = Command("board", "--port", "0", "--database", f"sqlite:///{self.folder}/b.sqlite")
+        where = ("--port", "0", "--database", f"sqlite:///{self.folder}/b.sqlite")
+        command = Command("board", *where, "--allow-host", NAME)
         self.addCleanup(command.kill)
         self.board = int(command.line().partition("127.0.0.1:")[2].partition("/")[0])
         authority = trustme.CA()
