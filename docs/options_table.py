@@ -269,9 +269,18 @@ PAYLOAD = (
         "want_changes",
         "`True` or `False`",
         SHAPE,
-        "Whether the build has its `changes`: who has changed what since the build before it. "
-        "They cost the master some queries for each status.",
+        "Whether the build has its `changes`: who has changed what since the builder's last "
+        "success on its branch. They cost the master some queries for each status.",
         ("want_changes='yes'",),
+    ),
+    Option(
+        "detail",
+        '`"board"` or `None`',
+        SHAPE,
+        'With `"board"` the build has what [the board](../how-to/board.md) shows: `steps`, '
+        "`logs` without their content, `changes`, and the `master`'s title. Each costs the "
+        "master a query for each status.",
+        ("detail='everything'",),
     ),
     Option(
         "max_body",

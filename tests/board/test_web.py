@@ -238,6 +238,37 @@ class WebTests(BoardCase):
 HTML = "text/html; charset=utf-8"
 
 
+class PersonalTests(BoardCase):
+    """What an open board says of people."""
+
+    async def test_addresses(self) -> None:
+        """Mail addresses and absolute paths are on no page and in no answer; names are."""
+        change = {
+            "changeid": 1, "author": "Ada Novak <ada@example.org>", "revision": "abc",
+            "comments": "Reviewed-by: bob@example.org", "who": "<eve@example.org>",
+        }  # fmt: skip
+        properties = {
+            "owner": ["Ada Novak <ada@example.org>", "Scheduler"],
+            "owners": [["carol@example.org"], "Scheduler"],
+            "builddir": ["/home/buildbot/secret-place/build", "Builder"],
+            "workdir": ["C:\\Users\\buildbot\\build", "Builder"],
+        }
+        steps = [{"name": "test", "results": 2, "state_string": "mailed dave@example.org"}]
+        await self.put()
+        await self.put(2, FAILURE, changes=[change], properties=properties, steps=steps)
+        paths = ("/", "/?kiosk=1", "/builds/2", "/builders/1", "/revisions", "/search?q=Ada",
+                 "/api/builds", "/api/builds/2", "/api/builders", "/feed.atom")  # fmt: skip
+        for path in paths:
+            text = (await self.get(path)).text
+            for personal in ("example.org&", "ada@", "bob@", "carol@", "dave@", "eve@",
+                             "secret-place", "Users"):  # fmt: skip
+                self.assertNotIn(personal, text, path)
+        self.assertIn("Ada Novak", (await self.get("/")).text)
+        found = json.loads((await self.get("/api/builds?owner=Ada+Novak")).text)["builds"]
+        self.assertEqual([each["number"] for each in found], [2])
+        self.assertIn("git@host:x", (await self.get("/search?q=git@host:x")).text)
+
+
 class PrivateTests(BoardCase):
     """A board for some readers and some senders."""
 

@@ -106,6 +106,20 @@ class Shape(ReporterTestCase):
         )
 
     @async_to_deferred
+    async def test_detail_of_board(self) -> None:
+        """What the board shows comes by one option: steps, links to logs, changes and the title."""
+        command = ShellCommand(command=["echo", "hello"], name="say")
+        inbox = await self.bodies(builders={"one": [command]}, detail="board")
+        await inbox.until(2)
+        body = inbox.builds[-1]
+        [step] = [each for each in body["steps"] if each["name"] == "say"]
+        self.assertEqual([each["name"] for each in step["logs"]], ["stdio"])
+        self.assertNotIn("content", step["logs"][0])
+        self.assertEqual(body["changes"], [])
+        config = self.master.master.config
+        self.assertEqual(body["master"], {"title": config.title, "url": config.buildbotURL})
+
+    @async_to_deferred
     async def test_steps_and_logs(self) -> None:
         """Steps, their logs and the logs' contents come where they are asked for."""
         step = ShellCommand(name="say", command=["echo", "hello"])

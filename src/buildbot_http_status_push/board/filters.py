@@ -116,9 +116,14 @@ def fits_build(chosen: Filter, build: Build) -> bool:
     return (
         (chosen.branch in (None, build.branch) or chosen.branch in build.branches)
         and chosen.worker in (None, build.worker)
-        and chosen.owner in (None, build.owner)
+        and (chosen.owner in (None, build.owner) or is_person(build.owner, chosen.owner))
         and (not chosen.results or build.results in chosen.results)
     )
+
+
+def is_person(owner: str | None, name: str | None) -> bool:
+    """Tell whether an owner with a mail address has this name."""
+    return owner is not None and owner.startswith(f"{name} <")
 
 
 def name_fits(wanted: str, name: str) -> bool:

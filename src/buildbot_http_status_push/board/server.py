@@ -99,6 +99,7 @@ class Board:
             settings.names,
             self._log,
             settings.branch,
+            is_open=not settings.access.readers,
         )
         self._listener = Listener(settings.database, self._heard)
         live = LiveFactory(self._reactor, settings.max_browsers, settings.origins, self._log)

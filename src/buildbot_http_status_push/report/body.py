@@ -51,6 +51,10 @@ class Wants(Protocol):
     def want_changes(self) -> bool:
         """Whether ``changes`` is wanted."""
 
+    @property
+    def detail(self) -> str | None:
+        """For whom the body is: ``"board"``, or None."""
+
 
 async def make_body(master: Any, cache: DataCache, build: Build, wants: Wants) -> Build:
     """Return a copy of a build with what the body holds beside the build itself.
@@ -112,6 +116,8 @@ async def _extras(master: Any, build: Build, wants: Wants) -> dict[str, Any]:
         tests = await read_tests(master, build, steps, wants.want_tests)
         if tests is not None:
             extras["tests"] = tests
+    if wants.detail == "board":
+        extras["master"] = {"title": master.config.title, "url": master.config.buildbotURL}
     if wants.want_previous_build:
         extras["prev_build"] = await utils.getPreviousBuild(master, build)
     if wants.want_changes:

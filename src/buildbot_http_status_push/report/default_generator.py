@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 from buildbot.interfaces import IReportGenerator
 from buildbot.process.results import Results, statusToString
 from sqlalchemy.exc import DBAPIError
@@ -55,7 +55,8 @@ class DefaultGenerator:
         results: The results of finished builds to report (such as ``"failure"``), None for all.
         want_previous_build: Whether the build has its ``prev_build``, of the same builder.
         want_changes: Whether the build has its ``changes``: who has changed the source since the
-            build before it.
+            builder's last success on the branch.
+        detail: For whom the body is: ``"board"`` adds what the board shows, None adds nothing.
         max_body: Bytes from which on log contents are cut, from the largest down.
     """
 
@@ -77,6 +78,7 @@ class DefaultGenerator:
     results: Sequence[str] | None = None
     want_previous_build: bool = False
     want_changes: bool = False
+    detail: str | None = None
     max_body: int = 16 * 1024 * 1024
 
     def check(self) -> None:
@@ -108,7 +110,7 @@ class DefaultGenerator:
         if not build["complete"]:  # or its owners would be missing
             await reporter.preparations.ended(build["buildid"])
         try:
-            full = await make_body(master, reporter.cache, build, self)
+            full = await make_body(master, reporter.cache, build, self._with_detail())
             wanted = self._wants(full, finished=key[2] == "finished")
             if wanted and isinstance(self.format_fn, Format):
                 full = await compare(master, full, self.format_fn)
@@ -138,6 +140,11 @@ class DefaultGenerator:
             "logs": [],
             "extra_info": None,
         }
+
+    def _with_detail(self) -> DefaultGenerator:
+        if self.detail is None:
+            return self
+        return evolve(self, want_steps=True, want_logs=True, want_changes=True)
 
     def _wants(self, build: Build, *, finished: bool) -> bool:
         properties = build["properties"]
@@ -238,7 +245,14 @@ def _format_faults(format_fn: object) -> Iterator[str]:
             yield f"format_fn=formats.{format_fn.service}(): {fault}"
 
 
+DETAILS = ("board",)
+"""What ``detail`` may be, beside None."""
+
+
 def _wants_faults(mine: Mapping[str, object]) -> Iterator[str]:
+    detail = mine.get("detail")
+    if detail is not None and detail not in DETAILS:
+        yield f'detail is {detail!r}: must be "board" or None, e.g. detail="board"'
     for name in WANTS:
         if not isinstance(mine.get(name, True), bool):
             yield f"{name} is {mine[name]!r}: write True or False"

@@ -32,6 +32,12 @@ from buildbot_http_status_push.board.model import (
     Revision,
     Update,
 )
+from buildbot_http_status_push.board.personal import (
+    open_build,
+    open_builder,
+    open_revision,
+    without_personal,
+)
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.merging import place, state_of
 from buildbot_http_status_push.board.store.remembering import Memories, builds_with
@@ -60,9 +66,11 @@ class Cache:
 
     Args:
         branch: The branch that they are shown by, None for the one that most builds are of.
+        is_open: Whether everybody may read: without mail addresses and paths.
     """
 
     branch: str | None = None
+    is_open: bool = False
     epoch: str = field(default="", init=False)
     sequence: int = field(default=-1, init=False)
     main: str = field(default="", init=False)
@@ -92,7 +100,8 @@ class Cache:
         if main != self.main:
             self.main, changed = main, set(self._known)
         for number in changed:
-            self.builders[number] = self._shown(connection, self._known[number])
+            builder = self._shown(connection, self._known[number])
+            self.builders[number] = open_builder(builder) if self.is_open else builder
 
     def _shown(self, connection: Connection, known: KnownBuilder) -> Builder:
         """Return a builder by the main branch, or by its own where it has no build of that."""
@@ -116,7 +125,7 @@ class Cache:
             # The last one has most builds; one with all codebases of the branch comes first.
             is_whole = row.builder in found and found[row.builder].branch == branch
             if not is_whole and any(branch in each.branches for each in builder.recent):
-                found[row.builder] = builder
+                found[row.builder] = open_builder(builder) if self.is_open else builder
         return found
 
 
@@ -221,6 +230,8 @@ class Reading:
         ways = [way]
         if chosen.branch:
             ways = [sa.and_(way, each) for each in sql.on_branch(chosen.branch)]
+        if chosen.owner:
+            ways = [sa.and_(each, owner) for each in ways for owner in sql.of_owner(chosen.owner)]
         statements = (sql.builds_before(chosen, each).limit(limit) for each in ways)
         found = _latest((self._found(each, sql.at(last)) for each in statements), limit)
         return [each for each in found if fits_build(chosen, each)]
@@ -241,7 +252,7 @@ class Reading:
         return BuildDetail(
             build=build,
             builder=builder,
-            body=unpacked(bytes(body)),
+            body=self._open(without_personal, unpacked(bytes(body))),
             parent=self._parent(build),
             triggered=tuple(self._triggered(build)),
             same_request=tuple(self._same_request(build)),
@@ -284,7 +295,7 @@ class Reading:
         for row in rows.all():
             newest = self._newest_of(row.id, chosen)
             if newest:
-                found.append(_revision(row, newest))
+                found.append(self._open(open_revision, _revision(row, newest)))
             if len(found) == limit:
                 break
         return found
@@ -300,7 +311,8 @@ class Reading:
         ]
         known = {row.id: row for row in rows}
         return [
-            _revision(row, self._newest_of(row.id, Filter())) for row in [*known.values()][:limit]
+            self._open(open_revision, _revision(row, self._newest_of(row.id, Filter())))
+            for row in [*known.values()][:limit]
         ]
 
     def _newest_of(self, revision: int, chosen: Filter) -> tuple[Build, ...]:
@@ -385,7 +397,11 @@ class Reading:
 
     def _found(self, statement: Any, values: Mapping[str, Any]) -> list[Build]:
         rows = self._connection.execute(statement, values)
-        return [build_of(row, self._builders[row.builder].name) for row in rows]
+        builds = (build_of(row, self._builders[row.builder].name) for row in rows)
+        return [self._open(open_build, each) for each in builds]
+
+    def _open(self, hide: Callable[[T], T], value: T) -> T:
+        return hide(value) if self._cache.is_open else value
 
 
 def shown_masters(rows: Sequence[Any]) -> dict[int, Master]:

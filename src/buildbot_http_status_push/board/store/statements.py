@@ -284,9 +284,7 @@ def builds_before(chosen: Filter, way: Any) -> Any:
         way: A condition that an index begins with, which gives the builds in order.
     """
     wanted = [
-        getattr(_b, name) == getattr(chosen, name)
-        for name in ("worker", "owner")
-        if getattr(chosen, name)
+        getattr(_b, name) == getattr(chosen, name) for name in ("worker",) if getattr(chosen, name)
     ]
     if chosen.results:
         wanted.append(_b.results.in_(sorted(chosen.results)))
@@ -339,6 +337,15 @@ def on_branch(branch: str) -> tuple[Any, Any]:
         _b.sources.like(f"%,{like(pair)},%", escape="\\"),
     )
     return _b.branch == branch, differing
+
+
+def of_owner(owner: str) -> tuple[Any, Any]:
+    """Return the conditions of an owner's builds: as it was sent, and with an address behind.
+
+    Args:
+        owner: The owner's name, with or without a mail address.
+    """
+    return _b.owner == owner, sa.and_(_b.owner >= f"{owner} <", _b.owner < f"{owner} =")
 
 
 def like(text: str) -> str:

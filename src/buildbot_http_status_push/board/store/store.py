@@ -58,6 +58,7 @@ class Store:
         names: The names of masters by their URL.
         log: Where trouble is told.
         branch: The branch that builders are shown by, None for the one that most builds are of.
+        is_open: Whether everybody may read: without mail addresses and paths.
 
     Attributes:
         latest: Where the order of updates stands, as far as this process knows.
@@ -71,6 +72,7 @@ class Store:
     _names: Mapping[str, str] = field(factory=dict)
     _log: Logger = field(factory=Logger)
     _branch: str | None = None
+    _is_open: bool = False
     latest: Position = field(default=Position("", 0), init=False)
     is_storing: bool = field(default=True, init=False)
     _cache: Cache = field(init=False)
@@ -82,7 +84,7 @@ class Store:
     _reading: Serial = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._cache = Cache(self._branch)
+        self._cache = Cache(self._branch, self._is_open)
         self._commits = GroupCommit(self._commit, _is_of_one)
         self._writer = ReconnectingDatabase(partial(open_database, self._url))
         self._writing = Serial(self._in_thread)
