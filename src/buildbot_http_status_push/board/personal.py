@@ -58,14 +58,11 @@ def open_change(change: SourceChange) -> SourceChange:
 
 def open_builder(builder: Builder) -> Builder:
     """Return a builder as everybody may see it."""
-    shown = {
-        name: None if build is None else open_build(build)
-        for name in ("last", "first_bad", "last_good")
-        for build in (getattr(builder, name),)
-    }
     return evolve(
         builder,
-        **shown,
+        last=builder.last and open_build(builder.last),
+        first_bad=builder.first_bad and open_build(builder.first_bad),
+        last_good=builder.last_good and open_build(builder.last_good),
         running=tuple(map(open_build, builder.running)),
         recent=tuple(map(open_build, builder.recent)),
         suspects=tuple(map(open_change, builder.suspects)),
