@@ -36,7 +36,7 @@ FLOORS = (
 
 BOARD_FLOORS = (
     {"model", "storable"},
-    {"changes", "filters"},
+    {"changes", "filters", "personal"},
     {"failures"},
     {"body"},
     {"store"},
