@@ -601,18 +601,15 @@ class Interleavings(RuleBasedStateMachine):
         assert row.leased, "begun without being claimed"
         assert row.state in PENDING, "begun though it has ended"
         failing = self.setting.relay.failing
-        if delivery.group in failing:
-            assert not [each for each in under_way if each.group in failing], "too many slots"
+        if delivery.group in failing and not self.setting.relay.paused:
+            assert delivery.group not in [each.group for each in under_way], "two slots"
         earlier = [
             each.delivery.subject
             for each in self.outbox.rows[: row.sequence - 1]
             if each.delivery.lane == delivery.lane and each.state is State.WAITING
         ]
-        if delivery.group in failing:
-            # A newer status of the same build may be tried.
-            assert set(earlier) <= {delivery.subject}, "out of order"
-        else:
-            assert not earlier, "out of order"
+        # A newer status of the same build may be tried in the turn of a group that fails.
+        assert set(earlier) <= {delivery.subject}, "out of order"
 
     @precondition(lambda self: len(self.outbox.rows) < 12)
     @rule(lane=st.sampled_from("abcde"), poison=st.integers(0, 5), subject=st.integers(0, 5))
@@ -666,7 +663,7 @@ class Interleavings(RuleBasedStateMachine):
         """Once the receiver takes all but the poison, and builds go on, all else gets through."""
         if self.stopped is not None:
             return
-        for number in range(100, 130):
+        for number in range(100, 200):
             self.setting.put(a_delivery(number, f"lane {number}"))
             for _ in range(3):
                 self.outbox.settle()
