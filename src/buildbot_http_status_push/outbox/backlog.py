@@ -90,14 +90,6 @@ _HEAD = Prepared(
     lambda: sa.select(sa.func.min(_d.sequence)).where(_mine_waiting, _d.lane == _given("of_lane"))
 )
 
-_HEADS = Prepared(
-    lambda lanes: (
-        sa.select(_d.lane, sa.func.min(_d.sequence).label("head"))
-        .where(_mine_waiting, _d.lane.in_(lanes))
-        .group_by(_d.lane)
-    )
-)
-
 _OF_LANE = Prepared(
     lambda: (
         sa.select(_d.sequence, _d.subject)
@@ -182,9 +174,9 @@ class Backlog:
 
     def _leave_heads(self, lanes: dict[str, Place]) -> None:
         """Leave out what another group's delivery precedes in its lane."""
-        heads = {row.lane: row.head for row in self._page(_HEADS, lanes=list(lanes))}
-        for lane in [lane for lane, place in lanes.items() if heads[lane] != place.sequence]:
-            del lanes[lane]
+        for lane, place in list(lanes.items()):
+            if self._number(_HEAD, of_lane=lane) != place.sequence:
+                del lanes[lane]
 
     def _fill(self, lanes: dict[str, Place], pages: Pages, limit: int, **given: Any) -> None:
         first, following = pages
