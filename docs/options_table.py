@@ -259,6 +259,22 @@ PAYLOAD = (
         ("want_tests='junit'",),
     ),
     Option(
+        "want_excerpts",
+        "`True` or `False`",
+        SHAPE,
+        "Whether builds that finish as failure or exception have their `excerpts`: the lines of "
+        "failed steps' logs that say why. Anyone who can read the bodies can read these lines.",
+        ("want_excerpts=1",),
+    ),
+    Option(
+        "excerpt_rules",
+        "a list of pairs of name and pattern",
+        SHAPE,
+        "Rules of your own for `want_excerpts`, which hold before the built-in ones. The patterns "
+        "are RE2's, searched in single lines; they need the extra `[rules]`.",
+        ("excerpt_rules='licence'", "excerpt_rules=[('licence', '(no licence')]"),
+    ),
+    Option(
         "want_previous_build",
         "`True` or `False`",
         SHAPE,

@@ -57,6 +57,7 @@ KNOW_BUILDBOT = {
     "report.comparison",
     "report.body",
     "report.default_generator",
+    "report.failure_excerpts",
     "report.users",
     "reporter",
 }

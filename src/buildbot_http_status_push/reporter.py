@@ -37,6 +37,9 @@ from buildbot_http_status_push.report.intake import Intake
 from buildbot_http_status_push.report.preparation import Preparations
 from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
+from buildbot_http_status_push.wire.session import Session
+from buildbot_http_status_push.wire.target import RenderingError, resolve
+from buildbot_http_status_push.wire.urls import URLError
 
 
 class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # Buildbot has no types
@@ -238,6 +241,18 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if not self._users_are_seen:
             return succeed([])
         return super().getResponsibleUsersForBuild(master, buildid)
+
+    @property
+    def _http(self) -> Session:
+        """What subclasses post with that deliver for themselves."""
+        return self._parts()[0].session
+
+    async def known_secrets(self) -> frozenset[str] | None:
+        """Return every secret that the options were rendered to, None where they can't be now."""
+        try:
+            return resolve(await self._parts()[0].target()).secrets
+        except (RenderingError, URLError):
+            return None
 
     def _wants(self, key: tuple[str, ...]) -> bool:
         return any(self._does_generator_want_key(each, key) for each in self.generators)

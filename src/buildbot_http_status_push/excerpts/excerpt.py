@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import define, frozen
 
-from buildbot_http_status_push.excerpts.rules import RULES, Rule, RuleBook, Weight
+from buildbot_http_status_push.excerpts.rules import Rule, RuleBook, Weight, standard_book
 
 LINES_MOST = 60
 BYTES_MOST = 8 * 1024
@@ -112,7 +112,6 @@ def bare(text: str) -> str:
     return text[start:].lstrip()
 
 
-BOOK = RuleBook(RULES)
 POINTS = {
     Weight.NOISE: 0.0,
     Weight.CONSEQUENCE: 1.5,
@@ -125,18 +124,21 @@ POINTS = {
 NUMBERS = re.compile(r"[0-9a-f]*\d[0-9a-f]*")
 
 
-def choose(lines: Sequence[str], *, first_line: int = 1, book: RuleBook = BOOK) -> list[Excerpt]:
+def choose(
+    lines: Sequence[str], *, first_line: int = 1, book: RuleBook | None = None
+) -> list[Excerpt]:
     """Return the parts of a log that say why its step failed.
 
     Args:
         lines: The log's lines, without the letters of Buildbot's streams.
         first_line: The log's number of the first of the lines.
-        book: The rules.
+        book: The rules, None for those of this package.
 
     Returns:
         At most five excerpts, the most telling first; none of an empty log.
     """
-    read = [_read(each, book) for each in lines]
+    rules = book or standard_book()
+    read = [_read(each, rules) for each in lines]
     while read and not read[-1].key:
         read.pop()
     if not read:
@@ -155,7 +157,7 @@ def choose(lines: Sequence[str], *, first_line: int = 1, book: RuleBook = BOOK) 
     return [_excerpt(read, first_line, window, cut=cut) for window in windows]
 
 
-def has_reason(lines: Sequence[str], book: RuleBook = BOOK) -> bool:
+def has_reason(lines: Sequence[str], book: RuleBook) -> bool:
     """Return whether one of the lines names a failed test or says what is wrong."""
     return any(_read(each, book).weight >= Weight.TEST for each in lines)
 

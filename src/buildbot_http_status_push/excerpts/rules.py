@@ -6,10 +6,12 @@ than linear time: gaps are bounded, and no repetition holds another one.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
+from functools import cache
 from itertools import pairwise
 from typing import Protocol, TypeAlias
 
@@ -65,13 +67,10 @@ class RuleBook:
 
     Args:
         rules: The rules, the first that matches holds.
-        own: The patterns of the configuration by their names; they hold before the rules.
     """
 
-    def __init__(self, rules: Sequence[Rule], own: Mapping[str, Searcher] | None = None) -> None:
-        self._always: list[_Entry] = [
-            (0, Rule(name, Weight.OWN), pattern) for name, pattern in (own or {}).items()
-        ]
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._always: list[_Entry] = []
         by_word: dict[str, list[_Entry]] = {}
         every = [(rule, text) for rule in rules for text in rule.patterns]
         for place, (rule, text) in enumerate(every, 1):
@@ -87,6 +86,13 @@ class RuleBook:
         for word, entries in by_word.items():
             rarest = min(sorted(_grams(word)), key=grams.__getitem__)
             self._by_gram.setdefault(rarest, []).append((word, entries))
+
+    def preceded_by(self, own: Mapping[str, Searcher]) -> RuleBook:
+        """Return a book in which patterns of a configuration, by their names, hold first."""
+        book = copy.copy(self)
+        first: list[_Entry] = [(0, Rule(name, Weight.OWN), each) for name, each in own.items()]
+        book._always = first + self._always
+        return book
 
     def match(self, line: str) -> Rule | None:
         """Return the first rule that matches, None if none does."""
@@ -2352,3 +2358,9 @@ SIGNS = (
 )
 
 RULES = (*NOISE, *CONSEQUENCES, *CAUSES, *TESTS, *HINTS, *SIGNS)
+
+
+@cache
+def standard_book() -> RuleBook:
+    """Return the book of these rules; the first time it takes half a second to compile them."""
+    return RuleBook(RULES)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from attrs import evolve, fields, frozen
 from buildbot.interfaces import IReportGenerator
-from buildbot.process.results import Results, statusToString
+from buildbot.process.results import EXCEPTION, FAILURE, Results, statusToString
 from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
@@ -24,6 +24,8 @@ from buildbot_http_status_push.report import events
 from buildbot_http_status_push.report.body import Build, make_body
 from buildbot_http_status_push.report.comparison import compare
 from buildbot_http_status_push.report.encoding import RunCooperatively
+from buildbot_http_status_push.report.failure_excerpts import Reader, Rules, rules_faults
+from buildbot_http_status_push.report.test_results import log_names
 from buildbot_http_status_push.report.trimming import trim
 
 log = Logger()
@@ -48,6 +50,9 @@ class DefaultGenerator:
         want_tests: Whether finished builds have their ``tests``, read from JUnit logs (``junit*``
             and ``*.xml``) and from Buildbot's test result sets; or the names of the logs to read
             (``name`` or ``step.name``, with ``*`` and ``?``).
+        want_excerpts: Whether builds that finished as failure or exception have their
+            ``excerpts``: the lines of their failed steps' logs that say why.
+        excerpt_rules: Rules that hold before the built-in ones, each a name and a pattern of RE2.
         builders: The names of the builders to report, None for all.
         tags: The tags of the builders to report, None for all.
         branches: The branches to report, None for all; one of a build's codebases is enough.
@@ -71,6 +76,8 @@ class DefaultGenerator:
     want_logs: bool = False
     want_logs_content: bool | Sequence[str] = False
     want_tests: bool | Sequence[str] = False
+    want_excerpts: bool = False
+    excerpt_rules: Rules | None = None
     builders: Sequence[str] | None = None
     tags: Sequence[str] | None = None
     branches: Sequence[str | None] | None = None
@@ -112,6 +119,8 @@ class DefaultGenerator:
         try:
             full = await make_body(master, reporter.cache, build, self._with_detail())
             wanted = self._wants(full, finished=key[2] == "finished")
+            if wanted and self.want_excerpts and full["results"] in (FAILURE, EXCEPTION):
+                full = await self._with_excerpts(master, reporter, full)
             if wanted and isinstance(self.format_fn, Format):
                 full = await compare(master, full, self.format_fn)
         except DBAPIError as trouble:
@@ -145,6 +154,15 @@ class DefaultGenerator:
         if self.detail is None:
             return self
         return evolve(self, want_steps=True, want_logs=True, want_changes=True)
+
+    async def _with_excerpts(self, master: Any, reporter: Any, build: Build) -> Build:
+        secrets = await reporter.known_secrets()
+        if secrets is None:
+            return build  # what could not be hidden is not shown
+        steps = build.get("steps") or await master.data.get(("builds", build["buildid"], "steps"))
+        reader = Reader(master, self.excerpt_rules, secrets)
+        names = log_names(self.want_tests)
+        return {**build, "excerpts": await reader.excerpts(build, steps, names)}
 
     def _wants(self, build: Build, *, finished: bool) -> bool:
         properties = build["properties"]
@@ -190,7 +208,10 @@ class DefaultGenerator:
 
 GENERATOR_OPTIONS = tuple(each.name for each in fields(DefaultGenerator))
 
-WANTS = ("want_properties", "want_steps", "want_logs", "want_previous_build", "want_changes")
+WANTS = (
+    *("want_properties", "want_steps", "want_logs", "want_previous_build", "want_changes"),
+    "want_excerpts",
+)
 """The options that are either True or False."""
 
 OLD_SPELLINGS = {
@@ -235,6 +256,7 @@ def faults(given: Mapping[str, object]) -> Iterator[str]:
     if mine.get("builders") is not None and mine.get("tags") is not None:
         yield "builders and tags are both given: write one of them"
     yield from _wants_faults(mine)
+    yield from rules_faults(mine.get("excerpt_rules"))
 
 
 def _format_faults(format_fn: object) -> Iterator[str]:

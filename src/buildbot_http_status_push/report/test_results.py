@@ -45,7 +45,7 @@ async def read_tests(
     Returns:
         The tests, None where the build has neither such logs nor test result sets.
     """
-    names = JUNIT_LOGS if isinstance(wanted, bool) else wanted
+    names = log_names(wanted)
     logs = [each for step in steps for each in step["logs"] if is_wanted(step["name"], each, names)]
     sets = [
         each
@@ -66,6 +66,13 @@ async def read_tests(
             f"{len(logs)} logs and {len(sets)} test result sets: only {MAX_LOGS} of each were read"
         )
     return results.as_body()
+
+
+def log_names(wanted: bool | Sequence[str]) -> Sequence[str]:
+    """Return the names of logs that the option ``want_tests`` stands for."""
+    if isinstance(wanted, bool):
+        return JUNIT_LOGS if wanted else ()
+    return wanted
 
 
 def is_wanted(step: str, log: Mapping[str, Any], names: Iterable[str]) -> bool:
