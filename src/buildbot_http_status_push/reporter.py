@@ -37,7 +37,6 @@ from buildbot_http_status_push.report.intake import Intake
 from buildbot_http_status_push.report.preparation import Preparations
 from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.report.time_slices import CooperativeScheduler
-from buildbot_http_status_push.wire.session import Session
 from buildbot_http_status_push.wire.target import RenderingError, resolve
 from buildbot_http_status_push.wire.urls import URLError
 
@@ -241,11 +240,6 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if not self._users_are_seen:
             return succeed([])
         return super().getResponsibleUsersForBuild(master, buildid)
-
-    @property
-    def _http(self) -> Session:
-        """What subclasses post with that deliver for themselves."""
-        return self._parts()[0].session
 
     async def known_secrets(self) -> frozenset[str] | None:
         """Return every secret that the options were rendered to, None where they can't be now."""
