@@ -1,11 +1,16 @@
-"""Two boards on one PostgreSQL database behind nginx, browsers of both, and what happens."""
+"""Two boards on one PostgreSQL database behind nginx, browsers of both, and what happens.
+
+Boards and a master's outbox may reach the database through a pooler.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from support.following import Follower
 from support.nginx import Nginx
+from support.pgbouncer import PgBouncer
 from support.postgres import Postgres
 
 from chaos.scene import Scene
@@ -23,12 +28,27 @@ class Boards:
         folder: Where their files are.
         browsers: How many browsers watch them.
         clock: What the boards take the time from, None for the machine's.
+        is_pooled: Whether they reach their database through a pooler.
+
+    Attributes:
+        database: The URL of the database itself.
+        pooler: What is before the database, None for nothing.
+        address: The URL that boards and outboxes reach the database by.
     """
 
-    def __init__(self, folder: Path, browsers: int = BROWSERS, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        browsers: int = BROWSERS,
+        clock: Clock | None = None,
+        *,
+        is_pooled: bool = False,
+    ) -> None:
         self._server = Postgres()
-        self.database: Path | str = self._server.url()
-        self.each = {name: Board(folder, self._server.url(), f"board-{name}") for name in NAMES}
+        self.database = self._server.url()
+        self.pooler = PgBouncer(self._server.socket_folder) if is_pooled else None
+        self.address = self.pooler.url() if self.pooler else self.database
+        self.each = {name: Board(folder, self.address, f"board-{name}") for name in NAMES}
         for board in self.each.values():
             board.clock = clock
         (folder / "nginx").mkdir()
@@ -85,6 +105,8 @@ class Boards:
         for board in self.each.values():
             board.kill()
         self._nginx.stop()
+        if self.pooler:
+            self.pooler.stop()
         self._server.remove()
 
 
@@ -101,6 +123,22 @@ class TwoBoardsScene(Scene):
         return [*super()._misshown(), *self.board.seen_amiss()]
 
 
+class PooledScene(TwoBoardsScene):
+    """A master and two boards whose outbox and database are behind one pooler."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.options["outbox"] = self.board.address
+
+    def make_board(self) -> Boards:
+        """Return both."""
+        return Boards(self.folder, is_pooled=True)
+
+    @property
+    def _rows(self) -> str:
+        return self.board.database
+
+
 def one_of_two_boards_killed(scene: TwoBoardsScene) -> None:
     """One of two boards is killed and comes back, and their PostgreSQL ends at once meanwhile."""
     scene.receiver.start()
@@ -111,5 +149,20 @@ def one_of_two_boards_killed(scene: TwoBoardsScene) -> None:
     scene.board.restart_database()
     scene.play(2, 4)
     scene.board.each["one"].start()
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def pooler_and_database_restarted(scene: PooledScene) -> None:
+    """The pooler before the outbox and two boards is killed, then PostgreSQL ends at once."""
+    assert scene.board.pooler is not None
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds, pause=0.3)
+    scene.play(2, 4)
+    scene.board.pooler.restart()
+    scene.note_outage()
+    scene.play(2, 4)
+    scene.board.restart_database()
+    scene.note_outage()
     scene.wait_for_builds()
     scene.wait_until_through()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from chaos.boards import one_of_two_boards_killed
+from chaos.boards import one_of_two_boards_killed, pooler_and_database_restarted
 from chaos.cluster import (
     database_restarted,
     one_of_two_gone_for_good,
@@ -18,6 +18,9 @@ from chaos.cluster import (
     two_masters,
 )
 from chaos.scene import Scene
+
+EARLIER = "3a22e1f"
+"""A commit whose master kept the progress of catch-up under another name."""
 
 Case: TypeAlias = Callable[[Any], None]
 """Does something to a ``Scene`` of one or two boards, or to a ``Cluster``."""
@@ -131,6 +134,26 @@ def master_moves(scene: Scene) -> None:
     scene.play(1, 2)
     scene.kill_master()
     scene.move_master()
+    scene.receiver.start()
+    scene.start_master(builds=5)
+    scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def upgraded_after_a_kill(scene: Scene) -> None:
+    """A master that runs an earlier version is killed, twice, and then runs the present one."""
+    scene.work["longest"] = 4
+    scene.run_commit(EARLIER)
+    scene.receiver.start()
+    scene.start_master(builds=scene.builds)
+    scene.play(3, 5)
+    scene.kill_master()
+    scene.start_master(builds=scene.builds)
+    scene.play(2, 3)
+    scene.end_receiver()
+    scene.play(2, 3)
+    scene.kill_master()
+    scene.run_present_version()
     scene.receiver.start()
     scene.start_master(builds=5)
     scene.wait_for_builds()
@@ -357,6 +380,8 @@ CLUSTER_CASES: tuple[Case, ...] = (
 
 BOARDS_CASES: tuple[Case, ...] = (one_of_two_boards_killed,)
 
+POOLED_CASES: tuple[Case, ...] = (pooler_and_database_restarted,)
+
 CASES: tuple[Case, ...] = (
     receiver_down_then_up,
     answers_503,
@@ -374,6 +399,7 @@ CASES: tuple[Case, ...] = (
     killed_again_and_again,
     killed_with_many_builds_running,
     master_moves,
+    upgraded_after_a_kill,
     clock_ahead_then_right,
     clock_set_ahead,
     reconfigured_again_and_again,
@@ -386,5 +412,6 @@ CASES: tuple[Case, ...] = (
     outbox_deleted_between_runs,
     outbox_overwritten_between_runs,
     *BOARDS_CASES,
+    *POOLED_CASES,
     *CLUSTER_CASES,
 )

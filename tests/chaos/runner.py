@@ -12,8 +12,8 @@ from typing import Any
 
 from attrs import frozen
 
-from chaos.boards import TwoBoardsScene
-from chaos.cases import BOARDS_CASES, CLUSTER_CASES, Case
+from chaos.boards import PooledScene, TwoBoardsScene
+from chaos.cases import BOARDS_CASES, CLUSTER_CASES, POOLED_CASES, Case
 from chaos.cluster import Cluster
 from chaos.report import Report
 from chaos.scene import Scene
@@ -70,6 +70,8 @@ def runner(seed: int, effort: int) -> Iterator[Runner]:
 def _kind_of_scene(case: Case) -> type[Any]:
     if case in CLUSTER_CASES:
         return Cluster
+    if case in POOLED_CASES:
+        return PooledScene
     return TwoBoardsScene if case in BOARDS_CASES else Scene
 
 

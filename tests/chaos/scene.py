@@ -11,13 +11,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from attrs import evolve, frozen
 
 from chaos import evidence
 from chaos.evidence import Accounts
 from chaos.judge import Circumstances, Finding, judge, misshown
 from chaos.load import DONE_FILE
-from chaos.stage import TIMEOUT, Board, Clock, Disk, Master, Receiver, Stop, wait_until
+from chaos.stage import (
+    TIMEOUT,
+    Board,
+    Clock,
+    Disk,
+    Master,
+    Receiver,
+    Stop,
+    extract_sources,
+    wait_until,
+)
 
 OUTBOX = "http_status_push.sqlite"
 STOP_MOST = 5.0
@@ -115,6 +126,11 @@ class Scene:
     def _database(self) -> Path:
         return self.master.folder / "state.sqlite"
 
+    @property
+    def _rows(self) -> evidence.Place:
+        """Where the outbox's rows are read."""
+        return self.outbox
+
     def start_master(
         self, builds: int = 0, pause: float = 0.1, ballast: int = 0, *, wait: bool = True
     ) -> None:
@@ -171,6 +187,20 @@ class Scene:
             self.circumstances, kills=[*self.circumstances.kills, time.time()]
         )
 
+    def run_commit(self, commit: str) -> None:
+        """Have the master run the package as it was at an earlier commit, from its next start on.
+
+        Raises:
+            ImpossibleError: That commit can't be had here.
+        """
+        folder = self.folder / commit
+        folder.mkdir()
+        self.master.sources = extract_sources(commit, folder)
+
+    def run_present_version(self) -> None:
+        """Have the master run the present package, from its next start on."""
+        self.master.sources = None
+
     def move_master(self) -> None:
         """Let the master stand in another folder."""
         self.master.move(self.folder / "moved")
@@ -209,6 +239,12 @@ class Scene:
         """Note that what the outbox held is gone."""
         self.circumstances = evolve(
             self.circumstances, losses=[*self.circumstances.losses, time.time()]
+        )
+
+    def note_outage(self) -> None:
+        """Note that the outbox's database was away, and is back."""
+        self.circumstances = evolve(
+            self.circumstances, outages=[*self.circumstances.outages, time.time()]
         )
 
     def refuse_builders(self, *names: str, mode: str, **more: Any) -> None:
@@ -263,19 +299,19 @@ class Scene:
     def _all_is_through(self) -> bool:
         try:
             return not self.find().missing and self._nothing_open()
-        except sqlite3.Error:
+        except (sqlite3.Error, sa.exc.SQLAlchemyError):
             return False  # the outbox is not there yet, or broken
 
     def _nothing_open(self) -> bool:
         held = len(self.find().held)
-        return evidence.read_accounts(self.outbox).pending == held
+        return evidence.read_accounts(self._rows).pending == held
 
     def find(self) -> Finding:
         """Ask the judge."""
         return judge(
             evidence.read_builds(self._database),
             evidence.read_record(self.receiver.record),
-            evidence.read_rows(self.outbox),
+            evidence.read_rows(self._rows),
             self.circumstances,
         )
 
@@ -290,7 +326,7 @@ class Scene:
             wait=self._wait,
             wait_most=self._wait_most,
             chatter=self._chatter,
-            accounts=evidence.read_accounts(self.outbox),
+            accounts=evidence.read_accounts(self._rows),
             complaints=evidence.read_complaints(self.master.log),
             misshown=self._misshown(),
         )

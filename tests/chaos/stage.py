@@ -5,6 +5,7 @@ Whatever is started here ends with the stage, also when a case fails or is inter
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -69,6 +71,29 @@ def create_master(folder: Path) -> None:
 
 class ImpossibleError(Exception):
     """This machine does not allow what a case needs; the text says why."""
+
+
+def extract_sources(commit: str, folder: Path) -> Path:
+    """Extract this project's packages as they were at an earlier commit.
+
+    Args:
+        commit: Its hash.
+        folder: An empty directory.
+
+    Returns:
+        The directory that holds the packages.
+
+    Raises:
+        ImpossibleError: This is no checkout, or one without that commit.
+    """
+    archive = ["git", "-C", str(HERE.parents[1]), "archive", "--format=tar", f"{commit}:src"]
+    try:
+        packed = subprocess.run(archive, check=True, capture_output=True).stdout
+    except (OSError, subprocess.CalledProcessError) as trouble:
+        raise ImpossibleError(f"commit {commit} can't be had here ({trouble})") from trouble
+    with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+        files.extractall(folder, filter="data")
+    return folder
 
 
 class Disk:
@@ -135,11 +160,13 @@ class Process:
 
     Attributes:
         clock: What it takes the time from when it is started, None for the machine's.
+        sources: The directory of the packages that it prefers to the installed ones, None for none.
     """
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self.clock: Clock | None = None
+        self.sources: Path | None = None
 
     @property
     def memory(self) -> float:
@@ -155,8 +182,9 @@ class Process:
         return self._child is not None and self._child.poll() is None
 
     def _start(self, *command: str | Path, output: Path, **environment: str) -> None:
-        paths = filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")])
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}
+        paths = [self.sources, HERE.parent, os.environ.get("PYTHONPATH")]
+        path = os.pathsep.join(str(each) for each in paths if each)
+        environment = {**os.environ, "PYTHONPATH": path, **environment}
         environment |= self.clock.environment if self.clock else {}
         with output.open("ab") as file:
             self._child = subprocess.Popen(

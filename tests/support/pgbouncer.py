@@ -46,13 +46,22 @@ class PgBouncer:
         settings = self._folder / "pgbouncer.ini"
         settings.write_text(SETTINGS.format(server=server, port=self.port, folder=self._folder))
         # It refuses to run as root.
-        user = "postgres" if os.getuid() == 0 else None
-        if user:
-            shutil.chown(self._folder, user)
-        self._process = subprocess.Popen(
-            [found, str(settings)], user=user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        self._user = "postgres" if os.getuid() == 0 else None
+        if self._user:
+            shutil.chown(self._folder, self._user)
+        self._command = (found, str(settings))
+        self._start()
+
+    def _start(self) -> None:
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(self._command, user=self._user, stdout=quiet, stderr=quiet)
         wait_until_listening(self.port, self._process, self._log)
+
+    def restart(self) -> None:
+        """Kill it, with all connections that it holds, and start it again."""
+        self._process.kill()
+        self._process.communicate(timeout=PATIENCE)
+        self._start()
 
     def url(self, driver: str = "") -> str:
         """Return a URL of the server's database through the pooler."""
