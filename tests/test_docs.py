@@ -18,6 +18,7 @@ from types import ModuleType
 
 import jsonschema
 import pytest
+from chaos.cases import CASES
 from support.boards import ask
 from twisted.trial import unittest
 
@@ -38,6 +39,8 @@ PORT = "8099"
 ACTIVATE = ". sandbox/bin/activate\n"
 PATIENCE = 120
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+HELD_BY = re.compile(r"^\| .*\|([^|]*)\|$", re.MULTILINE)
+"""A table's last cell."""
 
 
 def load(name: str) -> ModuleType:
@@ -111,6 +114,18 @@ class ReferenceTests(unittest.SynchronousTestCase):
         for example in ("builds-new", "builds-finished"):
             body = json.loads(page(f"reference/examples/{example}.json"))
             jsonschema.validate(body, contract.body_schema())
+
+    def test_promises_are_held(self) -> None:
+        """Each promise names tests or cases of the fault suite, and all that are named exist."""
+        text = page("explanation/promises.md")
+        promised = text.partition("## Promised\n")[2].partition("## Not promised\n")[0]
+        cells = HELD_BY.findall(promised)
+        assert cells
+        assert not [each for each in cells if not re.search(r"`|held by|---", each)]
+        named = re.findall(r"`(\w+)`", " ".join(HELD_BY.findall(text)))
+        assert not set(named) - {case.__name__ for case in CASES}
+        files = re.findall(r"`([\w/]*test_\w+\.py)`", text)
+        assert not [each for each in files if not (ROOT / "tests" / each).is_file()]
 
     def test_wings_are_listed(self) -> None:
         """The architecture page has each wing, and each module that stands beside them."""
