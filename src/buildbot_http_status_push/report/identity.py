@@ -123,7 +123,9 @@ def _group(event: Event | None, name: str, build: Mapping[str, Any] | None) -> s
     """Return the builder; where there is none, the kind of thing that the event is about."""
     is_request = event is not None and event.kind == "buildrequests"
     about = event.message if event is not None and is_request else build or {}
-    builder = about.get("builderid")
+    # From Buildbot 4.1 on, the message of a cancelled request is an object.
+    is_dict = isinstance(about, Mapping)
+    builder = about.get("builderid") if is_dict else getattr(about, "builderid", None)
     if builder is not None:
         return f"builder-{builder}"
     return event.kind if event is not None else name.partition(".")[0]
