@@ -103,7 +103,7 @@ def short_revision(revision: str) -> str:
     return revision[:10] if is_hash else revision
 
 
-LONG = 24
+LONG = 18
 """From how many characters on a name may be clipped."""
 TAIL = 10
 """How many characters of its end are shown then."""
