@@ -68,6 +68,7 @@ PURE = {
     "board.filters",
     "board.failures",
     "board.failures.history",
+    "board.failures.grouping",
     "board.failures.known",
     "board.failures.lines",
     "board.failures.words",

@@ -90,7 +90,14 @@ class TellingTest(HubTest):
                 ],
                 "masters": [{"name": "main", "heard_at": 5.0}],
                 "storing": True,
-                "summary": {"red": 0, "good": 0, "running": 0, "builders": 0, "causes": 0},
+                "summary": {
+                    "red": 0,
+                    "good": 0,
+                    "running": 0,
+                    "builders": 0,
+                    "causes": 0,
+                    "known": 0,
+                },
             },
         )
 

@@ -6,8 +6,8 @@ from attrs import evolve
 from support.builders import build, builder
 from twisted.trial.unittest import SynchronousTestCase
 
+from buildbot_http_status_push.board.failures.grouping import red_since
 from buildbot_http_status_push.board.model import Revision
-from buildbot_http_status_push.board.pages.causes import red_since
 from buildbot_http_status_push.board.pages.grid import lines
 from buildbot_http_status_push.board.pages.history import history
 from buildbot_http_status_push.board.pages.overview import State, overview, state

@@ -136,7 +136,7 @@ class VersionRenderer:
     @property
     def summary(self) -> Summary:
         """A board on which nothing is red."""
-        return Summary(0, 0, 0, 0, 0)
+        return Summary(0, 0, 0, 0, 0, 0)
 
 
 @define(eq=False)

@@ -287,7 +287,8 @@ class Memory:
         state: One of ``REASONS``.
         reasons: The lines and tests, in the order of the build's steps.
         is_cut: Whether there were more of them.
-        in_a_row: How many builds up to this one share a reason, each with the next.
+        common: The signatures of reasons that come with many others, and say little.
+        in_a_row: How many builds up to this one share a telling reason, each with the next.
         earlier: In how many earlier breakages a reason was seen; on many builders at once is one.
         earlier_since: When the first of these began, in seconds since the epoch.
         is_bounded: Whether there were more occurrences than were looked at.
@@ -301,6 +302,7 @@ class Memory:
     state: str = "unknown"
     reasons: tuple[Reason, ...] = ()
     is_cut: bool = False
+    common: frozenset[str] = frozenset()
     in_a_row: int = 1
     earlier: int = 0
     earlier_since: int | None = None
@@ -310,6 +312,12 @@ class Memory:
     rebuilt: int = 0
     passed: int = 0
     known: tuple[Known, ...] = ()
+
+    @property
+    def telling(self) -> frozenset[str]:
+        """The signatures of the reasons that say something; all where none does."""
+        every = frozenset(each.signature for each in self.reasons)
+        return every - self.common or every
 
     @property
     def is_flaky(self) -> bool:

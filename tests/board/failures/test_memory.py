@@ -203,6 +203,29 @@ class BreakagesTest(MemoryCase):
             self.put(number, *([BROKEN] if is_bad else []), revision=f"r{number // 2}")
 
 
+class CommonTest(MemoryCase):
+    """Lines that come with whatever fails."""
+
+    def test_common(self) -> None:
+        """A line that follows many others does not make a new one look seen before."""
+        follows = "make: *** [check] Error 1"
+        for number, first in enumerate(("alpha is bad", "beta is bad", "gamma is bad")):
+            self.put(2 * number + 1)
+            self.put(2 * number + 2, first, follows)
+        self.put(7)
+        self.put(8, "delta is bad", follows)
+        memory = self.memory()
+        self.assertEqual((memory.state, memory.earlier), ("new", 0))
+        self.assertEqual(len(memory.common), 1)
+
+    def test_alone(self) -> None:
+        """A line that stands alone says something, however often others were before it."""
+        for number, lines in enumerate((["a b c", OTHER], ["d e f", OTHER], [OTHER])):
+            self.put(2 * number + 1)
+            self.put(2 * number + 2, *lines)
+        self.assertEqual(self.memory().earlier, 2)
+
+
 class FlakyTest(MemoryCase):
     """What passed when it was built again with nothing changed."""
 

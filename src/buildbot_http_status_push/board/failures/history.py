@@ -6,15 +6,17 @@ Knows no database and no template.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from buildbot_http_status_push.board.model import GOOD, Build, Memory, Reason
 from buildbot_http_status_push.results import RETRY
 
 AGAIN_WITHIN = 7 * 86_400
 """Seconds between two builds of the same code within which the second is a rebuild."""
+COMMON = 3
+"""A reason that came with this many others in front of it, and never in front, says little."""
 ONE_BREAKAGE = 86_400
 """Seconds between the failures of two builders within which they are of one breakage."""
 
@@ -25,6 +27,7 @@ class Occurrence:
 
     Args:
         signature: The reason's signature.
+        lead: The signature of the build's first reason.
         build: The build.
         builder: Its builder.
         line: Its branch.
@@ -38,6 +41,7 @@ class Occurrence:
     """
 
     signature: str
+    lead: str
     build: int
     builder: int
     line: str
@@ -113,24 +117,34 @@ def memory_of(
     """
     if not reasons or not own:
         return Memory(reasons=tuple(reasons), is_cut=is_cut)
-    rows = _by_build(own)
-    in_a_row = _in_a_row(rows)
-    judged = [each for each in occurrences if each.judges]
+    memory = Memory(reasons=tuple(reasons), is_cut=is_cut, common=_common(occurrences))
+    telling = memory.telling
+    builds = _by_build(own)
+    alike = (newer & older - memory.common for newer, older in pairwise(builds))
+    in_a_row = 1 + sum(1 for _ in takewhile(bool, alike))
+    judged = [each for each in occurrences if each.judges and each.signature in telling]
     breakage, began_at = own[0].breakage, min(each.at for each in own)
     clusters = _breakages(judged)
     mine = next((each for each in clusters if breakage in each.runs), _Breakage())
     earlier = [each for each in clusters if each is not mine and each.first_at < began_at]
-    passed, rebuilt = _rate(reasons, judged)
+    passed, rebuilt = _rate(telling, judged)
     others = {run[0] for run in mine.runs if run[0] != breakage[0]}
     before = [
         each
         for each in judged
         if each.older and each.at < began_at and each.breakage in mine.runs - {breakage}
     ]
-    return Memory(
-        state=_state(rows, in_a_row, is_seen=bool(earlier or before)),
-        reasons=tuple(reasons),
-        is_cut=is_cut,
+    if in_a_row > 1:
+        state = "ongoing"
+    elif len(builds) > 1:
+        state = "new reason"
+    elif earlier or before:
+        state = "recurring"
+    else:
+        state = "new" if own[0].since else "unknown"
+    return evolve(
+        memory,
+        state=state,
         in_a_row=in_a_row,
         earlier=len(earlier),
         earlier_since=min((each.first_at for each in earlier), default=None),
@@ -139,6 +153,17 @@ def memory_of(
         before=max(before, key=lambda each: each.at).older if before else None,
         rebuilt=rebuilt,
         passed=passed,
+    )
+
+
+def _common(occurrences: Iterable[Occurrence]) -> frozenset[str]:
+    leads: dict[str, set[str]] = {}
+    for each in occurrences:
+        leads.setdefault(each.signature, set()).add(each.lead)
+    return frozenset(
+        signature
+        for signature, others in leads.items()
+        if len(others) >= COMMON and signature not in others
     )
 
 
@@ -151,32 +176,11 @@ class _Breakage:
     last_at: int = -(2**62)
 
 
-def _by_build(own: Iterable[Occurrence]) -> list[tuple[Occurrence, frozenset[str]]]:
-    found: dict[int, list[Occurrence]] = {}
+def _by_build(own: Iterable[Occurrence]) -> list[set[str]]:
+    found: dict[int, set[str]] = {}
     for each in own:
-        found.setdefault(each.build, []).append(each)
-    return [(some[0], frozenset(each.signature for each in some)) for some in found.values()]
-
-
-def _in_a_row(rows: Sequence[tuple[Occurrence, frozenset[str]]]) -> int:
-    count = 1
-    for (_, newer), (_, older) in pairwise(rows):
-        if not newer & older:
-            break
-        count += 1
-    return count
-
-
-def _state(
-    rows: Sequence[tuple[Occurrence, frozenset[str]]], in_a_row: int, *, is_seen: bool
-) -> str:
-    if in_a_row > 1:
-        return "ongoing"
-    if len(rows) > 1:
-        return "new reason"
-    if is_seen:
-        return "recurring"
-    return "new" if rows[0][0].since else "unknown"
+        found.setdefault(each.build, set()).add(each.signature)
+    return list(found.values())
 
 
 def _breakages(occurrences: Iterable[Occurrence]) -> list[_Breakage]:
@@ -204,9 +208,9 @@ def _is_near(breakage: _Breakage, run: tuple[int, str, int], first_at: int) -> b
     return not is_there and first_at <= breakage.last_at + ONE_BREAKAGE
 
 
-def _rate(reasons: Iterable[Reason], judged: Iterable[Occurrence]) -> tuple[int, int]:
+def _rate(signatures: Iterable[str], judged: Iterable[Occurrence]) -> tuple[int, int]:
     """Return how often the reason that went away least did so, and of how many rebuilds."""
-    counts: dict[str, list[int]] = {each.signature: [0, 0] for each in reasons}
+    counts: dict[str, list[int]] = {each: [0, 0] for each in signatures}
     for each in judged:
         if each.passed_again is not None and each.signature in counts:
             counts[each.signature][0] += each.passed_again

@@ -11,19 +11,20 @@ SHORT = 12
 """Characters of a revision that is a hash."""
 
 
-def words_of(memory: Memory) -> tuple[str, ...]:
+def words_of(memory: Memory, *, is_grouped: bool = False) -> tuple[str, ...]:
     """Return what is remembered, the most telling first.
 
     Args:
         memory: What is remembered.
+        is_grouped: Whether the other builders are named beside it.
 
     Returns:
         Such as ``("seen in 11 earlier breakages since 2026-11-03", "3 builds in a row")``.
     """
-    return tuple(_words(memory))
+    return tuple(_words(memory, is_grouped=is_grouped))
 
 
-def _words(memory: Memory) -> Iterator[str]:
+def _words(memory: Memory, *, is_grouped: bool) -> Iterator[str]:
     if memory.state == "known":
         titles = "; ".join(each.title for each in memory.known)
         yield f"known: {titles}"
@@ -36,7 +37,7 @@ def _words(memory: Memory) -> Iterator[str]:
         yield f"seen in {count} {noun} since {day}"
     if memory.in_a_row > 1:
         yield f"{memory.in_a_row} builds in a row"
-    if memory.builders:
+    if memory.builders and not is_grouped:
         yield f"also on {memory.builders} {'builder' if memory.builders == 1 else 'builders'}"
     if memory.before:
         yield f"also failed at {memory.before[:SHORT]}, before this change"

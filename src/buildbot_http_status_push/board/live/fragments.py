@@ -7,16 +7,16 @@ revisions have no fragments: their browsers are sent what has changed, and fetch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 
+from buildbot_http_status_push.board.failures.grouping import Cause, causes
 from buildbot_http_status_push.board.live.frames import Change, Fragment, Summary
 from buildbot_http_status_push.board.live.update_log import Changed
 from buildbot_http_status_push.board.model import Builder, Filter
-from buildbot_http_status_push.board.pages.causes import Cause, cause_of, causes
 from buildbot_http_status_push.board.pages.templating import environment
 
 
@@ -74,26 +74,28 @@ class FragmentRenderer:
         if not changed:
             return ()
         builders = await self._source.builders_by_id(tuple(changed))
-        before = {each.id: cause_of(each) for each in map(self._red.get, changed) if each}
+        before = self._cards
         self._count(builders)
-        return tuple(
+        cards = [*self._causes(before)]
+        changes = [
             Change(
                 builder=builder,
                 builds=changed[builder.id],
-                fragments=(
-                    *self._causes(builder, before.get(builder.id)),
-                    *self._fragments(builder, changed[builder.id]),
-                ),
+                fragments=tuple(self._fragments(builder, changed[builder.id])),
             )
             for builder in builders
-        )
+        ]
+        # Pages that show cards show all of them.
+        changes[:1] = [evolve(each, fragments=(*cards, *each.fragments)) for each in changes[:1]]
+        return tuple(changes)
 
     @property
     def summary(self) -> Summary:
         """The whole board in numbers."""
         counts = self._counts.values()
         red, good, running = map(sum, zip(*counts, strict=True)) if counts else (0, 0, 0)
-        return Summary(red, good, running, len(counts), len(self._cards))
+        known = sum(each.is_known for each in self._red.values())
+        return Summary(red - known, good, running, len(counts), len(self._cards), known)
 
     def _count(self, builders: Iterable[Builder]) -> None:
         for builder in builders:
@@ -104,13 +106,13 @@ class FragmentRenderer:
                 self._red[builder.id] = builder
         self._cards = {each.key: each for each in causes(self._red.values())}
 
-    def _causes(self, builder: Builder, before: str | None) -> Iterable[Fragment]:
-        """Make the cards that a builder has left, and that it is on now."""
-        keys = {before, cause_of(builder) if builder.is_red else None}
-        for key in sorted(each for each in keys if each is not None):
+    def _causes(self, before: Mapping[str, Cause]) -> Iterable[Fragment]:
+        """Make the cards that have changed, and say which are gone."""
+        for key in sorted(before.keys() | self._cards.keys()):
             cause = self._cards.get(key)
-            html = self._make("cause", cause, self._seconds()) if cause else None
-            yield Fragment("red", f"cause/{key}", html)
+            if cause != before.get(key):
+                html = self._make("cause", cause, self._seconds()) if cause else None
+                yield Fragment("red", f"cause/{key}", html)
 
     def _fragments(self, builder: Builder, builds: Collection[int]) -> Iterable[Fragment]:
         make, now = self._make, self._seconds()

@@ -54,6 +54,7 @@ class Summary:
         running: How many builds run.
         builders: How many builders there are.
         causes: How many causes the red ones have.
+        known: How many builders are red for known reasons only; ``red`` is without them.
     """
 
     red: int
@@ -61,6 +62,7 @@ class Summary:
     running: int
     builders: int
     causes: int
+    known: int
 
 
 def updates(

@@ -19,6 +19,8 @@ SHAPE = 16
 """The size of shapes, in pixels."""
 STEP = 18
 """From one shape of a strip to the next."""
+DAY = 4
+"""From one bar of a day to the next, in pixels."""
 GRID = 20
 """How many of its latest builds a builder's row of the grid shows."""
 CHART_HEIGHT = 140
@@ -46,6 +48,30 @@ def strip(builds: Sequence[Build]) -> Markup:
     return Markup(  # noqa: S704  numbers and fixed words only
         f'<svg class="strip" width="{width}" height="{SHAPE}" viewBox="0 0 {width} {SHAPE}" '
         f'role="img" aria-label="{summary(shown)}">{shapes}</svg>'
+    )
+
+
+def days(counts: Sequence[int]) -> Markup:
+    """Draw how many builds there were on each of some days, today on the right.
+
+    Args:
+        counts: The numbers, the oldest day first.
+
+    Returns:
+        A picture with a text that says the same.
+    """
+    most = max(max(counts, default=0), 1)
+    bars = "".join(
+        f'<rect x="{place * DAY}" y="{SHAPE - height}" width="{DAY - 1}" height="{height}"/>'
+        for place, count in enumerate(counts)
+        if count
+        for height in (max(count * SHAPE // most, 2),)
+    )
+    width, some = len(counts) * DAY, sum(bool(count) for count in counts)
+    told = f"{sum(counts)} builds on {some} of {len(counts)} days"
+    return Markup(  # noqa: S704  numbers and fixed words only
+        f'<svg class="days" width="{width}" height="{SHAPE}" viewBox="0 0 {width} {SHAPE}" '
+        f'role="img" aria-label="{told}">{bars}</svg>'
     )
 
 

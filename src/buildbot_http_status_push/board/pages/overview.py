@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
+from buildbot_http_status_push.board.failures.grouping import Cause, causes
 from buildbot_http_status_push.board.model import Build, Builder
-from buildbot_http_status_push.board.pages.causes import Cause, causes
 
 PAGE = 200
 """How many builders a page shows."""
@@ -43,7 +43,8 @@ class Overview:
 
     Args:
         builders: All of them.
-        red: How many are red.
+        red: How many are red, those for known reasons aside.
+        known: How many are red for known reasons only.
         causes: What they are red of, the latest first.
         running: The builds that run, each with its builder, the oldest first.
         good: How many builders' last judging build is good.
@@ -53,6 +54,7 @@ class Overview:
 
     builders: tuple[Builder, ...]
     red: int
+    known: int
     causes: tuple[Cause, ...]
     running: tuple[tuple[Build, Builder], ...]
     good: int
@@ -86,7 +88,8 @@ def overview(builders: Sequence[Builder]) -> Overview:
             counts[builder.branch] = counts.get(builder.branch, 0) + 1
     return Overview(
         builders=tuple(builders),
-        red=sum(each.is_red for each in builders),
+        red=sum(each.is_red and not each.is_known for each in builders),
+        known=sum(each.is_known for each in builders),
         causes=causes(builders),
         running=tuple(sorted(running, key=lambda pair: (pair[0].started_at, pair[0].id))),
         good=sum(each.last is not None and not each.is_red for each in builders),
@@ -126,8 +129,11 @@ def state(builders: Iterable[Builder]) -> State:
     Args:
         builders: The builders.
     """
-    verdicts = [each.is_red for each in builders if each.last is not None]
-    if not verdicts:
+    judged = [each for each in builders if each.last is not None]
+    if not judged:
         return State("unknown", "nothing yet")
-    red = sum(verdicts)
-    return State("bad", f"✗ {red} red") if red else State("good", "✓ all green")
+    red = sum(each.is_red and not each.is_known for each in judged)
+    known = sum(each.is_known for each in judged)
+    if red:
+        return State("bad", f"✗ {red} red")
+    return State("good", f"✓ {known} known" if known else "✓ all green")

@@ -6,14 +6,23 @@ Everything is escaped unless one of this package's own functions has made it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from buildbot_http_status_push.board.failures.grouping import first_bad
+from buildbot_http_status_push.board.failures.lines import (
+    Excerpt,
+    FailedLine,
+    excerpts_of,
+    reason_of,
+)
+from buildbot_http_status_push.board.failures.words import words_of
 from buildbot_http_status_push.board.model import GOOD, Builder
 from buildbot_http_status_push.board.pages import charts, wording
-from buildbot_http_status_push.board.pages.causes import first_bad
 from buildbot_http_status_push.results import result_word
 
 FOLDER = Path(__file__).parent
@@ -34,7 +43,7 @@ def environment() -> Environment:
     for function in (
         wording.word, wording.symbol, wording.span, wording.ago, wording.utc, wording.iso,
         wording.short_revision, wording.person, wording.halves, wording.result_symbol,
-        first_bad, charts.strip,
+        first_bad, words_of, excerpts_with, charts.days, charts.strip,
         charts.cells, charts.cell, charts.durations, result_word, bad_in_a_row,
     ):  # fmt: skip
         made.filters[function.__name__] = function
@@ -52,6 +61,19 @@ def bad_in_a_row(builder: Builder) -> int:
             break
         count += build.is_bad and build.judges
     return count
+
+
+def excerpts_with(body: Mapping[str, Any], signature: str) -> list[Excerpt]:
+    """Return the excerpts of a body in which a line has a signature."""
+    return [
+        each
+        for each in excerpts_of(body)
+        if any(
+            line.is_matched
+            and reason_of(FailedLine(each.rule, each.step, line.text)).signature == signature
+            for line in each.lines
+        )
+    ]
 
 
 @cache

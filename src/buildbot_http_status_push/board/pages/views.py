@@ -15,14 +15,17 @@ from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.changes import web_address
+from buildbot_http_status_push.board.failures.lines import excerpts_of
 from buildbot_http_status_push.board.model import (
     SHORTEST,
     Build,
     BuildDetail,
     Builder,
+    FailedBuild,
     Filter,
     Master,
     Position,
+    ReasonSummary,
     Revision,
 )
 from buildbot_http_status_push.board.pages import charts
@@ -42,6 +45,10 @@ from buildbot_http_status_push.board.pages.wording import due, word
 
 BUILDS = 50
 """How many builds a page of a builder's history has."""
+FAILURES = 40
+"""How many reasons are shown."""
+OCCURRENCES = 20
+"""How many builds with a reason are shown."""
 REVISIONS = 40
 """How many revisions are shown."""
 CHANGES = 100
@@ -87,6 +94,25 @@ class Reader(Protocol):
 
     def build(self, id: int) -> Deferred[BuildDetail | None]:  # noqa: A002  the store's word
         """Return a build."""
+
+    def failures(self, filter: Filter, limit: int) -> Deferred[list[ReasonSummary]]:  # noqa: A002
+        """Return the reasons that were seen last on builds that fit, the latest first."""
+
+    def failure(self, signature: str) -> Deferred[ReasonSummary | None]:
+        """Return a reason."""
+
+    def failed_builds(
+        self,
+        filter: Filter,  # noqa: A002  the store's word
+        *,
+        signature: str | None = None,
+        limit: int = 50,
+        with_body: bool = False,
+    ) -> Deferred[list[FailedBuild]]:
+        """Return builds with reasons, the latest first."""
+
+    def has_reasons(self) -> Deferred[bool]:
+        """Return whether any build's reasons are known."""
 
     def revisions(self, filter: Filter, limit: int) -> Deferred[list[Revision]]:  # noqa: A002
         """Return the revisions that fit, newest first."""
@@ -183,7 +209,7 @@ async def view(store: Reader, asked: PageRequest) -> View:
     """
     for pattern, make in VIEWS:
         if match := re.fullmatch(pattern, asked.path):
-            found = await make(store, asked, *map(int, match.groups()))
+            found = await make(store, asked, *match.groups())
             return found or _missing("There is nothing of this number on the board (any more).")
     return _missing("The board has no page of this name.")
 
@@ -203,6 +229,7 @@ async def _overview(store: Reader, asked: PageRequest) -> View:
     page = min(asked.page, pages)
     shown = {
         "overview": seen,
+        "has_reasons": await store.has_reasons(),
         "most_causes": MOST_CAUSES,
         "most_running": MOST_RUNNING,
         "groups": groups(builders, by_tag=asked.is_by_tag, page=page),
@@ -262,7 +289,27 @@ async def _search(store: Reader, asked: PageRequest) -> View:
     return View("search.html", f"{wanted or 'Search'} · board", shown)
 
 
-async def _builder(store: Reader, asked: PageRequest, number: int) -> View | None:
+async def _failures(store: Reader, asked: PageRequest) -> View:
+    shown = {
+        "found": await store.failures(asked.chosen, FAILURES),
+        "has_reasons": await store.has_reasons(),
+    }
+    return View("failures.html", "Failures · board", shown)
+
+
+async def _failure(store: Reader, asked: PageRequest, signature: str) -> View | None:
+    found = await store.failure(signature)
+    if found is None:
+        return None
+    builds = await store.failed_builds(
+        asked.chosen, signature=signature, limit=OCCURRENCES, with_body=True
+    )
+    title = f"{found.reason.text[:80]} · board"
+    return View("failure.html", title, {"found": found, "builds": builds})
+
+
+async def _builder(store: Reader, asked: PageRequest, given: str) -> View | None:
+    number = int(given)
     builder = await store.builder(number, asked.chosen.branch)
     if builder is None:
         return None
@@ -285,7 +332,8 @@ def _before(query: str) -> int | None:
     return int(given) if given else None
 
 
-async def _build(store: Reader, asked: PageRequest, number: int) -> View | None:
+async def _build(store: Reader, asked: PageRequest, given: str) -> View | None:
+    number = int(given)
     detail = await store.build(number)
     if detail is None:
         return None
@@ -295,6 +343,7 @@ async def _build(store: Reader, asked: PageRequest, number: int) -> View | None:
         "build": build,
         "builder": detail.builder,
         "contents": contents(detail.body),
+        "excerpts": excerpts_of(detail.body),
         "queued": queued(build),
         "expected": due(build, detail.builder.usual),
         "link": web_address(build.url),
@@ -315,6 +364,8 @@ VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
     (r"/grid", _grid),
     (r"/revisions", _revisions),
     (r"/search", _search),
+    (r"/failures", _failures),
+    (r"/failures/([0-9a-f]{16})", _failure),
     (r"/builders/(\d{1,18})", _builder),
     (r"/builds/(\d{1,18})", _build),
 )

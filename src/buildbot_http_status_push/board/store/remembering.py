@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from attrs import define, evolve, field
+from attrs import define, field
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.body import Status
@@ -152,6 +152,7 @@ class Remembering:
                 "build": build,
                 "signature": reason.signature,
                 "place": number,
+                "lead": next(iter(reasons)),
                 "rule": reason.rule,
                 "step": reason.step,
                 "text": reason.text,
@@ -285,9 +286,12 @@ def _sign(connection: Connection, some: Sequence[int]) -> None:
     ).all()
     connection.execute(failures.delete().where(_f.build.in_(some)))
     signed: dict[tuple[int, str], dict[str, Any]] = {}
+    leads: dict[int, str] = {}
     for row in rows:
         signature = reason_of(FailedLine(row.rule, row.step, row.text)).signature
-        signed.setdefault((row.build, signature), {**row._mapping, "signature": signature})
+        lead = leads.setdefault(row.build, signature)
+        values = {**row._mapping, "signature": signature, "lead": lead}
+        signed.setdefault((row.build, signature), values)
     if signed:
         connection.execute(failures.insert(), list(signed.values()))
 
@@ -340,7 +344,7 @@ PLACES = Prepared(
 )
 BUILDS_OF = Prepared(
     lambda: (
-        sa.select(*BUILD_COLUMNS, _f.line)
+        sa.select(*BUILD_COLUMNS)
         .select_from(failures.join(builds, _b.id == _f.build))
         .where(_of_signature)
         .order_by(_f.started_at.desc(), _f.build.desc())
@@ -462,23 +466,23 @@ class Memories:
         self, connection: Connection, row: Any, chosen: Filter, names: Mapping[int, str], now: int
     ) -> ReasonSummary | None:
         rows = _seen(connection, row.signature, chosen)
-        rows = [each for each in rows if each.builder in names]
+        rows = [each for each in rows if each[0] in names]
         if not rows:
             return None
         today = now // DAY
-        ages = Counter(today - each.started_at // DAY for each in rows)
+        ages = Counter(today - at // DAY for _, _, at in rows)
         reason = Reason(signature=row.signature, rule=row.rule, step=row.step, text=row.text)
         is_whole = chosen == Filter()
         is_bounded = row.builds >= MOST_COUNTED if is_whole else len(rows) >= MOST_OCCURRENCES
         return ReasonSummary(
             reason=reason,
-            first_at=row.first_at if is_whole else rows[-1].started_at,
-            last_at=rows[0].started_at,
+            first_at=row.first_at if is_whole else rows[-1][2],
+            last_at=rows[0][2],
             builds=row.builds if is_whole else len(rows),
             is_bounded=is_bounded,
             days=tuple(ages[age] for age in reversed(range(DAYS))),
-            builders={each.builder: names[each.builder] for each in rows},
-            branches=tuple(dict.fromkeys(each.line for each in rows if each.line)),
+            builders={builder: names[builder] for builder, _, _ in rows},
+            branches=tuple(dict.fromkeys(line for _, line, _ in rows if line)),
             known=next((each.known for each in self.entries if each.matches(reason)), None),
         )
 
@@ -489,14 +493,17 @@ class Memories:
         return self._histories[signature]
 
 
-def _seen(connection: Connection, signature: str, chosen: Filter) -> list[Any]:
-    """Return the latest builds with a reason that fit, the latest first."""
+def _seen(
+    connection: Connection, signature: str, chosen: Filter
+) -> list[tuple[int, str | None, int]]:
+    """Return builder, branch and begin of the latest builds with a reason that fit."""
     of_signature = {"of_signature": signature}
     if not (chosen.branch or chosen.worker or chosen.owner or chosen.results):
-        return PLACES.rows(connection, of_signature)
-    rows = BUILDS_OF.rows(connection, of_signature)
-    named = evolve(chosen, builder=None)
-    return [row for row in rows if fits_build(named, build_of(row, ""))]
+        return [tuple(row) for row in PLACES.rows(connection, of_signature)]
+    found = (build_of(row, "") for row in BUILDS_OF.rows(connection, of_signature))
+    return [
+        (each.builder, each.branch, each.started_at) for each in found if fits_build(chosen, each)
+    ]
 
 
 def builds_with(
@@ -537,6 +544,7 @@ def builds_with(
 def _occurrence(row: Any, *, judges: bool = True, older: str | None = None) -> Occurrence:
     return Occurrence(
         signature=row.signature,
+        lead=row.lead,
         build=row.build,
         builder=row.builder,
         line=row.line,

@@ -181,6 +181,8 @@ failures = sa.Table(
     sa.Column("signature", sa.Text, primary_key=True),
     # Its place among the build's reasons.
     sa.Column("place", sa.Integer, nullable=False),
+    # The signature of the build's first reason.
+    sa.Column("lead", sa.Text, nullable=False),
     sa.Column("rule", sa.Text, nullable=False),
     sa.Column("step", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),

@@ -14,7 +14,7 @@
  *   project: string | null, builds: number[], fragments: Fragment[]}} Change
  * @typedef {{name: string, heard_at: number}} Master
  * @typedef {{red: number, good: number, running: number, builders: number,
- *   causes: number}} Summary
+ *   causes: number, known: number}} Summary
  * @typedef {{type: "updates", epoch: string, from: number, sequence: number, now: number,
  *   changes: Change[], masters: Master[], summary: Summary, storing: boolean}} Updates
  * @typedef {{type: "snapshot", epoch: string, sequence: number, now: number}} Snapshot
@@ -230,9 +230,9 @@ class Page {
   /** @param {Summary} summary of the whole board; a page that is filtered counts for itself */
   tellState(summary) {
     if (this.query.size > 0) return;
-    const { red } = summary;
-    const kind = red ? "bad" : summary.good ? "good" : "unknown";
-    const told = red ? `✗ ${red} red` : summary.good ? "✓ all green" : "nothing yet";
+    const { red, known } = summary;
+    const kind = red ? "bad" : summary.good || known ? "good" : "unknown";
+    const told = red ? `✗ ${red} red` : known ? `✓ ${known} known` : summary.good ? "✓ all green" : "nothing yet";
     document.title = `${told} · ${document.body.dataset.title ?? ""}`;
     setIcon(kind);
   }
