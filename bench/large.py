@@ -23,7 +23,7 @@ from bench.outboxes import make_pipeline, watch
 from bench.running import run, sleep
 from buildbot_http_status_push.delivery.pipeline import Pipeline
 from buildbot_http_status_push.report.encoding import to_json_cooperatively
-from buildbot_http_status_push.report.time_slices import CooperativeScheduler
+from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 HALF = 1024 * 1024
 SETTLING = 0.2

@@ -65,5 +65,5 @@ def make_pipeline(path: Path, url: str, **more: Any) -> Pipeline:
     log = Logger()
     wanted = options.read({"serverUrl": url, **more})
     renderer = Renderer(None, wanted, LEDGER.reporter, log)
-    sender = Sender(reactor, wanted, renderer, log)
+    sender = Sender(reactor, wanted.sender_settings, renderer, log)
     return Pipeline(reactor, file_url(path), LEDGER, sender, lambda: None, log)

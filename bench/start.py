@@ -14,8 +14,8 @@ from twisted.internet import reactor
 
 from bench.master import Loader
 from bench.running import run, sleep
+from buildbot_http_status_push.configuration.placement import OUTBOX_FILE
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.delivery.placement import OUTBOX_FILE
 from buildbot_http_status_push.outbox.schema import open_database
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.reporter import HttpStatusPush

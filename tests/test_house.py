@@ -21,13 +21,11 @@ TESTS = Path(__file__).parent
 
 FLOORS = (
     {"durations", "excerpts", "model", "raw_requests", "redaction", "results", "signing"},
-    {"database", "formats", "prepared"},
-    {"report"},
-    {"outbox"},
-    {"board", "receiver"},
-    {"wire"},
-    {"configuration"},
+    {"database", "formats", "prepared", "time_slices"},
+    {"outbox", "receiver", "wire"},
     {"delivery"},
+    {"board", "report"},
+    {"configuration"},
     {"reporter"},
     {"commands"},
     {"__main__"},
@@ -83,6 +81,7 @@ PURE = {
     "excerpts.excerpt",
     "excerpts.rules",
     "excerpts.signature",
+    "delivery.settings",
     "formats",
     "formats.discord_embed",
     "formats.mattermost_post",
@@ -91,13 +90,13 @@ PURE = {
     "formats.teams_card",
     "formats.text",
     "model",
+    "outbox.backfill_request",
     "redaction",
     "report.encoding",
     "report.events",
     "report.identity",
     "report.junit",
     "report.nulls",
-    "report.past",
     "results",
     "signing",
     "wire.cloudevents",
@@ -194,6 +193,25 @@ class FloorsTest(SynchronousTestCase):
             if any(each.split(".")[0] == "buildbot" for each in imported(tree))
         }
         self.assertEqual(knowing, KNOW_BUILDBOT)
+
+    def test_without_buildbot(self) -> None:
+        """The sender and the board can be imported where Buildbot is not installed."""
+        apart = ("board", "delivery", "outbox", "receiver", "wire", "formats")
+        names = sorted(f"{PACKAGE}.{each}" for each in modules() if wing(each) in apart)
+        script = f"""
+import importlib, sys
+class Blocker:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] == "buildbot":
+            raise ModuleNotFoundError(f"{{name}} is not installed", name=name)
+sys.meta_path.insert(0, Blocker())
+for name in {names!r}:
+    importlib.import_module(name)
+"""
+        ran = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
+        )
+        self.assertEqual((ran.returncode, ran.stderr), (0, ""))
 
     def test_pure_rooms(self) -> None:
         """Decisions know no network, no storage and no Buildbot, the model no Twisted at all."""

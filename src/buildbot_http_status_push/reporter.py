@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Generator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from buildbot.config import error as config_error
@@ -17,7 +18,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, su
 from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
-from buildbot_http_status_push.configuration import local_checks, options, renderables
+from buildbot_http_status_push.configuration import local_checks, options, placement, renderables
 from buildbot_http_status_push.configuration.arguments import (
     by_name,
     generators_faults,
@@ -25,8 +26,14 @@ from buildbot_http_status_push.configuration.arguments import (
     well_named,
 )
 from buildbot_http_status_push.configuration.built_in import BuiltInAttributes
-from buildbot_http_status_push.configuration.rendering import is_renderable, render_as_buildbot
-from buildbot_http_status_push.delivery.service import DeliveryService
+from buildbot_http_status_push.configuration.options import Options
+from buildbot_http_status_push.configuration.rendering import (
+    Renderer,
+    is_renderable,
+    render_as_buildbot,
+)
+from buildbot_http_status_push.configuration.session import Session
+from buildbot_http_status_push.delivery.service import DeliveryService, Placement
 from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.report import default_generator, events, users
 from buildbot_http_status_push.report.backfill import Backfiller
@@ -36,7 +43,7 @@ from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.intake import Intake
 from buildbot_http_status_push.report.preparation import Preparations
 from buildbot_http_status_push.report.responsibility import Responsibility
-from buildbot_http_status_push.report.time_slices import CooperativeScheduler
+from buildbot_http_status_push.time_slices import CooperativeScheduler
 from buildbot_http_status_push.wire.target import RenderingError, resolve
 from buildbot_http_status_push.wire.urls import URLError
 
@@ -137,7 +144,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
     async def _set_up(self) -> None:
         name = str(self.name)
         self._delivery = DeliveryService(
-            self.master, name, self._replace_catchup, self._outbox_lost, self.log
+            self.master.reactor, name, self._replace_catchup, self._outbox_lost, self.log
         )
         self._intake = Intake(self.master.reactor, name, self._delivery.put, self.log)
         self.cache = DataCache(self.master)
@@ -172,8 +179,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         shaping = default_generator.GENERATOR_OPTIONS
         self._generator_options = {name: given.pop(name) for name in shaping if name in given}
         given.pop("generators", None)
-        yield ensureDeferred(self._parts()[0].configure(options.read(given)))
-        self._http = self._parts()[0].session
+        yield ensureDeferred(self._configure_delivery(options.read(given)))
         if generators is None:
             generators = self._create_default_generators()
         self._users_are_seen = self.delivers_for_itself or users.are_seen(generators)
@@ -188,11 +194,21 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if self._backfiller is not None:
             self._backfiller.start()
 
+    async def _configure_delivery(self, given: Options) -> None:
+        delivery = self._parts()[0]
+        await delivery.configure(
+            given.sender_settings,
+            Renderer(self.master, given, str(self.name), self.log),
+            partial(placement.place, self.master, given.outbox),
+            placement.in_memory(self.master),
+        )
+        self._http = Session(delivery.requester, given.timeout)
+
     def _create_default_generators(self) -> list[Any]:
         return [default_generator.DefaultGenerator(**self._generator_options)]
 
-    async def _replace_catchup(self, outbox: Outbox, for_all_masters: bool) -> None:
-        self._responsibility = Responsibility(self.master, for_all_masters=for_all_masters)
+    async def _replace_catchup(self, outbox: Outbox, place: Placement) -> None:
+        self._responsibility = Responsibility(self.master, for_all_masters=place.is_shared_by_all)
         if self._catchup is not None:
             await self._catchup.stop()
         if self._backfiller is not None:

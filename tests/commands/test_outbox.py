@@ -33,8 +33,8 @@ from buildbot_http_status_push.commands.main import main
 from buildbot_http_status_push.commands.outbox_access import OUTBOX_FILE
 from buildbot_http_status_push.commands.outbox_output import Listing, list_lines, table
 from buildbot_http_status_push.commands.outbox_selection import parse_time, seconds_of
+from buildbot_http_status_push.configuration import placement
 from buildbot_http_status_push.database import LOCK_PATIENCE, file_url
-from buildbot_http_status_push.delivery import placement
 from buildbot_http_status_push.model import Delivery, State, Verdict
 from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.ledger import Ledger

@@ -22,8 +22,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.configuration.options import Options
+from buildbot_http_status_push.configuration.placement import place
 from buildbot_http_status_push.configuration.rendering import Renderer, is_renderable, render
-from buildbot_http_status_push.delivery.placement import place
 from buildbot_http_status_push.model import Accepted, Unreachable
 from buildbot_http_status_push.wire import urls
 from buildbot_http_status_push.wire.client import Client

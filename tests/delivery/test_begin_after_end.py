@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.delivery.notices import Notices
-from buildbot_http_status_push.delivery.prefetch import Settings
 from buildbot_http_status_push.delivery.relay import Relay
+from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 
 ANSWER_TAKES = 0.5
@@ -74,7 +74,7 @@ class Story:
             call.cancel()
         self.box = self.box.beside(owner)
         notices = Notices(self.clock, "push", LogBook().log)
-        sending = Settings(concurrency=2, timeout=5.0)
+        sending = SenderSettings(concurrency=2, timeout=5.0)
         self.relay = Relay(self.clock, self.box.outbox, self.send, sending, lambda: 0.5, notices)
         self.relay.start()
 

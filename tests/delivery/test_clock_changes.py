@@ -18,8 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.delivery.expiry import DAY, GAP_MOST, Expiry
 from buildbot_http_status_push.delivery.pipeline import Pipeline
-from buildbot_http_status_push.delivery.prefetch import Settings
 from buildbot_http_status_push.delivery.retry import LONGEST_WAIT
+from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 from buildbot_http_status_push.outbox.ledger import Ledger
 
@@ -61,7 +61,7 @@ class Story:
     """
 
     render = None
-    settings = Settings(concurrency=3)
+    settings = SenderSettings(concurrency=3)
 
     def __init__(self, folder: Path) -> None:
         self.clock = Hand()

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.trial import unittest
 
-from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.database import StorageError
 from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
+from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
@@ -26,7 +26,7 @@ class StopTests(unittest.TestCase):
     async def test_trouble(self) -> None:
         """It is logged, the outbox is closed all the same, and the master's process can end."""
         target = succeed(Target("http://127.0.0.1:1/"))
-        sender = Sender(reactor, Options(serverUrl=""), lambda: target, Logger())
+        sender = Sender(reactor, SenderSettings(), lambda: target, Logger())
         ledger = Ledger("reporter", "master")
         pipeline = Pipeline(reactor, None, ledger, sender, lambda: None, Logger())
         pipeline.start()

@@ -23,8 +23,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.delivery.notices import Notices
-from buildbot_http_status_push.delivery.prefetch import Settings
 from buildbot_http_status_push.delivery.relay import Relay
+from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import (
     PENDING,
     Accepted,
@@ -58,7 +58,7 @@ class Setting:
             self.clock,
             self.outbox,
             self.sends,
-            Settings(concurrency, give_up_after=give_up_after),
+            SenderSettings(concurrency, give_up_after=give_up_after),
             draw,
             notices,
         )
@@ -480,7 +480,7 @@ class PauseTest(RelayTestCase):
         self.take_down()
         self.assertEqual(self.sends.under_way, [])
         other = Sends()
-        self.relay.use(other, Settings(2))
+        self.relay.use(other, SenderSettings(2))
         self.assertEqual(len(other.under_way), 2)
         self.assertFalse(self.relay.paused)
 

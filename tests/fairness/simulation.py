@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 
 from buildbot_http_status_push.delivery.notices import Notices
 from buildbot_http_status_push.delivery.pipeline import GATHER
-from buildbot_http_status_push.delivery.prefetch import Settings
 from buildbot_http_status_push.delivery.relay import Relay
+from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
@@ -114,7 +114,7 @@ class Simulation:
         storage = Storage(None, ledger, self.clock.seconds, lambda: None, self.book.log)
         self.outbox = Outbox(self.clock, maybeDeferred, storage, ledger, GATHER)
         jitter = Random(f"jitter {self.seed}")  # noqa: S311 - no secret
-        settings = Settings(self.concurrency, timeout=TIMEOUT)
+        settings = SenderSettings(self.concurrency, timeout=TIMEOUT)
         notices = Notices(self.clock, "push", self.book.log)
         self.relay = Relay(self.clock, self.outbox, self.send, settings, jitter.random, notices)
         self.relay.start()

@@ -16,11 +16,11 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
+from buildbot_http_status_push.outbox.backfill_request import Backfill, Stage
 from buildbot_http_status_push.report import backfill
 from buildbot_http_status_push.report.backfill import PATIENCE, WAITING_MOST, Backfiller
 from buildbot_http_status_push.report.builds import PAGE, BuildQueries
 from buildbot_http_status_push.report.events import Event
-from buildbot_http_status_push.report.past import Backfill, Stage
 from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.reporter import HttpStatusPush
 

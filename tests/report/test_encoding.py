@@ -28,7 +28,7 @@ from buildbot_http_status_push.report.encoding import (
     to_json_cooperatively,
 )
 from buildbot_http_status_push.report.nulls import DEEPEST
-from buildbot_http_status_push.report.time_slices import CooperativeScheduler
+from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 texts = st.text(st.characters())
 json_values = st.recursive(

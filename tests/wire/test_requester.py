@@ -14,11 +14,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
+from buildbot_http_status_push.configuration.session import Session
 from buildbot_http_status_push.model import Accepted
 from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.wire.client import Client
 from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
-from buildbot_http_status_push.wire.session import Session
 from buildbot_http_status_push.wire.target import Target
 from buildbot_http_status_push.wire.urls import URLError, parse
 

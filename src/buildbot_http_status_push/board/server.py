@@ -27,7 +27,7 @@ from buildbot_http_status_push.board.programs.measuring import open_metrics
 from buildbot_http_status_push.board.store.listening import Listener
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import StorageError
-from buildbot_http_status_push.report.time_slices import CooperativeScheduler
+from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_BROWSERS = 10_000

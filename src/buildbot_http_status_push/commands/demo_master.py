@@ -19,8 +19,8 @@ from buildbot.scripts.create_master import createDB
 from twisted.internet import defer
 from twisted.logger import globalLogBeginner, globalLogPublisher, textFileLogObserver
 
+from buildbot_http_status_push.configuration.placement import OUTBOX_FILE
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.delivery.placement import OUTBOX_FILE
 from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.inspection import Entry
 from buildbot_http_status_push.outbox.schema import open_database

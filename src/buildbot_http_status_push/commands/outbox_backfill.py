@@ -11,7 +11,7 @@ import time
 from buildbot_http_status_push.commands.console import DONE, FAILED, complain
 from buildbot_http_status_push.commands.outbox_access import CommandContext
 from buildbot_http_status_push.commands.outbox_selection import seconds_of
-from buildbot_http_status_push.report.past import Backfill, Stage
+from buildbot_http_status_push.outbox.backfill_request import Backfill, Stage
 
 LOOK_EVERY = 0.5
 TAKEN_UP_WITHIN = 60.0

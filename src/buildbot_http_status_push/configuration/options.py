@@ -16,6 +16,7 @@ from attrs import field, fields, frozen
 
 from buildbot_http_status_push import signing
 from buildbot_http_status_push.configuration import conflicts
+from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.redaction import HIDDEN, mask_url
 from buildbot_http_status_push.wire import auth as authentication
 from buildbot_http_status_push.wire import proxy_choice, tls, urls
@@ -79,6 +80,19 @@ class Options:
     cloudevents: bool = False
     proxy: object = None
     metrics: str | None = None
+
+    @property
+    def sender_settings(self) -> SenderSettings:
+        """The options that the sender carries out."""
+        return SenderSettings(
+            concurrency=self.concurrency,
+            timeout=self.timeout,
+            give_up_after=self.give_up_after,
+            verify=self.verify,
+            cert=self.cert,
+            debug=self.debug,
+            metrics=self.metrics,
+        )
 
 
 OPTION_NAMES = tuple(each.name for each in fields(Options))

@@ -15,10 +15,9 @@ from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.delivery.notices import Notices
-from buildbot_http_status_push.delivery.prefetch import Settings
 from buildbot_http_status_push.delivery.relay import Relay, Send
+from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Delivery
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
@@ -26,7 +25,6 @@ from buildbot_http_status_push.outbox.storage import Storage
 from buildbot_http_status_push.wire import tls
 from buildbot_http_status_push.wire.client import Client
 from buildbot_http_status_push.wire.requester import Requester
-from buildbot_http_status_push.wire.session import Session
 from buildbot_http_status_push.wire.target import Render
 from buildbot_http_status_push.wire.transport import Connections
 
@@ -40,20 +38,19 @@ class Sender:
 
     Args:
         reactor: The reactor.
-        options: The options as configured.
+        settings: How to send.
         render: Yields the target anew for every attempt.
         log: Where lines go.
     """
 
-    def __init__(self, reactor: Any, options: Options, render: Render, log: Logger) -> None:
+    def __init__(self, reactor: Any, settings: SenderSettings, render: Render, log: Logger) -> None:
         self.render = render
-        policy = tls.make_policy(options.verify, options.cert)
-        connections = Connections(reactor, policy, options.concurrency)
+        policy = tls.make_policy(settings.verify, settings.cert)
+        connections = Connections(reactor, policy, settings.concurrency)
         self._pool = connections.pool
-        requester = Requester(reactor, connections.agent, render, options.debug, log)
-        self.send: Send = Client(requester, options.timeout).send
-        self.session = Session(requester, options.timeout)
-        self.settings = Settings(options.concurrency, options.timeout, options.give_up_after)
+        self.requester = Requester(reactor, connections.agent, render, settings.debug, log)
+        self.send: Send = Client(self.requester, settings.timeout).send
+        self.settings = settings
 
     def close(self) -> Deferred[None]:
         """Close the connections that are kept alive, and those under way when they are done."""

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Protocol, TypeVar
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.delivery.notices import Notices
@@ -50,21 +49,6 @@ class Source(Protocol):
 
     def waiting(self) -> Deferred[int]:
         """Return how many deliveries are still to be sent."""
-
-
-@frozen
-class Settings:
-    """How the relay works.
-
-    Args:
-        concurrency: How many attempts may be under way at once.
-        timeout: Seconds that an attempt takes at most.
-        give_up_after: Seconds after which a delivery that always failed is dead.
-    """
-
-    concurrency: int = 10
-    timeout: float = 30.0
-    give_up_after: float = 7 * 86400.0
 
 
 class Prefetch:

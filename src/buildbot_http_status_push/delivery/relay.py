@@ -19,10 +19,10 @@ from buildbot_http_status_push.delivery.prefetch import (
     LEASE,
     RENEW_INTERVAL,
     Prefetch,
-    Settings,
     Source,
 )
 from buildbot_http_status_push.delivery.retry import LONGEST_WAIT, decide
+from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import (
     Accepted,
     Claim,
@@ -59,7 +59,7 @@ class Relay:
         reactor: IReactorTime,
         outbox: Source,
         send: Send,
-        settings: Settings,
+        settings: SenderSettings,
         draw: Callable[[], float],
         notices: Notices,
     ) -> None:
@@ -110,7 +110,7 @@ class Relay:
         self._pull_back()
         self._sleep()
 
-    def use(self, send: Send, settings: Settings) -> None:
+    def use(self, send: Send, settings: SenderSettings) -> None:
         """Make all attempts from now on in another way; what failed is tried at once."""
         self._send, self._settings = send, settings
         self._breaker = CircuitBreaker(accepted=self._breaker.accepted)

@@ -1,27 +1,26 @@
 """Delivery through the life of one reporter: which outbox, which sender, and their replacement.
 
-Knows the master's clock; must not know which events there are nor how a report is made.
+Must not know which events there are nor how a report is made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from buildbot_http_status_push.configuration.options import Options
-from buildbot_http_status_push.configuration.rendering import Renderer
 from buildbot_http_status_push.delivery.metrics_server import MetricsServer
 from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
-from buildbot_http_status_push.delivery.placement import Placement, in_memory, place
+from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Delivery
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
-from buildbot_http_status_push.wire.session import Session
-from buildbot_http_status_push.wire.target import RenderingError, Target
+from buildbot_http_status_push.wire.requester import Requester
+from buildbot_http_status_push.wire.target import Render, RenderingError, Target
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.delivery.meter import Meter
@@ -29,27 +28,45 @@ if TYPE_CHECKING:
 OUTBOX_RETRY = 30.0
 
 
+@frozen
+class Placement:
+    """An outbox's place.
+
+    Args:
+        url: The SQLAlchemy URL of its database, None for memory.
+        owner: In whose name deliveries are claimed.
+        is_shared_by_all: Whether every process that sends for this reporter uses this outbox.
+    """
+
+    url: str | None
+    owner: str
+    is_shared_by_all: bool
+
+
+Locate: TypeAlias = Callable[[], Awaitable[Placement]]
+"""Returns where the outbox is; fails with ``RenderingError`` while that can't be known."""
+
+
 class DeliveryService:
     """Keeps and sends deliveries as the latest configuration says.
 
     Args:
-        master: The Buildbot master.
+        reactor: The reactor.
         name: The reporter's name.
-        on_outbox: Called with each new outbox, once it is in use, and with whether this master
-            announces the builds of all masters.
+        on_outbox: Called with each new outbox, once it is in use, and with its place.
         on_lost: Called when what the outbox held is gone.
         log: Where lines go.
     """
 
     def __init__(
         self,
-        master: Any,
+        reactor: Any,
         name: str,
-        on_outbox: Callable[[Outbox, bool], Awaitable[None]],
+        on_outbox: Callable[[Outbox, Placement], Awaitable[None]],
         on_lost: Callable[[], None],
         log: Logger,
     ) -> None:
-        self._master = master
+        self._reactor = reactor
         self._name = name
         self._on_outbox = on_outbox
         self._on_lost = on_lost
@@ -59,16 +76,16 @@ class DeliveryService:
         self._place: Placement | None = None
         self._retry: IDelayedCall | None = None
         self._meter: Meter | None = None
-        self._metrics = MetricsServer(master.reactor, name, self._measured, log)
+        self._metrics = MetricsServer(reactor, name, self._measured, log)
 
     @property
-    def session(self) -> Session:
-        """Makes single requests as the reporter is configured.
+    def requester(self) -> Requester:
+        """Makes single requests as deliveries are sent.
 
         Raises:
             RuntimeError: The reporter is not configured yet.
         """
-        return self._configured_sender().session
+        return self._configured_sender().requester
 
     def target(self) -> Deferred[Target]:
         """Render where deliveries go, as each attempt does.
@@ -78,16 +95,24 @@ class DeliveryService:
         """
         return self._configured_sender().render()
 
-    async def configure(self, wanted: Options) -> None:
-        """Send and keep as the options say, from now on."""
-        renderer = Renderer(self._master, wanted, self._name, self._log)
-        self._sender = Sender(self._master.reactor, wanted, renderer, self._log)
-        if wanted.metrics is not None:
+    async def configure(
+        self, settings: SenderSettings, render: Render, locate: Locate, in_memory: Placement
+    ) -> None:
+        """Send and keep deliveries in another way from now on.
+
+        Args:
+            settings: How to send.
+            render: Yields the target anew for every attempt.
+            locate: Returns where to keep them.
+            in_memory: The place until that is known.
+        """
+        self._sender = Sender(self._reactor, settings, render, self._log)
+        if settings.metrics is not None:
             self._sender.send = self._opened_meter().measured(self._sender.send)
-        if wanted.verify is False:
+        if settings.verify is False:
             self._log.warn("{name}: verify=False: certificates are not checked", name=self._name)
-        await self._use_outbox(wanted)
-        await self._metrics.listen(wanted.metrics)
+        await self._use_outbox(locate, in_memory)
+        await self._metrics.listen(settings.metrics)
 
     def _opened_meter(self) -> Meter:
         """Return what measures; it goes on through reconfigurations."""
@@ -95,7 +120,7 @@ class DeliveryService:
             # An extra, which costs time to import.
             from buildbot_http_status_push.delivery.meter import Meter
 
-            self._meter = Meter(self._name, self._master.reactor.seconds)
+            self._meter = Meter(self._name, self._reactor.seconds)
         return self._meter
 
     async def _measured(self, accept: str) -> tuple[bytes, str]:
@@ -135,28 +160,31 @@ class DeliveryService:
         if self._pipeline is not None:
             await self._pipeline.stop()
 
-    async def _use_outbox(self, wanted: Options, *, logged: bool = False) -> None:
-        """Send through the outbox that is wanted, or through memory until it can be named."""
+    async def _use_outbox(
+        self, locate: Locate, in_memory: Placement, *, logged: bool = False
+    ) -> None:
+        """Send through the outbox that is configured, or through memory until it is known."""
         self._cancel_retry()
         try:
-            found = await place(self._master, wanted.outbox)
+            found = await locate()
         except RenderingError as trouble:
-            found = in_memory(self._master)
-            self._retry_later(wanted, trouble, logged=logged)
+            found = in_memory
+            if not logged:
+                self._log_unknown_outbox(trouble)
+            self._retry = self._reactor.callLater(
+                OUTBOX_RETRY,
+                lambda: Deferred.fromCoroutine(self._use_outbox(locate, in_memory, logged=True)),
+            )
         if self._pipeline is not None and found == self._place:
             await self._pipeline.use(self._configured_sender())
         else:
             await self._replace_pipeline(found)
 
-    def _retry_later(self, wanted: Options, trouble: Exception, *, logged: bool) -> None:
-        if not logged:
-            self._log.error(
-                "{name}: outbox: {trouble}. Statuses are kept in memory until it can be used",
-                name=self._name,
-                trouble=trouble,
-            )
-        self._retry = self._master.reactor.callLater(
-            OUTBOX_RETRY, lambda: Deferred.fromCoroutine(self._use_outbox(wanted, logged=True))
+    def _log_unknown_outbox(self, trouble: Exception) -> None:
+        self._log.error(
+            "{name}: outbox: {trouble}. Statuses are kept in memory until it can be used",
+            name=self._name,
+            trouble=trouble,
         )
 
     def _cancel_retry(self) -> None:
@@ -168,12 +196,12 @@ class DeliveryService:
         ledger = Ledger(self._name, found.owner)
         self._place = found
         self._pipeline = Pipeline(
-            self._master.reactor, found.url, ledger, sender, self._on_lost, self._log
+            self._reactor, found.url, ledger, sender, self._on_lost, self._log
         )
         if former is not None:
             await former.stop()
         self._pipeline.start()
-        await self._on_outbox(self._pipeline.outbox, found.for_all_masters)
+        await self._on_outbox(self._pipeline.outbox, found)
 
     def _configured_sender(self) -> Sender:
         if self._sender is None:

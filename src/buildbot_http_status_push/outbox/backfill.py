@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy.engine import Connection
 
+from buildbot_http_status_push.outbox.backfill_request import Backfill
 from buildbot_http_status_push.outbox.schema import backfills
-from buildbot_http_status_push.report.past import Backfill
 
 _b = backfills.c
 

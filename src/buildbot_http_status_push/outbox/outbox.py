@@ -17,10 +17,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from buildbot_http_status_push.database import Operation, StorageError
 from buildbot_http_status_push.model import Claim, Delivery, State, Turn, Verdict
 from buildbot_http_status_push.outbox import backfill
+from buildbot_http_status_push.outbox.backfill_request import Backfill
 from buildbot_http_status_push.outbox.inspection import Stats, stats_of
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.storage import Storage
-from buildbot_http_status_push.report.past import Backfill
 
 RESTORE_INTERVAL = 10.0
 

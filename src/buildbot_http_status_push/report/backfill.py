@@ -15,10 +15,10 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from buildbot_http_status_push.outbox.backfill_request import Backfill, Stage
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
 from buildbot_http_status_push.report.encoding import epoch_seconds
 from buildbot_http_status_push.report.events import Event
-from buildbot_http_status_push.report.past import Backfill, Stage
 from buildbot_http_status_push.report.responsibility import Responsibility
 
 LOOK_EVERY = 10.0

@@ -15,7 +15,7 @@ from buildbot_http_status_push.report.default_generator import title
 from buildbot_http_status_push.report.encoding import Encoded, EncodingError, encode
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import make_delivery
-from buildbot_http_status_push.report.time_slices import CooperativeScheduler
+from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 
 class Put(Protocol):

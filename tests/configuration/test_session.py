@@ -15,9 +15,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IAgent
 
+from buildbot_http_status_push.configuration.session import Response, Session
 from buildbot_http_status_push.report.encoding import EncodingError
 from buildbot_http_status_push.wire.requester import Requester
-from buildbot_http_status_push.wire.session import Response, Session
 from buildbot_http_status_push.wire.target import Render, RenderingError, Target
 
 URL = "http://receiver.test/base"

@@ -8,34 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
-
 from buildbot_http_status_push.configuration.rendering import (
     is_renderable,
     read_secret_files,
     render,
 )
 from buildbot_http_status_push.database import file_of, file_url, resolve
+from buildbot_http_status_push.delivery.service import Placement
 
 OUTBOX_FILE = "http_status_push.sqlite"
 ALONE = "the only master"
 """A file's claims are its master's, whatever that is called after it was moved."""
-
-
-@frozen
-class Placement:
-    """An outbox's place.
-
-    Args:
-        url: The SQLAlchemy URL of its database, None for memory.
-        owner: In whose name this master claims deliveries.
-        for_all_masters: Whether this master announces the builds of all masters: it is the only
-            one, or all of them use this outbox.
-    """
-
-    url: str | None
-    owner: str
-    for_all_masters: bool
 
 
 async def place(master: Any, outbox: object) -> Placement:
@@ -52,7 +35,7 @@ async def place(master: Any, outbox: object) -> Placement:
         return in_memory(master)
     url = _default(master) if outbox is None else await _rendered(master, outbox)
     if file_of(url) is None:
-        return Placement(url, str(master.name), for_all_masters=True)
+        return Placement(url, str(master.name), is_shared_by_all=True)
     return _of_one_master(master, url)
 
 
@@ -64,7 +47,7 @@ def in_memory(master: Any) -> Placement:
 def _of_one_master(master: Any, url: str | None) -> Placement:
     is_cluster = bool(master.config.multiMaster)
     owner = str(master.name) if is_cluster else ALONE
-    return Placement(url, owner, for_all_masters=not is_cluster)
+    return Placement(url, owner, is_shared_by_all=not is_cluster)
 
 
 def _default(master: Any) -> str:

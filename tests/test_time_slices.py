@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.report.time_slices import TIME_SLICE, CooperativeScheduler
+from buildbot_http_status_push.time_slices import TIME_SLICE, CooperativeScheduler
 
 
 class CooperativeSchedulerTest(SynchronousTestCase):
