@@ -27,6 +27,7 @@ from buildbot_http_status_push.board.changes import (
 from buildbot_http_status_push.board.failures.lines import FailedLine, failed_of
 from buildbot_http_status_push.board.model import BAD, INCONCLUSIVE, Source, SourceChange
 from buildbot_http_status_push.board.storable import storable_json
+from buildbot_http_status_push.board.test_results.results import BuildTests, results_of
 from buildbot_http_status_push.results import CANCELLED
 
 DEEPEST = 60
@@ -94,6 +95,7 @@ class Status:
         step: The name of the step that failed, where steps were sent.
         failed: The lines and tests that say why it is bad.
         is_cut: Whether there were more of them.
+        tests: How its tests ended, where that was sent.
         body: The body, as it came.
     """
 
@@ -125,6 +127,7 @@ class Status:
     step: str | None
     failed: tuple[FailedLine, ...]
     is_cut: bool
+    tests: BuildTests | None
     body: bytes
 
     @property
@@ -192,6 +195,7 @@ def read(body: bytes) -> Status | None:
         step=_text(failing_step(content)) if is_bad else None,
         failed=failed,
         is_cut=is_cut,
+        tests=None if complete_at is None else results_of(content),
         body=body,
     )
 

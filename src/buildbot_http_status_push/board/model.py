@@ -368,6 +368,25 @@ class FailedBuild:
 
 
 @frozen(kw_only=True)
+class FailingTests:
+    """The tests that failed in the last build with test results.
+
+    Args:
+        build: The build's number on the board.
+        count: How many tests failed.
+        new: How many of them passed before, and are not flaky.
+        flaky: How many of them are flaky.
+        names: The names of the first ones, the new ones before others.
+    """
+
+    build: int
+    count: int
+    new: int
+    flaky: int
+    names: tuple[str, ...]
+
+
+@frozen(kw_only=True)
 class Builder:
     """A builder and what its builds say of it now.
 
@@ -389,6 +408,7 @@ class Builder:
         recent: Its latest builds, newest first, running ones included; ``RECENT`` at most.
         usual: The median of its recent good builds' durations in seconds, None while unknown.
         flaky: Whether it has lately passed and failed on the same revision.
+        tests: The tests that failed last, where test results were sent.
         sequence: The number of the update that it was last changed by.
         memory: What is remembered of why ``last`` is bad, where it is bad.
     """
@@ -410,6 +430,7 @@ class Builder:
     recent: tuple[Build, ...] = ()
     usual: float | None = None
     flaky: bool = False
+    tests: FailingTests | None = None
     sequence: int = 0
     memory: Memory | None = None
 

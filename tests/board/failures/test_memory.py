@@ -19,12 +19,16 @@ from buildbot_http_status_push.board.failures.lines import LINE, REASONS
 from buildbot_http_status_push.board.model import Builder, Filter, Memory
 from buildbot_http_status_push.board.store import remembering
 from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.board.store.tables import TEST_TABLES
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import EXCEPTION, FAILURE, RETRY, SUCCESS
 
 BROKEN = "E   assert 3 == 4"
 OTHER = "E   NameError: name 'frobnicate' is not defined"
 DAY = 86_400
+
+KEPT = ("board_failures", "board_signatures", "board_signing")
+"""What a store of schema version 2 lacks."""
 
 
 class MemoryCase(SynchronousTestCase):
@@ -359,8 +363,8 @@ class KeepingTest(MemoryCase):
         result(Deferred.fromCoroutine(self.store.close()))
         engine = sa.create_engine(self.url)
         with engine.begin() as connection:
-            for name in ("failures", "signatures", "signing"):
-                connection.exec_driver_sql(f"DROP TABLE board_{name}")
+            for name in (*KEPT, *(each.name for each in TEST_TABLES)):
+                connection.exec_driver_sql(f"DROP TABLE {name}")
             connection.exec_driver_sql("UPDATE board_schema SET version = 2")
         engine.dispose()
         self.store = self.opened()
@@ -375,8 +379,8 @@ class KeepingTest(MemoryCase):
         result(Deferred.fromCoroutine(self.store.close()))
         engine = sa.create_engine(self.url)
         with engine.begin() as connection:
-            for name in ("failures", "signatures", "signing"):
-                connection.exec_driver_sql(f"DROP TABLE board_{name}")
+            for name in (*KEPT, *(each.name for each in TEST_TABLES)):
+                connection.exec_driver_sql(f"DROP TABLE {name}")
             connection.exec_driver_sql("UPDATE board_schema SET version = 2")
         engine.dispose()
         self.store = self.opened()

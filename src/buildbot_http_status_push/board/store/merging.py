@@ -19,6 +19,7 @@ from buildbot_http_status_push.board.model import (
     SUSPECTS,
     Build,
     Changes,
+    FailingTests,
     Source,
     SourceChange,
 )
@@ -58,6 +59,7 @@ class State:
     recent: tuple[Build, ...] = ()
     usual: float | None = None
     flaky: bool = False
+    tests: FailingTests | None = None
 
 
 def place(build: Build) -> tuple[int, int, int]:

@@ -24,6 +24,7 @@ from buildbot_http_status_push.board.store.tables import (
     revisions,
     updates,
 )
+from buildbot_http_status_push.board.store.test_results import drop_builds
 from buildbot_http_status_push.board.store.writing import Writing
 
 AT_ONCE = 500
@@ -112,6 +113,7 @@ def _delete(connection: Connection, ids: list[int]) -> None:
         builds.delete().where(builds.c.id.in_(ids)),
     ):
         connection.execute(statement)
+    drop_builds(connection, ids)
     left = sa.exists().where(built.c.revision == revisions.c.id)
     connection.execute(revisions.delete().where(revisions.c.id.in_(touched), ~left))
     sequence = sql.POSITION.first(connection, {}).sequence

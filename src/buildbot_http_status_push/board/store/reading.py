@@ -39,6 +39,7 @@ from buildbot_http_status_push.board.personal import (
     without_personal,
 )
 from buildbot_http_status_push.board.store import statements as sql
+from buildbot_http_status_push.board.store import test_results
 from buildbot_http_status_push.board.store.merging import place, state_of
 from buildbot_http_status_push.board.store.remembering import Memories, builds_with
 from buildbot_http_status_push.board.store.rows import (
@@ -50,6 +51,13 @@ from buildbot_http_status_push.board.store.rows import (
     with_master,
 )
 from buildbot_http_status_push.board.store.tables import builds
+from buildbot_http_status_push.board.test_results.history import (
+    TestPlace,
+    TestPlaces,
+    TestRate,
+    Verdict,
+)
+from buildbot_http_status_push.board.test_results.results import NamedTest
 
 T = TypeVar("T")
 
@@ -381,6 +389,78 @@ class Reading:
     def _names(self, chosen: Filter) -> dict[int, str]:
         every = map(self._with_master, self._builders.values())
         return {each.id: each.name for each in every if fits_builder(chosen, each)}
+
+    def build_tests(self, build: Build, some: Sequence[NamedTest]) -> dict[NamedTest, Verdict]:
+        """Return what the runs up to a build say of tests that failed in it."""
+        return test_results.verdicts_of(self._connection, build.id, some)
+
+    def failing_tests(self, chosen: Filter, text: str, limit: int) -> list[TestPlaces]:
+        """Return the tests that fail now, those on most builders first.
+
+        Args:
+            chosen: What builders must fit; a branch is looked at in place of the main one.
+            text: What the names must have, empty for all.
+            limit: Of how many tests more than the number of builders is returned.
+        """
+        places = self._lines_shown(chosen)
+        found, counts = test_results.failing_now(self._connection, places, text, limit)
+        return [
+            TestPlaces(test=each, count=count, places=self._places(found.get(each, ())))
+            for each, count in counts.items()
+        ]
+
+    def tests_like(self, text: str, limit: int) -> list[NamedTest]:
+        """Return tests that have failed whose name has a text."""
+        return test_results.tests_like(self._connection, text, limit)
+
+    def tests_named(self, chosen: Filter, name: str) -> list[TestPlaces]:
+        """Return where tests of a name are known to have failed, for each suite."""
+        found = test_results.places_of(self._connection, name, self._lines_shown(chosen))
+        return [
+            TestPlaces(test=each, count=len(places), places=self._places(places))
+            for each, places in found.items()
+        ]
+
+    def test_rates(self, chosen: Filter, name: str, since: int) -> list[TestRate]:
+        """Return how often tests of a name failed on each builder that has run their suite."""
+        lines = self._lines_shown(chosen)
+        found = test_results.rates_of(self._connection, name, lines, since)
+        return [
+            TestRate(
+                test=test,
+                builder=self._with_master(self._builders[builder]),
+                branch=line or None,
+                failed=failed,
+                ran=ran,
+            )
+            for test, places in found.items()
+            for (builder, line), (failed, ran) in places.items()
+        ]
+
+    def failures_at(self, name: str, revision: str) -> dict[NamedTest, dict[int, bool | None]]:
+        """Return whether tests of a name failed in the builds of a revision, by build."""
+        end = f"{revision}{LAST_CHARACTER}" if len(revision) >= SHORTEST else f"{revision} "
+        named = {"of_first": revision, "of_end": end, "most": LOOKED_THROUGH}
+        some = [
+            each.id
+            for row in sql.REVISIONS_FROM.rows(self._connection, named)
+            for each in self._found(sql.OF_REVISION, {"of_revision": row.id})
+        ]
+        return test_results.failures_in(self._connection, name, some)
+
+    def _lines_shown(self, chosen: Filter) -> list[tuple[int, str]]:
+        """Return the builders that fit, each with the branch that it is shown by."""
+        return [(each.id, each.branch or "") for each in self.builders(chosen)]
+
+    def _places(self, some: Iterable[test_results.FailingPlace]) -> tuple[TestPlace, ...]:
+        return tuple(
+            TestPlace(
+                builder=self._with_master(self._builders[each.builder]),
+                branch=each.line or None,
+                verdict=each.verdict,
+            )
+            for each in some
+        )
 
     def results(self) -> dict[int | None, int]:
         """Count the builds by their result, None for those that run."""

@@ -18,6 +18,7 @@ from buildbot_http_status_push.board.model import (
     Build,
     Builder,
     Changes,
+    FailingTests,
     Master,
     Source,
     SourceChange,
@@ -165,6 +166,7 @@ def packed_state(state: State) -> str:
             "suspected": state.suspected,
             "usual": state.usual,
             "flaky": state.flaky,
+            **({} if state.tests is None else {"tests": asdict(state.tests)}),
         }
     )
 
@@ -280,7 +282,12 @@ def builder_on(known: KnownBuilder, line: str, text: str) -> Builder:
         recent=tuple(named[each] for each in state["recent"]),
         usual=state["usual"],
         flaky=state["flaky"],
+        tests=_failing_tests(state.get("tests")),
     )
+
+
+def _failing_tests(kept: Mapping[str, Any] | None) -> FailingTests | None:
+    return None if kept is None else FailingTests(**{**kept, "names": tuple(kept["names"])})
 
 
 def _built(values: Sequence[Any], builder: int, name: str, master: int) -> Build:

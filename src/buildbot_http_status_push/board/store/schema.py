@@ -13,6 +13,7 @@ from buildbot_http_status_push.board.body import BodyError, Status, read
 from buildbot_http_status_push.board.store.remembering import sign_anew
 from buildbot_http_status_push.board.store.rows import body_of, new_row
 from buildbot_http_status_push.board.store.tables import (
+    TEST_TABLES,
     bodies,
     builds,
     built,
@@ -61,7 +62,15 @@ def _keep_failures(connection: Connection) -> None:
         table.create(connection)
 
 
-SCHEMA = Schema("the board's database", metadata, versions, (_keep_branches, _keep_failures))
+def _keep_tests(connection: Connection) -> None:
+    """Version 4: which tests failed is kept."""
+    for table in TEST_TABLES:
+        table.create(connection)
+
+
+SCHEMA = Schema(
+    "the board's database", metadata, versions, (_keep_branches, _keep_failures, _keep_tests)
+)
 
 LOCK_NUMBER = 0x626F617264
 """Any number that all boards agree on."""
@@ -87,7 +96,7 @@ def prepare(connection: Connection) -> None:
 
 def _work_out(connection: Connection) -> None:
     """Work out anew what the columns of builds, revisions and states of builders say."""
-    for table in (lines, built, revisions, failures, signatures):
+    for table in (lines, built, revisions, failures, signatures, *TEST_TABLES):
         connection.execute(table.delete())
     writing = Writing(connection, {})
     for build, builder, status in _statuses(connection):
@@ -95,6 +104,7 @@ def _work_out(connection: Connection) -> None:
         connection.execute(builds.update().where(builds.c.id == build).values(values))
         writing.link(build, status)
         writing.remembering.remember(build, builder, status)
+        writing.keeping.remember(build, builder, status)
     writing.settle_all()
 
 

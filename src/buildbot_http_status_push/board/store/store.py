@@ -41,6 +41,8 @@ from buildbot_http_status_push.board.store.reconnecting import ReconnectingDatab
 from buildbot_http_status_push.board.store.schema import open_database, open_snapshots
 from buildbot_http_status_push.board.store.serial import Serial
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
+from buildbot_http_status_push.board.test_results.history import TestPlaces, TestRate, Verdict
+from buildbot_http_status_push.board.test_results.results import NamedTest
 from buildbot_http_status_push.database import StorageError, UnstorableError
 
 T = TypeVar("T")
@@ -234,6 +236,56 @@ class Store:
     def has_reasons(self) -> Deferred[bool]:
         """Return whether any build's reasons are known."""
         return self._read(lambda reading: reading.has_reasons)
+
+    def build_tests(
+        self, build: Build, some: Sequence[NamedTest]
+    ) -> Deferred[dict[NamedTest, Verdict]]:
+        """Return what the runs up to a build say of tests that failed in it."""
+        return self._read(lambda reading: reading.build_tests(build, some))
+
+    def failing_tests(
+        self,
+        filter: Filter,  # noqa: A002 - what it is
+        text: str,
+        limit: int,
+    ) -> Deferred[list[TestPlaces]]:
+        """Return the tests that fail now, those on most builders first.
+
+        Args:
+            filter: What builders must fit; a branch is looked at in place of the main one.
+            text: What the names must have, empty for all.
+            limit: Of how many tests more than the number of builders is returned.
+        """
+        return self._read(lambda reading: reading.failing_tests(filter, text, limit))
+
+    def tests_like(self, text: str, limit: int) -> Deferred[list[NamedTest]]:
+        """Return tests that have failed whose name has a text, those that failed last first."""
+        return self._read(lambda reading: reading.tests_like(text, limit))
+
+    def tests_named(self, filter: Filter, name: str) -> Deferred[list[TestPlaces]]:  # noqa: A002
+        """Return where tests of a name are known to have failed, for each suite."""
+        return self._read(lambda reading: reading.tests_named(filter, name))
+
+    def test_rates(
+        self,
+        filter: Filter,  # noqa: A002 - what it is
+        name: str,
+        since: int,
+    ) -> Deferred[list[TestRate]]:
+        """Return how often tests of a name failed on each builder that has run their suite.
+
+        Args:
+            filter: What builders must fit; a branch is looked at in place of the main one.
+            name: The tests' name.
+            since: When builds must have begun at the earliest, in seconds since the epoch.
+        """
+        return self._read(lambda reading: reading.test_rates(filter, name, since))
+
+    def failures_at(
+        self, name: str, revision: str
+    ) -> Deferred[dict[NamedTest, dict[int, bool | None]]]:
+        """Return whether tests of a name failed in the builds of a revision, by build."""
+        return self._read(lambda reading: reading.failures_at(name, revision))
 
     def revisions(self, filter: Filter, limit: int) -> Deferred[list[Revision]]:  # noqa: A002
         """Return the revisions that have builds that fit, those newest whose builds began last."""

@@ -222,6 +222,75 @@ signatures = sa.Table(
 # What version of the rules the signatures were made by.
 signing = sa.Table("board_signing", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
+# A builder and branch, once for builds that judge it and once for those of patches.
+tested = sa.Table(
+    "board_tested",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("builder", sa.BigInteger, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("judges", sa.Integer, nullable=False),
+    _index("tested_by_builder", "builder", "line", "judges", unique=True),
+    _index("tested_by_line", "line", "judges"),
+)
+
+# Most builds of a builder run the same suites: they are kept once.
+test_suite_lists = sa.Table(
+    "board_test_suite_lists",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    # The suites' numbers, as a JSON list.
+    sa.Column("suites", sa.Text, nullable=False),
+    _index("test_suite_list_by_digest", "digest", unique=True),
+)
+
+# Tests that have failed.
+tests = sa.Table(
+    "board_tests",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("suite", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    _index("test_by_digest", "digest", unique=True),
+    _index("test_by_name", "name"),
+    _index("test_by_last", "last_at", "id"),
+)
+
+# Builds with test results; those of their suites are in their bodies.
+test_runs = sa.Table(
+    "board_test_runs",
+    metadata,
+    sa.Column("build", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("tested", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("suites", sa.BigInteger, nullable=False),
+    # Whether all of its failed tests are kept.
+    sa.Column("is_whole", sa.Integer, nullable=False),
+    sa.Column("failed", sa.BigInteger, nullable=False),
+    sa.Column("ran", sa.BigInteger, nullable=False),
+    # The next build with test results, where that was of the same code.
+    sa.Column("again", sa.BigInteger),
+    _index("test_run_by_start", "tested", "started_at", "number", "build"),
+    _index("test_run_by_suites", "suites"),
+)
+
+test_failures = sa.Table(
+    "board_test_failures",
+    metadata,
+    sa.Column("test", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("tested", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("started_at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("build", sa.BigInteger, primary_key=True, autoincrement=False),
+    _index("test_failure_by_build", "build", "test"),
+    sqlite_with_rowid=False,
+)
+
+TEST_TABLES = (tested, test_suite_lists, tests, test_runs, test_failures)
+
 updates = sa.Table(
     "board_updates",
     metadata,

@@ -32,6 +32,7 @@ from buildbot_http_status_push.board.store.rows import (
     packed_state,
 )
 from buildbot_http_status_push.board.store.tables import bodies, builders, built, updates
+from buildbot_http_status_push.board.store.test_results import Keeping, failing_of
 
 
 class Stored(Enum):
@@ -78,9 +79,11 @@ class Writing:
     _built: list[dict[str, int]] = field(factory=list, init=False)
     _updates: list[dict[str, Any]] = field(factory=list, init=False)
     remembering: Remembering = field(init=False)
+    keeping: Keeping = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.remembering = Remembering(self._connection)
+        self.keeping = Keeping(self._connection)
 
     def write(self, arrivals: Sequence[Arrival]) -> tuple[list[Stored], Position]:
         """Write statuses.
@@ -114,6 +117,7 @@ class Writing:
         """Work out anew what all builds say of their builders, as if nothing had changed."""
         self._link_gathered()
         self.remembering.settle(0)
+        self.keeping.settle()
         for row in self._connection.execute(sa.select(builders.c.id, builders.c.sequence)).all():
             for found in sql.LINES_OF_BUILDER.rows(self._connection, {"of_builder": row.id}):
                 self._settle_line(row.id, found.line)
@@ -140,6 +144,7 @@ class Writing:
     def _end(self, began: Position) -> Position:
         self._insert_gathered()
         self.remembering.settle(self._sequence)
+        self.keeping.settle()
         for builder, line in sorted(self._lines):
             self._settle_line(builder, line)
         for builder, sequence in self._touched.items():
@@ -201,6 +206,7 @@ class Writing:
             self._replace(known, row, arrival)
         self.link(build, status)
         self.remembering.remember(build, builder, status)
+        self.keeping.remember(build, builder, status)
         self._touch(builder, line_of(status))
         self._change(builder, build, sequence, arrival.at)
 
@@ -219,6 +225,7 @@ class Writing:
         self._unlink(known.id)
         if known.complete_at is not None:
             self.remembering.forget(known.id)
+            self.keeping.forget(known.id)
             was_at = (arrival.status.started_at, known.number, known.id)
             self.remembering.look_around(known.builder, known.line, was_at)
         sql.REPLACE.run(self._connection, {**of_build, **sql.to(row)})
@@ -321,6 +328,7 @@ class Writing:
             first_bad = changes_in(self._extra(state.first_bad.id).changes)
             suspects, suspected = suspects_of(first_bad, changes_in(good))
             state = evolve(state, suspects=suspects, suspected=suspected)
+        state = evolve(state, tests=failing_of(self._connection, builder, line))
         count = sql.COUNT_OF_LINE.scalar(self._connection, of_line)
         kept = packed_state(state)
         values = {**of_line, "to_state": kept, "to_builds": count}

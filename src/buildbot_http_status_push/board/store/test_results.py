@@ -1,0 +1,622 @@
+"""Test results as they are kept and read: each build's run, and each test that failed in it.
+
+Blocking: runs in the writer's thread and in the reader's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from attrs import define, field, frozen
+from sqlalchemy.engine import Connection
+
+from buildbot_http_status_push.board.body import Status
+from buildbot_http_status_push.board.failures.history import built_again
+from buildbot_http_status_push.board.model import FailingTests
+from buildbot_http_status_push.board.store import statements as sql
+from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS, build_of, line_of
+from buildbot_http_status_push.board.store.tables import (
+    builds,
+    test_failures,
+    test_runs,
+    test_suite_lists,
+    tested,
+    tests,
+)
+from buildbot_http_status_push.board.test_results.history import (
+    WINDOW,
+    Run,
+    Verdict,
+    deciding,
+    verdict,
+)
+from buildbot_http_status_push.board.test_results.results import (
+    BuildTests,
+    NamedTest,
+    suite_number,
+)
+from buildbot_http_status_push.prepared import Prepared
+
+T = TypeVar("T")
+
+AT_ONCE = 250
+"""How many values a statement has."""
+AROUND = 10
+"""How many runs before and after one are looked at."""
+NAMES = 3
+"""How many failing tests are named for a builder."""
+SEARCHED = 20_000
+"""Among how many of the tests that failed last a part of a name is searched."""
+MOST_OF_NAME = 20
+"""Of how many suites the tests of one name are looked at."""
+
+_t, _r, _f, _in = tests.c, test_runs.c, test_failures.c, tested.c
+_given = sa.bindparam
+_run_place = sa.tuple_(_r.started_at, _r.number, _r.build)
+_given_place = sa.tuple_(_given("started_at"), _given("number"), _given("id"))
+_of_tested = _r.tested == _given("of_tested")
+_order = (_r.started_at, _r.number, _r.build)
+_newest_first = tuple(each.desc() for each in _order)
+_run = sa.select(_r.build, _r.number, _r.started_at, _r.suites, _r.is_whole, _r.again)
+
+TESTED = Prepared(
+    lambda: sa.select(_in.id).where(
+        _in.builder == _given("of_builder"),
+        _in.line == _given("of_line"),
+        _in.judges == _given("of_judges"),
+    )
+)
+TESTED_ON_LINE = Prepared(
+    lambda: sa.select(_in.id, _in.builder).where(_in.line == _given("of_line"), _in.judges == 1)
+)
+INSERT_TESTED = Prepared(tested.insert)
+LIST = Prepared(
+    lambda: sa.select(test_suite_lists.c.id).where(test_suite_lists.c.digest == _given("of_digest"))
+)
+LISTS = Prepared(
+    lambda **names: sa.select(test_suite_lists).where(test_suite_lists.c.id.in_(names["some"]))
+)
+INSERT_LIST = Prepared(test_suite_lists.insert)
+TESTS_BY_DIGEST = Prepared(
+    lambda **names: sa.select(_t.id, _t.digest).where(_t.digest.in_(names["some"]))
+)
+FAILED_AT = Prepared(
+    lambda **names: (
+        tests.update()
+        .where(_t.id.in_(names["some"]), _t.last_at < _given("at"))
+        .values(last_at=_given("at"))
+    )
+)
+RUN = Prepared(lambda: sa.select(test_runs).where(_r.build == _given("of_build")))
+FORGET_RUN = Prepared(lambda: test_runs.delete().where(_r.build == _given("of_build")))
+FORGET_FAILURES = Prepared(lambda: test_failures.delete().where(_f.build == _given("of_build")))
+FAILED_IN = Prepared(lambda: sa.select(_f.test).where(_f.build == _given("of_build")))
+SET_AGAIN = Prepared(
+    lambda: (
+        test_runs.update().where(_r.build == _given("of_build")).values(again=_given("to_again"))
+    )
+)
+RUNS = Prepared(
+    lambda: (
+        _run.where(_of_tested, _run_place <= _given_place)
+        .order_by(*_newest_first)
+        .limit(_given("most"))
+    )
+)
+_builds_of_runs = (
+    sa.select(*BUILD_COLUMNS)
+    .select_from(test_runs.join(builds, builds.c.id == _r.build))
+    .where(_of_tested)
+)
+FINISHED_UP_TO = Prepared(
+    lambda: _builds_of_runs.where(_run_place <= _given_place).order_by(*_newest_first).limit(AROUND)
+)
+FINISHED_AFTER = Prepared(
+    lambda: _builds_of_runs.where(_run_place > _given_place).order_by(*_order).limit(AROUND)
+)
+FAILURES = Prepared(
+    lambda **names: sa.select(_f.test, _f.build).where(
+        _f.test.in_(names["some"]),
+        _f.tested == _given("of_tested"),
+        _f.started_at >= _given("since"),
+    )
+)
+FAILED_BEFORE = Prepared(
+    lambda **names: (
+        sa.select(_f.test)
+        .where(
+            _f.test.in_(names["some"]),
+            _f.tested == _given("of_tested"),
+            _f.started_at < _given("since"),
+        )
+        .distinct()
+    )
+)
+FAILED_TESTS = Prepared(
+    lambda: (
+        sa.select(_t.id, _t.suite, _t.name)
+        .select_from(test_failures.join(tests, _t.id == _f.test))
+        .where(_f.build == _given("of_build"))
+    )
+)
+TESTS_OF_NAME = Prepared(
+    lambda: (
+        sa.select(_t.id, _t.suite, _t.name)
+        .where(_t.name == _given("of_name"))
+        .order_by(_t.last_at.desc())
+        .limit(MOST_OF_NAME)
+    )
+)
+TESTED_OF_TEST = Prepared(
+    lambda: sa.select(_f.tested).where(_f.test == _given("of_test")).distinct()
+)
+RUNS_OF_BUILDS = Prepared(
+    lambda **names: sa.select(_r.build, _r.suites, _r.is_whole).where(_r.build.in_(names["some"]))
+)
+FAILED_AMONG = Prepared(
+    lambda **names: sa.select(_f.build).where(
+        _f.build.in_(names["some"]), _f.test == _given("of_test")
+    )
+)
+COUNT_RUNS = Prepared(
+    lambda **names: (
+        sa.select(_r.tested, _r.suites, sa.func.count().label("runs"))
+        .where(
+            _r.tested.in_(names["some"]),
+            _r.started_at >= _given("since"),
+            _r.is_whole == 1,
+        )
+        .group_by(_r.tested, _r.suites)
+    )
+)
+COUNT_FAILURES = Prepared(
+    lambda **names: (
+        sa.select(_f.tested, _r.is_whole, sa.func.count().label("runs"))
+        .select_from(test_failures.join(test_runs, _r.build == _f.build))
+        .where(
+            _f.test == _given("of_test"),
+            _f.tested.in_(names["some"]),
+            _f.started_at >= _given("since"),
+        )
+        .group_by(_f.tested, _r.is_whole)
+    )
+)
+
+
+def _searched() -> Any:
+    newest = sa.select(tests).order_by(_t.last_at.desc(), _t.id.desc()).limit(SEARCHED).subquery()
+    name = sa.func.lower(newest.c.name)
+    return (
+        sa.select(newest.c.id, newest.c.suite, newest.c.name)
+        .where(name.like(_given("like_text"), escape="\\"))
+        .order_by(newest.c.last_at.desc())
+        .limit(_given("most"))
+    )
+
+
+SEARCH = Prepared(_searched)
+
+
+@define(eq=False)
+class Keeping:
+    """The test results that one transaction writes.
+
+    Args:
+        connection: The transaction's connection.
+    """
+
+    _connection: Connection
+    _series: set[tuple[int, tuple[int, int, int]]] = field(factory=set, init=False)
+
+    def remember(self, build: int, builder: int, status: Status) -> None:
+        """Keep how a build's tests ended.
+
+        Args:
+            build: The build, of which nothing was kept or all was forgotten.
+            builder: Its builder.
+            status: What is known of it.
+        """
+        results = status.tests
+        if results is None or status.complete_at is None:
+            return
+        number = self._tested(builder, line_of(status), judges=status.judges)
+        row = {
+            "build": build,
+            "tested": number,
+            "started_at": status.started_at,
+            "number": status.number,
+            "suites": self._suites(results),
+            "is_whole": int(not results.omitted),
+            "failed": results.totals.bad,
+            "ran": results.totals.ran,
+            "again": None,
+        }
+        self._connection.execute(test_runs.insert(), [row])
+        failed = self._tests(results, status.started_at)
+        if failed:
+            same = {"tested": number, "started_at": status.started_at, "build": build}
+            self._connection.execute(test_failures.insert(), [{"test": t, **same} for t in failed])
+        self._series.add((number, (status.started_at, status.number, build)))
+
+    def forget(self, build: int) -> None:
+        """Keep no longer how a build's tests ended."""
+        of_build = {"of_build": build}
+        run = RUN.first(self._connection, of_build)
+        if run is None:
+            return
+        failed = [row.test for row in FAILED_IN.rows(self._connection, of_build)]
+        FORGET_FAILURES.run(self._connection, of_build)
+        FORGET_RUN.run(self._connection, of_build)
+        drop_unused(self._connection, failed, [run.suites], [run.tested])
+        self._series.add((run.tested, (run.started_at, run.number, build)))
+
+    def settle(self) -> None:
+        """Work out which builds were of the same code as the one before."""
+        for number, at in sorted(self._series):
+            around = {"of_tested": number, **sql.at(at)}
+            before = FINISHED_UP_TO.rows(self._connection, around)[::-1]
+            rows = [*before, *FINISHED_AFTER.rows(self._connection, around)]
+            near = [build_of(row, "") for row in rows]
+            following = built_again(near)
+            for build in near:
+                if build.is_bad:
+                    then = following.get(build.id)
+                    again = {"of_build": build.id, "to_again": then and then.id}
+                    SET_AGAIN.run(self._connection, again)
+        self._series.clear()
+
+    def _tested(self, builder: int, line: str, *, judges: bool) -> int:
+        number = _tested(self._connection, builder, line, judges=judges)
+        if number is None:
+            new = {"builder": builder, "line": line, "judges": int(judges)}
+            number = INSERT_TESTED.insert(self._connection, new)
+        return number
+
+    def _suites(self, results: BuildTests) -> int:
+        text = json.dumps(sorted(map(suite_number, results.ran_suites)))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+        known = LIST.scalar(self._connection, {"of_digest": digest})
+        if known is None:
+            known = INSERT_LIST.insert(self._connection, {"digest": digest, "suites": text})
+        return int(known)
+
+    def _tests(self, results: BuildTests, at: int) -> list[int]:
+        named = {each.test.digest: each.test for each in results.failures}
+        known = _by_digest(self._connection, named)
+        unknown = [digest for digest in named if digest not in known]
+        new = [
+            {"digest": each, "suite": named[each].suite, "name": named[each].name, "last_at": at}
+            for each in unknown
+        ]
+        for some in _parts([*known.values()]):
+            FAILED_AT.run(self._connection, {"at": at, "some": some})
+        if new:
+            self._connection.execute(tests.insert(), new)
+            known |= _by_digest(self._connection, unknown)
+        return sorted(known.values())
+
+
+def drop_unused(
+    connection: Connection, some: Iterable[int], lists: Iterable[int], series: Iterable[int]
+) -> None:
+    """Delete tests, lists of suites, and branches of builders, as far as no build has them."""
+    for table, key, used, numbers in (
+        (tests, _t.id, _f.test, some),
+        (test_suite_lists, test_suite_lists.c.id, _r.suites, lists),
+        (tested, _in.id, _r.tested, series),
+    ):
+        is_used = sa.exists().where(used == key)
+        for part in _parts(sorted(set(numbers))):
+            connection.execute(table.delete().where(key.in_(part), ~is_used))
+
+
+def drop_builds(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete the test results of builds."""
+    runs = connection.execute(
+        sa.select(_r.suites, _r.tested).where(_r.build.in_(ids)).distinct()
+    ).all()
+    if not runs:
+        return
+    failed = connection.execute(sa.select(_f.test).where(_f.build.in_(ids)).distinct())
+    some = failed.scalars().all()
+    connection.execute(test_failures.delete().where(_f.build.in_(ids)))
+    connection.execute(test_runs.delete().where(_r.build.in_(ids)))
+    drop_unused(connection, some, (row.suites for row in runs), (row.tested for row in runs))
+
+
+def failing_of(connection: Connection, builder: int, line: str) -> FailingTests | None:
+    """Return the tests that failed in a builder's last build of a branch.
+
+    Returns:
+        Them, the new ones first; None where no such build sent test results.
+    """
+    number = _tested(connection, builder, line, judges=True)
+    runs = [] if number is None else _runs(connection, number, sql.LAST_PLACE)
+    if number is None or not runs:
+        return None
+    last = runs[-1]
+    rows = FAILED_TESTS.rows(connection, {"of_build": last.build})
+    named = {row.id: NamedTest(row.suite, row.name) for row in rows}
+    found = _verdicts(connection, number, runs, named)
+    flaky = {each for each, told in found.items() if told.is_flaky}
+    new = {each for each, told in found.items() if told.is_new}
+    order = sorted(named, key=lambda each: (each not in new, each in flaky, named[each]))
+    kept = RUN.first(connection, {"of_build": last.build})
+    return FailingTests(
+        build=last.build,
+        count=max(kept.failed, len(named)),
+        new=len(new),
+        flaky=len(flaky | (_flaked(connection, runs) - set(named))),
+        names=tuple(named[each].name for each in order[:NAMES]),
+    )
+
+
+def _flaked(connection: Connection, runs: Sequence[Run]) -> set[int]:
+    """Return the tests that failed in a run, and passed in the next one of the same code."""
+    by_build = {each.build: each for each in runs}
+    found: set[int] = set()
+    for run in runs:
+        then = by_build.get(run.again or 0)
+        if then is None or not then.is_whole:
+            continue
+        failed = FAILED_TESTS.rows(connection, {"of_build": run.build})
+        also = {row.id for row in FAILED_TESTS.rows(connection, {"of_build": then.build})}
+        ran = {row.id for row in failed if suite_number(row.suite) in then.suites}
+        found |= ran - also
+    return found
+
+
+def verdicts_of(
+    connection: Connection, build: int, some: Iterable[NamedTest]
+) -> dict[NamedTest, Verdict]:
+    """Return what the runs up to a build say of tests that failed in it.
+
+    Args:
+        connection: A transaction's connection.
+        build: The build's number on the board.
+        some: The tests.
+    """
+    run = RUN.first(connection, {"of_build": build})
+    if run is None:
+        return {}
+    by_digest = {each.digest: each for each in some}
+    known = _by_digest(connection, by_digest)
+    named = {number: by_digest[digest] for digest, number in known.items()}
+    runs = _runs(connection, run.tested, (run.started_at, run.number, build))
+    found = _verdicts(connection, run.tested, runs, named)
+    return {named[number]: each for number, each in found.items()}
+
+
+@frozen(kw_only=True)
+class FailingPlace:
+    """A test on a builder's branch.
+
+    Args:
+        builder: The builder's number on the board.
+        line: The branch, as tables have it.
+        verdict: What its runs say.
+    """
+
+    builder: int
+    line: str
+    verdict: Verdict
+
+
+def failing_now(
+    connection: Connection, places: Iterable[tuple[int, str]], text: str, limit: int
+) -> tuple[dict[NamedTest, list[FailingPlace]], dict[NamedTest, int]]:
+    """Return the tests that fail now, those on most builders first.
+
+    Args:
+        connection: A transaction's connection.
+        places: Builders, each with the branch to look at, as tables have it.
+        text: What the names must have, in whatever case; empty for all.
+        limit: Of how many tests more than the number of builders is returned.
+
+    Returns:
+        Tests with where they fail; and on how many builders each of all fails.
+    """
+    wanted = text.lower()
+    named: dict[int, NamedTest] = {}
+    where: dict[int, list[int]] = defaultdict(list)
+    series: dict[int, tuple[int, str, list[Run]]] = {}
+    lists: dict[int, frozenset[int]] = {}
+    for builder, line in places:
+        number = _tested(connection, builder, line, judges=True)
+        if number is None:
+            continue
+        runs = _runs(connection, number, sql.LAST_PLACE, lists)
+        series[number] = (builder, line, runs)
+        for build, suites in deciding(reversed(runs)).items():
+            for row in FAILED_TESTS.rows(connection, {"of_build": build}):
+                if wanted in row.name.lower() and suite_number(row.suite) in suites:
+                    named[row.id] = NamedTest(row.suite, row.name)
+                    where[row.id].append(number)
+    order = sorted(named, key=lambda each: (-len(where[each]), named[each]))
+    shown = set(order[:limit])
+    found: dict[NamedTest, list[FailingPlace]] = {named[each]: [] for each in order[:limit]}
+    for number, (builder, line, runs) in series.items():
+        here = {each: named[each] for each in shown if number in where[each]}
+        for test, each in _verdicts(connection, number, runs, here).items():
+            place = FailingPlace(builder=builder, line=line, verdict=each)
+            found[named[test]].append(place)
+    return found, {named[each]: len(where[each]) for each in order}
+
+
+def tests_like(connection: Connection, text: str, limit: int) -> list[NamedTest]:
+    """Return tests that have failed whose name has a text, those that failed last first."""
+    given = {"like_text": f"%{sql.like(text.lower())}%", "most": limit}
+    return [NamedTest(row.suite, row.name) for row in SEARCH.rows(connection, given)]
+
+
+def places_of(
+    connection: Connection, name: str, chosen: Iterable[tuple[int, str]]
+) -> dict[NamedTest, list[FailingPlace]]:
+    """Return where a test is known to have failed, and what its runs say there.
+
+    Args:
+        connection: A transaction's connection.
+        name: Its name; it may be in several suites.
+        chosen: Builders, each with the branch to look at, as tables have it.
+    """
+    series = {
+        number: place
+        for place in chosen
+        if (number := _tested(connection, *place, judges=True)) is not None
+    }
+    found: dict[NamedTest, list[FailingPlace]] = {}
+    lists: dict[int, frozenset[int]] = {}
+    known: dict[int, list[Run]] = {}
+    for row in TESTS_OF_NAME.rows(connection, {"of_name": name}):
+        test = NamedTest(row.suite, row.name)
+        found[test] = []
+        for number in sorted(
+            each.tested for each in TESTED_OF_TEST.rows(connection, {"of_test": row.id})
+        ):
+            if number not in series:
+                continue
+            if number not in known:
+                known[number] = _runs(connection, number, sql.LAST_PLACE, lists)
+            [each] = _verdicts(connection, number, known[number], {row.id: test}).values()
+            builder, line = series[number]
+            found[test].append(FailingPlace(builder=builder, line=line, verdict=each))
+    return found
+
+
+def rates_of(
+    connection: Connection, name: str, chosen: Iterable[tuple[int, str]], since: int
+) -> dict[NamedTest, dict[tuple[int, str], tuple[int, int]]]:
+    """Return how often a test failed and ran.
+
+    Args:
+        connection: A transaction's connection.
+        name: Its name; it may be in several suites.
+        chosen: Builders, each with the branch to look at, as tables have it.
+        since: When builds must have begun at the earliest, in seconds since the epoch.
+
+    Returns:
+        How often it failed and how often it ran, by builder and branch.
+    """
+    series = {
+        number: place
+        for place in chosen
+        if (number := _tested(connection, *place, judges=True)) is not None
+    }
+    counted = [
+        row
+        for some in _parts([*series])
+        for row in COUNT_RUNS.rows(connection, {"since": since, "some": some})
+    ]
+    lists = _lists(connection, {row.suites for row in counted}, {})
+    found: dict[NamedTest, dict[tuple[int, str], tuple[int, int]]] = {}
+    for row in TESTS_OF_NAME.rows(connection, {"of_name": name}):
+        suite = suite_number(row.suite)
+        ran: dict[int, int] = defaultdict(int)
+        failed: dict[int, int] = defaultdict(int)
+        for each in counted:
+            if suite in lists[each.suites]:
+                ran[each.tested] += each.runs
+        for some in _parts([*series]):
+            given = {"of_test": row.id, "since": since, "some": some}
+            for each in COUNT_FAILURES.rows(connection, given):
+                failed[each.tested] += each.runs
+                ran[each.tested] += 0 if each.is_whole else each.runs
+        found[NamedTest(row.suite, row.name)] = {
+            series[number]: (failed[number], count) for number, count in ran.items() if count
+        }
+    return found
+
+
+def failures_in(
+    connection: Connection, name: str, some: Sequence[int]
+) -> dict[NamedTest, dict[int, bool | None]]:
+    """Return whether tests of a name failed in some builds, None where that is not known."""
+    runs = [row for part in _parts(some) for row in RUNS_OF_BUILDS.rows(connection, {"some": part})]
+    lists = _lists(connection, {row.suites for row in runs}, {})
+    found: dict[NamedTest, dict[int, bool | None]] = {}
+    for row in TESTS_OF_NAME.rows(connection, {"of_name": name}):
+        suite = suite_number(row.suite)
+        failed = {
+            each.build
+            for part in _parts(some)
+            for each in FAILED_AMONG.rows(connection, {"of_test": row.id, "some": part})
+        }
+        found[NamedTest(row.suite, row.name)] = {
+            each.build: True
+            if each.build in failed
+            else (False if each.is_whole and suite in lists[each.suites] else None)
+            for each in runs
+        }
+    return found
+
+
+def _tested(connection: Connection, builder: int, line: str, *, judges: bool) -> int | None:
+    given = {"of_builder": builder, "of_line": line, "of_judges": int(judges)}
+    number = TESTED.scalar(connection, given)
+    return None if number is None else int(number)
+
+
+def _runs(
+    connection: Connection,
+    number: int,
+    place: Iterable[int],
+    lists: dict[int, frozenset[int]] | None = None,
+) -> list[Run]:
+    """Return the runs up to a place, oldest first."""
+    given = {"of_tested": number, "most": WINDOW, **sql.at(place)}
+    rows = RUNS.rows(connection, given)[::-1]
+    suites = _lists(connection, {row.suites for row in rows}, {} if lists is None else lists)
+    return [
+        Run(
+            build=row.build,
+            number=row.number,
+            at=row.started_at,
+            suites=suites[row.suites],
+            is_whole=bool(row.is_whole),
+            again=row.again,
+        )
+        for row in rows
+    ]
+
+
+def _lists(
+    connection: Connection, some: Collection[int], known: dict[int, frozenset[int]]
+) -> dict[int, frozenset[int]]:
+    for part in _parts(sorted(set(some) - set(known))):
+        for row in LISTS.rows(connection, {"some": part}):
+            known[row.id] = frozenset(json.loads(row.suites))
+    return known
+
+
+def _verdicts(
+    connection: Connection, number: int, runs: Sequence[Run], some: Mapping[int, NamedTest]
+) -> dict[int, Verdict]:
+    failed: dict[int, set[int]] = defaultdict(set)
+    before: set[int] = set()
+    for part in _parts(sorted(some) if runs else []):
+        given = {"of_tested": number, "since": runs[0].at, "some": part}
+        for row in FAILURES.rows(connection, given):
+            failed[row.test].add(row.build)
+        before.update(row.test for row in FAILED_BEFORE.rows(connection, given))
+    return {
+        each: verdict(runs, suite_number(test.suite), failed[each], failed_earlier=each in before)
+        for each, test in some.items()
+    }
+
+
+def _by_digest(connection: Connection, some: Iterable[str]) -> dict[str, int]:
+    return {
+        row.digest: row.id
+        for part in _parts([*some])
+        for row in TESTS_BY_DIGEST.rows(connection, {"some": part})
+    }
+
+
+def _parts(values: Sequence[T]) -> Iterator[list[T]]:
+    for first in range(0, len(values), AT_ONCE):
+        yield [*values[first : first + AT_ONCE]]

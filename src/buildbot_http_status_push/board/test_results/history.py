@@ -1,0 +1,209 @@
+"""What a test's runs on a builder and branch say of it. Pure.
+
+A test passed in a build whose suite ran and whose failed tests are all known, if it is not among
+them. Knows no database and no template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from attrs import frozen
+
+from buildbot_http_status_push.board.model import Builder
+from buildbot_http_status_push.board.test_results.results import NamedTest
+
+WINDOW = 60
+"""How many builds with test results are looked at."""
+CHANCE = 0.01
+"""A flaky test is broken where this many failures in a row are less likely at its old rate."""
+
+
+@frozen(kw_only=True)
+class Run:
+    """A build with test results.
+
+    Args:
+        build: Its number on the board.
+        number: Its number among the builder's builds.
+        at: When it began, in seconds since the epoch.
+        suites: The suites that ran, each by ``suite_number``.
+        is_whole: Whether all of its failed tests are known.
+        again: The next build with test results, where that was of the same code.
+    """
+
+    build: int
+    number: int
+    at: int
+    suites: frozenset[int]
+    is_whole: bool
+    again: int | None = None
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """What the latest runs of a test say of it, on one builder and branch.
+
+    Args:
+        outcomes: Whether it failed in each run, oldest first; None where it did not run, or where
+            that is not known.
+        in_a_row: How many times it has failed since it last passed; 0 where it passed last.
+        first_bad: The first of these failures.
+        last: The last run in which it is known how it ended.
+        failed: How many times it failed.
+        ran: How many times it ran.
+        passed_before: Whether it is known to have passed before its last failures in a row.
+        failed_before: Whether it failed before these, as far as builds are kept.
+        evidence: Failures, each with the run of the same code in which it passed.
+    """
+
+    outcomes: tuple[tuple[Run, bool | None], ...] = ()
+    in_a_row: int = 0
+    first_bad: Run | None = None
+    last: Run | None = None
+    failed: int = 0
+    ran: int = 0
+    passed_before: bool = False
+    failed_before: bool = False
+    evidence: tuple[tuple[Run, Run], ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Whether it failed when it last ran."""
+        return self.in_a_row > 0
+
+    @property
+    def earlier_failed(self) -> int:
+        """How many times it failed before its last failures in a row."""
+        return self.failed - self.in_a_row
+
+    @property
+    def earlier_ran(self) -> int:
+        """How many times it ran before its last failures in a row."""
+        return self.ran - self.in_a_row
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it fails more often in a row than its earlier rate explains."""
+        rate = (self.earlier_failed + 1) / (self.earlier_ran + 2)
+        return self.fails and rate**self.in_a_row < CHANCE
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether it failed and passed with nothing changed, and is not broken since."""
+        return bool(self.evidence) and not self.is_broken
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has begun to fail in the last run, and is not flaky."""
+        return self.in_a_row == 1 and self.passed_before and not self.is_flaky
+
+
+def verdict(
+    runs: Sequence[Run], suite: int, failed: Collection[int], *, failed_earlier: bool = False
+) -> Verdict:
+    """Say what a test's runs on a builder and branch say of it.
+
+    Args:
+        runs: Builds with test results, oldest first.
+        suite: The test's suite, by ``suite_number``.
+        failed: The builds in which the test failed.
+        failed_earlier: Whether it failed in an older build than these, too.
+    """
+    outcomes = tuple((each, _has_failed(each, suite, failed)) for each in runs)
+    known = [pair for pair in outcomes if pair[1] is not None]
+    in_a_row = 0
+    for _, has_failed in reversed(known):
+        if not has_failed:
+            break
+        in_a_row += 1
+    passed = {each.build: each for each, has_failed in known if not has_failed}
+    earlier = known[: len(known) - in_a_row]
+    return Verdict(
+        outcomes=outcomes,
+        in_a_row=in_a_row,
+        first_bad=known[-in_a_row][0] if in_a_row else None,
+        last=known[-1][0] if known else None,
+        failed=len(known) - len(passed),
+        ran=len(known),
+        passed_before=bool(earlier),
+        failed_before=failed_earlier or any(has_failed for _, has_failed in earlier),
+        evidence=tuple(
+            (each, passed[each.again])
+            for each, has_failed in known
+            if has_failed and each.again in passed
+        ),
+    )
+
+
+def _has_failed(run: Run, suite: int, failed: Collection[int]) -> bool | None:
+    if run.build in failed:
+        return True
+    return False if run.is_whole and suite in run.suites else None
+
+
+def deciding(runs: Iterable[Run]) -> dict[int, frozenset[int]]:
+    """Return which runs say how each suite's tests are now: for each suite the last that ran it.
+
+    Args:
+        runs: Builds with test results, newest first.
+
+    Returns:
+        The suites that a run decides, by the build's number on the board.
+    """
+    seen: set[int] = set()
+    found: dict[int, frozenset[int]] = {}
+    for each in runs:
+        if each.suites - seen:
+            found[each.build] = each.suites - seen
+            seen |= each.suites
+    return found
+
+
+@frozen(kw_only=True)
+class TestPlace:
+    """A test on a builder.
+
+    Args:
+        builder: The builder.
+        branch: The branch that was looked at.
+        verdict: What its runs say.
+    """
+
+    builder: Builder
+    branch: str | None
+    verdict: Verdict
+
+
+@frozen(kw_only=True)
+class TestPlaces:
+    """A test on all builders.
+
+    Args:
+        test: The test.
+        count: On how many builders.
+        places: These builders, as far as they were asked for.
+    """
+
+    test: NamedTest
+    count: int
+    places: tuple[TestPlace, ...]
+
+
+@frozen(kw_only=True)
+class TestRate:
+    """How often a test failed on a builder.
+
+    Args:
+        test: The test.
+        builder: The builder.
+        branch: The branch that was looked at.
+        failed: How many times it failed.
+        ran: How many times it ran.
+    """
+
+    test: NamedTest
+    builder: Builder
+    branch: str | None
+    failed: int
+    ran: int
