@@ -256,7 +256,7 @@ def _excerpt(
     matched = [
         number - start
         for number in range(start, stop)
-        if number == best or read[number].weight >= least
+        if number == best or read[number].weight >= least or _explains(read, number)
     ]
     rule = read[best].rule or LAST
     lost = any(read[number].weight >= Weight.TEST for number in texts if not start <= number < stop)
@@ -267,6 +267,12 @@ def _excerpt(
         rule.name,
         cut or lost,
     )
+
+
+def _explains(read: Sequence[_Line], number: int) -> bool:
+    """Return whether a line is a hint just below the name of what failed."""
+    above = read[max(0, number - 3) : number]
+    return read[number].weight == Weight.HINT and any(each.weight == Weight.TEST for each in above)
 
 
 def _shown(text: str) -> str:

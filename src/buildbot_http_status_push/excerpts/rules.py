@@ -392,7 +392,6 @@ CONSEQUENCES = (
             r"|Make sure|Please|cwd|\s|$)"
         ),
         r"^(?:npm|yarn|lerna) (?:ERR!|error)?\s?$",
-        r"Tests? (?:run|failed|suites?):? .{0,60}\d+",
         r"^=+ .{0,100}(?:failed|error|passed).{0,60} =+$",
         r"^FAILED \((?:failures|errors)",
         r"^Ran \d+ tests",
@@ -410,7 +409,6 @@ CONSEQUENCES = (
         r"^\s?\d+ FAILED TEST",
         r"^\d+% tests passed",
         r"^Errors while running CTest",
-        r"^The following tests FAILED",
         r"^--- FAIL",
         r"^exit status",
         r"^error: Bad exit status from /",
@@ -438,6 +436,8 @@ CONSEQUENCES = (
         r"^Stop\b",
         r"^Error Code: \d",
         r"^\S{0,40}make\S{0,8}: \*\*\* \[.{1,200}\] Error",
+        r"^Tests? (?:run|failed|suites?|files?): {1,6}\d",
+        r"^Test (?:Suites|Files) {1,4}\d|^Tests: {1,10}\d",
     ),
 )
 
@@ -468,6 +468,12 @@ CAUSES = (
         "buildbot-signal",
         Weight.CAUSE,
         r"process killed by signal \d",
+    ),
+    Rule(
+        "error-line",
+        Weight.CAUSE,
+        r"^Error: \S",
+        leads=1,
     ),
     Rule(
         "buildbot-worker",
@@ -618,7 +624,6 @@ CAUSES = (
     Rule(
         "ocaml",
         Weight.CAUSE,
-        r"^Error: ",
         r"^\*\*\* \[ERROR\]",
     ),
     Rule(
@@ -1920,8 +1925,6 @@ CAUSES = (
         r"no such (?:table|column)",
         r"database .{1,80} (?:does not exist|is locked)",
         r"psql: ",
-        r"\.\.\. FAILED",
-        r"^test .{1,100} \.{2,} FAILED",
         r"regression\.diffs",
     ),
     Rule(
@@ -1979,7 +1982,6 @@ CAUSES = (
         "format",
         Weight.CAUSE,
         r"code[ -]?format",
-        r"clang-format",
         r"Code style issues",
         r"\[warn\] \S",
         r"not (?:properly |correctly )?formatted",
@@ -1989,9 +1991,7 @@ CAUSES = (
         r"gofmt",
         r"goimports",
         r"rustfmt",
-        r"Run (?:prettier|black|gofmt|clang-format|`?cargo fmt|spotless|mix format)",
         r"formatting (?:errors?|issues?|differences|is)",
-        r"\[-Wclang-format",
         r"wrong(?:ly)? (?:format|indent)",
         r"whitespace (?:error|issues)",
         r"style (?:violations?|errors?|issues?|check)",
@@ -2002,6 +2002,7 @@ CAUSES = (
         r"No newline",
         r"tabs? (?:found|used)",
         r"coding style",
+        r"clang-format.{0,80}(?:fail|differ|violation|error|needed|changes|issue)",
     ),
     Rule(
         "lint",
@@ -2118,6 +2119,14 @@ TESTS = (
     Rule(
         "heading",
         Weight.TEST,
+        r"^Regressions: ",
+        r"^Failing test\(s\):",
+        r"^The following tests FAILED",
+        r"^Failed Tests \(\d",
+        r"^Unexpected (?:Failing|Passing) Tests",
+        r"^FAILED TEST SUMMARY",
+        r"^\d+ tests? failed(?: unexpectedly)?:$",
+        r"^Failing tests?:",
         (
             r"^(?:\d{1,4}\) )?(?:Errors?|Failures?|FAIL|FAILURE|ERROR|Failed tests|Tests in error"
             r"|Failed checks)\s?:$"
@@ -2207,6 +2216,10 @@ TESTS = (
         r"TEST FAILED",
         r"Fail \(",
         r"\bFAILED$",
+        r"\[ (?:Failure|Timeout|Crash|Text|ImageOnlyFailure|Missing)[\w ]{0,20}\]$",
+        r"failed unexpectedly",
+        r"^\S.{0,200} (?:FAIL|FAILED|failed)\*?$",
+        r"^test .{1,100} \.{2,} ?FAILED",
     ),
 )
 

@@ -115,6 +115,13 @@ PARTS = (
         r"(?i)\b(?:line|column|col|char|offset|position|pos|row|byte)[ =:#]{1,2}\d{1,9}\b"
         r"(?:-\d{1,9})?",
     ),
+    ("ordinal", r"\A\d{1,5}(?=\) | - )|(?<=\bok )\d{1,6}(?= |\Z)|\bTest #\d{1,6}:"),
+    ("describe", r"-\d{1,6}-g[0-9a-f]{7,40}\b"),
+    (
+        "named",
+        r"(?i)\b(?:worker|builder|agent|runner|host|node)[ :=]{1,2}['\"]?(?=[\w.-]{0,60}\d)"
+        r"[\w-]{1,60}(?:\.[\w-]{1,60}){0,4}['\"]?",
+    ),
     (
         "counter",
         r"\[\s{0,6}\d{1,8}(?:/| of )\d{1,8}(?:[/ ]\d{1,8})?\]|\(\s{0,4}\d{1,8}(?:/| of )\d{1,8}\)"
