@@ -47,7 +47,9 @@ def strip(builds: Sequence[Build]) -> Markup:
     width = STRIP * STEP - (STEP - SHAPE)
     return Markup(  # noqa: S704  numbers and fixed words only
         f'<svg class="strip" width="{width}" height="{SHAPE}" viewBox="0 0 {width} {SHAPE}" '
-        f'role="img" aria-label="{summary(shown)}">{shapes}</svg>'
+        # Where there is less room, the newest ones are shown.
+        f'preserveAspectRatio="xMaxYMid slice" role="img" aria-label="{summary(shown)}">'
+        f"{shapes}</svg>"
     )
 
 
