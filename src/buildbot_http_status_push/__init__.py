@@ -1,4 +1,4 @@
-"""Buildbot's HttpStatusPush reporter, that never loses a build's end."""
+"""Buildbot's HttpStatusPush reporter with an outbox: finished builds are delivered at least once."""
 
 TYPE_CHECKING = False  # importing typing would cost more than all the rest at each start
 if TYPE_CHECKING:

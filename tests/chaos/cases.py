@@ -13,6 +13,7 @@ from chaos.cluster import (
     database_restarted,
     one_of_two_gone_for_good,
     one_of_two_killed,
+    pooler_of_two_restarted,
     receiver_of_two_down,
     router_killed,
     two_masters,
@@ -382,6 +383,8 @@ BOARDS_CASES: tuple[Case, ...] = (one_of_two_boards_killed,)
 
 POOLED_CASES: tuple[Case, ...] = (pooler_and_database_restarted,)
 
+POOLED_CLUSTER_CASES: tuple[Case, ...] = (pooler_of_two_restarted,)
+
 CASES: tuple[Case, ...] = (
     receiver_down_then_up,
     answers_503,
@@ -413,5 +416,6 @@ CASES: tuple[Case, ...] = (
     outbox_overwritten_between_runs,
     *BOARDS_CASES,
     *POOLED_CASES,
+    *POOLED_CLUSTER_CASES,
     *CLUSTER_CASES,
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve
+from support.pgbouncer import PgBouncer
 from support.ports import free_port, listens
 from support.postgres import Postgres
 
@@ -77,7 +78,8 @@ class Router(Process):
             raise ImpossibleError(f"there is no router: pip install crossbar, and set {CROSSBAR}")
         self._folder = folder
         self._port = free_port()
-        self.url = f"ws://127.0.0.1:{self._port}/ws"
+        self._url = f"ws://127.0.0.1:{self._port}/ws"
+        self.queue = {"type": "wamp", "router_url": self._url, "realm": "buildbot"}
         folder.mkdir()
         (folder / "config.json").write_text(json.dumps(self._configuration()))
 
@@ -85,7 +87,7 @@ class Router(Process):
         transport = {
             "type": "websocket",
             "endpoint": {"type": "tcp", "interface": "127.0.0.1", "port": self._port},
-            "url": self.url,
+            "url": self._url,
             "auth": {"anonymous": {"type": "static", "role": "anonymous"}},
         }
         realm = {"name": "buildbot", "roles": [ROLE]}
@@ -98,6 +100,18 @@ class Router(Process):
         output = self._folder / "output.log"
         self._start(*command, output=output, CROSSBAR_DISABLE_TELEMETRY="1")
         wait_until(lambda: listens(self._port), "the router listens", START_PATIENCE)
+
+
+class NoRouter(Process):
+    """Nothing in the place of a router: each master hears of its own events only."""
+
+    @property
+    def queue(self) -> dict[str, str]:
+        """How the masters are to pass on events."""
+        return {"type": "simple"}
+
+    def start(self) -> None:
+        """Do nothing."""
 
 
 class Cluster:
@@ -114,18 +128,24 @@ class Cluster:
         self._folder = folder
         self.chance = random.Random(seed)  # noqa: S311 - rhythm, not secrets
         self.builds = 5 * effort // len(NAMES)
-        self.router = Router(folder / "router")
+        self.router = self.make_router()
         self.database = Postgres()
         self.database.start()
         self._url = self.database.url()
         self.board = Board(folder)
         self.receiver = Receiver(folder, seed, self.board.url)
+        url = f"http://127.0.0.1:{self.receiver.port}/submit"
+        self.reporter = {"serverUrl": url, "timeout": TIMEOUT}
         self.masters = {name: self._create(name) for name in NAMES}
         self.circumstances = Circumstances()
         self._through: list[float] = []
         self._stops: list[Stop] = []
         self.board.start()
         self.router.start()
+
+    def make_router(self) -> Any:
+        """Return what the masters hear of each other by."""
+        return Router(self._folder / "router")
 
     def _create(self, name: str) -> Master:
         folder = self._folder / name
@@ -151,12 +171,11 @@ class Cluster:
                 "pause": 0.3,
                 "ballast": 0,
             }
-            place = {"name": name, "database": self._url, "router": self.router.url}
-            url = f"http://127.0.0.1:{self.receiver.port}/submit"
-            reporter = {"serverUrl": url, "timeout": TIMEOUT}
+            place = {"name": name, "database": self._url, "queue": self.router.queue}
             master = self.masters[name]
             (master.folder / DONE_FILE).unlink(missing_ok=True)
-            master.configure(cluster=place, reporter=reporter, load=load, work={"longest": 2.0})
+            work = {"longest": 2.0}
+            master.configure(cluster=place, reporter=self.reporter, load=load, work=work)
             master.start()
 
     def kill(self, name: str) -> None:
@@ -176,6 +195,10 @@ class Cluster:
         self.database.stop()
         self.play(0, 1)
         self.database.start()
+        self.note_outage()
+
+    def note_outage(self) -> None:
+        """Note that the outbox's database was away, and is back."""
         now = time.time()
         self.circumstances = evolve(self.circumstances, outages=[*self.circumstances.outages, now])
 
@@ -238,6 +261,29 @@ class Cluster:
             each.kill()
         self.receiver.close()
         self.database.remove()
+
+
+class PooledCluster(Cluster):
+    """Two masters that reach their common outbox through a pooler; no router is between them."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.pooler = PgBouncer(self.database.socket_folder)
+        self.reporter["outbox"] = self.pooler.url()
+
+    def make_router(self) -> NoRouter:
+        """Return none."""
+        return NoRouter()
+
+    def restart_pooler(self) -> None:
+        """Kill the pooler, and start it."""
+        self.pooler.restart()
+        self.note_outage()
+
+    def close(self) -> None:
+        """End everything."""
+        self.pooler.stop()
+        super().close()
 
 
 def two_masters(cluster: Cluster) -> None:
@@ -307,4 +353,20 @@ def receiver_of_two_down(cluster: Cluster) -> None:
     cluster.end_receiver()
     cluster.wait_for_builds()
     cluster.receiver.start()
+    cluster.wait_until_through()
+
+
+def pooler_of_two_restarted(cluster: PooledCluster) -> None:
+    """The pooler before the outbox of two masters is killed, PostgreSQL ends, the masters too."""
+    cluster.receiver.start()
+    cluster.start(*NAMES)
+    cluster.play(3, 5)
+    cluster.restart_pooler()
+    cluster.play(3, 5)
+    cluster.restart_database()
+    cluster.play(3, 5)
+    for name in NAMES:
+        cluster.kill(name)
+        cluster.start(name, builds=3)
+    cluster.wait_for_builds()
     cluster.wait_until_through()

@@ -13,11 +13,25 @@ from typing import Any
 from attrs import frozen
 
 from chaos.boards import PooledScene, TwoBoardsScene
-from chaos.cases import BOARDS_CASES, CLUSTER_CASES, POOLED_CASES, Case
-from chaos.cluster import Cluster
+from chaos.cases import (
+    BOARDS_CASES,
+    CLUSTER_CASES,
+    POOLED_CASES,
+    POOLED_CLUSTER_CASES,
+    Case,
+)
+from chaos.cluster import Cluster, PooledCluster
 from chaos.report import Report
 from chaos.scene import Scene
 from chaos.stage import ImpossibleError, create_master
+
+KINDS: dict[tuple[Case, ...], type[Any]] = {
+    CLUSTER_CASES: Cluster,
+    POOLED_CLUSTER_CASES: PooledCluster,
+    BOARDS_CASES: TwoBoardsScene,
+    POOLED_CASES: PooledScene,
+}
+"""What plays the cases that need more than a ``Scene``."""
 
 
 @frozen
@@ -68,11 +82,10 @@ def runner(seed: int, effort: int) -> Iterator[Runner]:
 
 
 def _kind_of_scene(case: Case) -> type[Any]:
-    if case in CLUSTER_CASES:
-        return Cluster
-    if case in POOLED_CASES:
-        return PooledScene
-    return TwoBoardsScene if case in BOARDS_CASES else Scene
+    for cases, kind in KINDS.items():
+        if case in cases:
+            return kind
+    return Scene
 
 
 def _play(case: Case, scene: Any) -> Report:
