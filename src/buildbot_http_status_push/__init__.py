@@ -1,4 +1,4 @@
-"""Buildbot's HttpStatusPush reporter with an outbox: finished builds are delivered at least once."""
+"""Buildbot's HttpStatusPush reporter with an outbox: each finished build arrives at least once."""
 
 TYPE_CHECKING = False  # importing typing would cost more than all the rest at each start
 if TYPE_CHECKING:

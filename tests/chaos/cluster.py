@@ -140,6 +140,9 @@ class Cluster:
         self.circumstances = Circumstances()
         self._through: list[float] = []
         self._stops: list[Stop] = []
+
+    def open(self) -> None:
+        """Start what each case needs."""
         self.board.start()
         self.router.start()
 
@@ -252,7 +255,11 @@ class Cluster:
             chatter=[],
             accounts=evidence.read_accounts(self._url),
             complaints=[each for log in logs for each in evidence.read_complaints(log)],
-            misshown=misshown(builds, evidence.read_board(self.board.database), None),
+            misshown=misshown(
+                builds,
+                evidence.read_board(self.board.database),
+                self.circumstances.refused_builders,
+            ),
         )
 
     def close(self) -> None:

@@ -91,6 +91,7 @@ def _kind_of_scene(case: Case) -> type[Any]:
 def _play(case: Case, scene: Any) -> Report:
     name = case.__name__
     try:
+        scene.open()
         case(scene)
         scene.stop_master()
         return Report(name, scene.outcome())

@@ -116,6 +116,9 @@ class Scene:
         self._chatter: list[str] = []
         self._started_at = 0
         self._load: dict[str, Any] = {}
+
+    def open(self) -> None:
+        """Start what each case needs."""
         self.board.start()
 
     def make_board(self) -> Any:

@@ -81,6 +81,7 @@ def run(folder: Path, seed: int, minutes: float) -> Worn:
     create_master(folder / "template")
     scene = SoakScene(folder / "template", folder, str(seed), minutes)
     try:
+        scene.open()
         scene.last()
         return scene.worn()
     finally:
