@@ -78,7 +78,6 @@ PURE = {
     "board.model",
     "board.storable",
     "delivery.circuit_breaker",
-    "delivery.expiry",
     "delivery.retry",
     "durations",
     "excerpts",
@@ -100,11 +99,9 @@ PURE = {
     "report.events",
     "report.identity",
     "report.junit",
-    "report.nulls",
     "results",
     "signing",
     "wire.cloudevents",
-    "wire.retry_after",
 }
 IMPURE = ("twisted.internet", "twisted.web", "treq", "sqlalchemy", "buildbot.")
 

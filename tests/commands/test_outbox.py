@@ -25,6 +25,7 @@ from support import postgres
 from support.commands import Command, run, temporary_folder
 from support.fakes import a_delivery
 from support.master import EndWith, ReporterTestCase, configuration
+from support.outboxes import recorder_of
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -89,7 +90,7 @@ class Filled:
         def send(connection: Any) -> None:
             for claim in self.ledger.claim(connection, self.now, 60.0, 100):
                 if claim.delivery == delivery:
-                    self.ledger.recorder.record(connection, claim, verdict, self.now)
+                    recorder_of(self.ledger).record(connection, claim, verdict, self.now)
             self.ledger.release_all(connection, self.now)
 
         self.database.transact([send])

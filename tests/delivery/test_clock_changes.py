@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.delivery.expiry import DAY, GAP_MOST, Expiry
 from buildbot_http_status_push.delivery.pipeline import Pipeline
+from buildbot_http_status_push.delivery.relay import DAY, GAP_MOST, Expiry
 from buildbot_http_status_push.delivery.retry import LONGEST_WAIT
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable

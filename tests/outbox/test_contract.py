@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 from support.fakes import a_delivery
-from support.outboxes import LEASE, NOW, Box, of_lane, result
+from support.outboxes import LEASE, NOW, Box, of_lane, recorder_of, result
 from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -264,7 +264,7 @@ class Contract(Case):
             box.put(old, new)
         failed, accepted = Verdict(State.RETRYING, "", NOW + 1), Verdict(State.DELIVERED, "")
         ended = list(zip(earlier.claim(), (failed, accepted), strict=True))
-        found = self.box.ask(self.box.ledger.recorder.record_all, ended, NOW)
+        found = self.box.ask(recorder_of(self.box.ledger).record_all, ended, NOW)
         self.assertEqual([None, State.DELIVERED], found)
         self.assertEqual(
             (State.SUPERSEDED, 0), (self.box.entry(1).state, self.box.entry(1).attempts)
@@ -646,7 +646,7 @@ class Master(Thread):
             self._receiver.begin(each)
             self._database.transact([self._ledger.waiting])  # some time passes
             self._receiver.end(each)
-            record = partial(self._ledger.recorder.record, claim=each, verdict=verdict, now=NOW)
+            record = partial(recorder_of(self._ledger).record, claim=each, verdict=verdict, now=NOW)
             self._database.transact([record])
 
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy.engine import Connection
 from support.fakes import a_delivery
-from support.outboxes import LEASE, NOW
+from support.outboxes import LEASE, NOW, recorder_of
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
@@ -387,7 +387,9 @@ class OutboxMachine(RuleBasedStateMachine):
         owner, _ = held
         mine = {claim.delivery.id: claim for whose, claim in (held, *also) if whose == owner}
         ended = [(claim, data.draw(verdicts(self.now))) for claim in mine.values()]
-        found = self.run(lambda one: self.ledgers[owner].recorder.record_all(one, ended, self.now))
+        found = self.run(
+            lambda one: recorder_of(self.ledgers[owner]).record_all(one, ended, self.now)
+        )
         accepted_first = sorted(ended, key=lambda each: each[1].state is not State.DELIVERED)
         for claim, verdict in accepted_first:
             state = self.model.record(owner, claim, verdict, self.now)
@@ -472,7 +474,9 @@ class OutboxMachine(RuleBasedStateMachine):
             ledger.put(connection, delivery(number), self.now)
             ledger.claim(connection, self.now, LEASE, 2)
             if held is not None:
-                ledger.recorder.record(connection, held[1], Verdict(State.DELIVERED, ""), self.now)
+                recorder_of(ledger).record(
+                    connection, held[1], Verdict(State.DELIVERED, ""), self.now
+                )
             former = self.folder / f"{self.crashes}.sqlite"
             self.crashes += 1
             for suffix in ("", "-wal"):

@@ -14,7 +14,7 @@ from unittest import mock
 import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.engine import Connection
-from support.outboxes import LEASE, NOW
+from support.outboxes import LEASE, NOW, recorder_of
 from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -292,15 +292,17 @@ class WorkTests(SynchronousTestCase):
             claims.extend(LEDGER.claim(connection, NOW, LEASE, 41))
 
         def record(connection: Connection) -> None:
-            LEDGER.recorder.record(connection, claims[0], Verdict(State.DELIVERED, "accepted"), NOW)
-            LEDGER.recorder.record(
+            recorder_of(LEDGER).record(
+                connection, claims[0], Verdict(State.DELIVERED, "accepted"), NOW
+            )
+            recorder_of(LEDGER).record(
                 connection, claims[1], Verdict(State.RETRYING, "refused", NOW), NOW
             )
 
         def record_all(connection: Connection) -> None:
             accepted = [(claim, Verdict(State.DELIVERED, "accepted")) for claim in claims[2:]]
             self.assertEqual(len(accepted), 40)
-            LEDGER.recorder.record_all(connection, accepted, NOW)
+            recorder_of(LEDGER).record_all(connection, accepted, NOW)
 
         self.assert_few(self.steps(take, record, record_all))
 

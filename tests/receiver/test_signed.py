@@ -17,7 +17,7 @@ from twisted.logger import capturedLogs
 from twisted.trial import unittest
 
 from buildbot_http_status_push.reporter import HttpStatusPush
-from buildbot_http_status_push.wire.clocks import ClockCheck
+from buildbot_http_status_push.wire.client import ClockCheck
 
 BUILDERS = {"success": [EndWith(SUCCESS)]}
 OLD, NEW = ("whsec_" + base64.b64encode(bytes([each]) * 32).decode() for each in (1, 2))

@@ -13,11 +13,10 @@ from twisted.trial import unittest
 
 from buildbot_http_status_push.report import progress
 from buildbot_http_status_push.report.builds import PAGE
-from buildbot_http_status_push.report.catchup import Catchup
+from buildbot_http_status_push.report.catchup import AFTER_FAILURE, Catchup
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import build_event_id
 from buildbot_http_status_push.report.responsibility import Responsibility
-from buildbot_http_status_push.report.scan_timer import AFTER_FAILURE
 
 
 class CatchupTests(unittest.SynchronousTestCase):

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.report import encoding
 from buildbot_http_status_push.report.encoding import (
+    DEEPEST,
     HTML,
     JSON,
     LARGE,
@@ -27,7 +28,6 @@ from buildbot_http_status_push.report.encoding import (
     to_json,
     to_json_cooperatively,
 )
-from buildbot_http_status_push.report.nulls import DEEPEST
 from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 texts = st.text(st.characters())

@@ -15,6 +15,7 @@ from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.inspection import Entry
 from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
+from buildbot_http_status_push.outbox.recorder import Recorder
 from buildbot_http_status_push.outbox.storage import Storage
 
 NOW = 1_700_000_000.0
@@ -32,6 +33,11 @@ def result(deferred: Deferred[T]) -> T:
         value.raiseException()
     value_found: T = value
     return value_found
+
+
+def recorder_of(ledger: Ledger) -> Recorder:
+    """Return what records the outcomes of what a ledger has claimed."""
+    return Recorder(ledger.reporter, ledger.owner)
 
 
 class Box:

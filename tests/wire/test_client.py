@@ -23,8 +23,7 @@ from twisted.web.client import RequestTransmissionFailed, ResponseFailed, Respon
 from buildbot_http_status_push import __version__
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, Unreachable
 from buildbot_http_status_push.signing import verify
-from buildbot_http_status_push.wire.client import Client
-from buildbot_http_status_push.wire.clocks import ClockCheck
+from buildbot_http_status_push.wire.client import Client, ClockCheck
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.target import Render, RenderingError, Target, resolve
 from buildbot_http_status_push.wire.tls_errors import TLSFileError

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.wire.retry_after import parse_retry_after
+from buildbot_http_status_push.wire.client import parse_retry_after
 
 
 class RetryAfterTest(SynchronousTestCase):

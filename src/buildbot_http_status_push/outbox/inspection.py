@@ -14,7 +14,7 @@ from attrs import field, frozen
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.model import PENDING, State
-from buildbot_http_status_push.outbox.insertion import PRODUCED
+from buildbot_http_status_push.outbox.rows import PRODUCED
 from buildbot_http_status_push.outbox.schema import deliveries, totals
 from buildbot_http_status_push.outbox.selection import ALL, Selection
 

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.model import PENDING, SUPERFLUOUS_AFTER, State
-from buildbot_http_status_push.outbox.insertion import PRODUCED
-from buildbot_http_status_push.outbox.insertion import count as add_to_total
 from buildbot_http_status_push.outbox.inspection import Entry, NotPossibleError, show
+from buildbot_http_status_push.outbox.rows import PRODUCED
+from buildbot_http_status_push.outbox.rows import count as add_to_total
 from buildbot_http_status_push.outbox.schema import deliveries
 from buildbot_http_status_push.outbox.selection import Selection
 

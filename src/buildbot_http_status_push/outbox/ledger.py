@@ -16,9 +16,15 @@ from sqlalchemy.engine import Connection
 from buildbot_http_status_push.model import Claim, Delivery, Turn
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.backlog import Backlog
-from buildbot_http_status_push.outbox.insertion import PRODUCED, count, insert
-from buildbot_http_status_push.outbox.recorder import RESTING, Recorder, supersede_older
-from buildbot_http_status_push.outbox.rows import claimed, new_row, storable
+from buildbot_http_status_push.outbox.recorder import RESTING, supersede_older
+from buildbot_http_status_push.outbox.rows import (
+    PRODUCED,
+    claimed,
+    count,
+    insert,
+    new_row,
+    storable,
+)
 
 Found: TypeAlias = tuple[Any, bool]
 """A delivery's row, and whether others may wait in its lane."""
@@ -38,11 +44,6 @@ class Ledger:
 
     reporter: str
     owner: str
-
-    @property
-    def recorder(self) -> Recorder:
-        """Writes down what became of what was claimed."""
-        return Recorder(self.reporter, self.owner)
 
     def appear(self, connection: Connection) -> None:
         """Let people find this reporter by its name, also before it has anything to send."""

@@ -8,6 +8,7 @@ Knows nothing of HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -20,6 +21,7 @@ from buildbot_http_status_push.outbox import backfill
 from buildbot_http_status_push.outbox.backfill_request import Backfill
 from buildbot_http_status_push.outbox.inspection import Stats, stats_of
 from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.recorder import Recorder
 from buildbot_http_status_push.outbox.storage import Storage
 
 RESTORE_INTERVAL = 10.0
@@ -69,6 +71,7 @@ class Outbox:
         self._in_thread = in_thread
         self._storage = storage
         self._ledger = ledger
+        self._recorder = Recorder(ledger.reporter, ledger.owner)
         self._gather = gather
         self._requests: list[_Request] = []
         self._ended: list[_Ended] = []
@@ -100,19 +103,19 @@ class Outbox:
         """
         now = self._reactor.seconds()
         put = self._ledger.put_again if again else self._ledger.put
-        return self._run(lambda connection: put(connection, delivery, now))
+        return self._run(put, delivery=delivery, now=now)
 
     def backfill(self) -> Deferred[Backfill | None]:
         """Return what a person wants sent once more."""
-        return self._run(lambda connection: backfill.find(connection, self._ledger.reporter))
+        return self._run(backfill.find, reporter=self._ledger.reporter)
 
     def advance_backfill(self, known: Backfill) -> Deferred[bool]:
         """Write down how far that has come; say whether it is still wanted."""
-        return self._run(lambda connection: backfill.advance(connection, known))
+        return self._run(backfill.advance, backfill=known)
 
     def known(self, ids: Collection[str]) -> Deferred[set[str]]:
         """Return those of the ids that have been seen."""
-        return self._run(lambda connection: self._ledger.known(connection, ids))
+        return self._run(self._ledger.known, ids=ids)
 
     def claim(
         self,
@@ -124,12 +127,12 @@ class Outbox:
         """Take deliveries that may be sent now; see ``Ledger.claim``."""
         now = self._reactor.seconds()
         return self._run(
-            lambda connection: self._ledger.claim(connection, now, lease, limit, held, turns)
+            self._ledger.claim, now=now, lease=lease, limit=limit, held=held, turns=turns
         )
 
     def stats(self) -> Deferred[Stats]:
         """Count this reporter's deliveries."""
-        return self._run(lambda connection: stats_of(connection, self._ledger.reporter))
+        return self._run(stats_of, reporter=self._ledger.reporter)
 
     def renew(self, sequences: list[int], lease: float) -> Deferred[float]:
         """Lengthen the leases of what is claimed.
@@ -138,14 +141,14 @@ class Outbox:
             Until when they last, in seconds since the epoch.
         """
         until = self._reactor.seconds() + lease
-        return self._run(lambda connection: self._ledger.renew(connection, sequences, until))
+        return self._run(self._ledger.renew, sequences=sequences, until=until)
 
     def release(self, sequences: Sequence[int] | None = None) -> Deferred[None]:
         """Give claimed deliveries back: those named untried, or all of this master's."""
         if sequences is not None:
-            return self._run(lambda connection: self._ledger.release(connection, sequences))
+            return self._run(self._ledger.release, sequences=sequences)
         now = self._reactor.seconds()
-        return self._run(lambda connection: self._ledger.release_all(connection, now))
+        return self._run(self._ledger.release_all, now=now)
 
     def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
         """Write down what becomes of a delivery, at once with all others of the transaction.
@@ -167,7 +170,7 @@ class Outbox:
         """Make deliveries dead that waited too long for a receiver that refuses their group."""
         now = self._reactor.seconds()
         return self._run(
-            lambda connection: self._ledger.give_up(connection, groups, created_before, now)
+            self._ledger.give_up, groups=groups, created_before=created_before, now=now
         )
 
     def pull_back(self, wait: float, lease: float) -> Deferred[None]:
@@ -178,12 +181,12 @@ class Outbox:
             lease: Seconds that any master's lease lasts at most.
         """
         now = self._reactor.seconds()
-        return self._run(lambda connection: self._ledger.pull_back(connection, now, wait, lease))
+        return self._run(self._ledger.pull_back, now=now, wait=wait, lease=lease)
 
     def tidy(self) -> Deferred[bool]:
         """Delete some rows that ended long ago; say whether there may be more."""
         now = self._reactor.seconds()
-        return self._run(lambda connection: self._ledger.tidy(connection, now))
+        return self._run(self._ledger.tidy, now=now)
 
     def close(self) -> Deferred[None]:
         """Finish what was asked for, and close the database; what is asked later fails."""
@@ -194,8 +197,8 @@ class Outbox:
             self._timer = None
         return flushed.addCallback(lambda _: self._in_thread(self._storage.close))
 
-    def _run(self, operation: Callable[[Any], T]) -> Deferred[T]:
-        return self._ask(self._requests, _Request(operation))
+    def _run(self, operation: Callable[..., T], **arguments: Any) -> Deferred[T]:
+        return self._ask(self._requests, _Request(partial(operation, **arguments)))
 
     def _ask(self, asked: list[R], request: R) -> Deferred[Any]:
         if self._closed:
@@ -237,9 +240,7 @@ class Outbox:
         ended, self._ended = self._ended, []
         pairs = [(each.claim, each.verdict) for each in ended]
         now = self._reactor.seconds()
-        request = _Request(
-            lambda connection: self._ledger.recorder.record_all(connection, pairs, now)
-        )
+        request = _Request(partial(self._recorder.record_all, ended=pairs, now=now))
         request.done.addCallbacks(_succeed, _fail, callbackArgs=(ended,), errbackArgs=(ended,))
         return request
 

@@ -23,8 +23,7 @@ from buildbot_http_status_push.model import (
     superfluous_after,
 )
 from buildbot_http_status_push.outbox import statements
-from buildbot_http_status_push.outbox.insertion import insert
-from buildbot_http_status_push.outbox.rows import new_row, storable
+from buildbot_http_status_push.outbox.rows import insert, new_row, storable
 
 RESTING = "nobody, until its next attempt"
 """Who has what keeps its lane after a refusal. It is under way with no master: what stops or dies

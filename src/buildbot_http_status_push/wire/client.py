@@ -5,13 +5,17 @@ Knows nothing of retries or storage.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet import defer, error
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
@@ -22,12 +26,82 @@ from buildbot_http_status_push.redaction import Mask, one_line
 from buildbot_http_status_push.wire import cloudevents, urls
 from buildbot_http_status_push.wire.answers import Answer, receive
 from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
-from buildbot_http_status_push.wire.clocks import ClockCheck
 from buildbot_http_status_push.wire.errors import explain, is_cancelled, is_unsent, was_stale
 from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
-from buildbot_http_status_push.wire.retry_after import parse_retry_after
 from buildbot_http_status_push.wire.target import RenderingError, Target, resolve
 from buildbot_http_status_push.wire.tls_errors import TLSFileError
+
+TOLERATED = 120.0
+
+
+@define
+class ClockCheck:
+    """Warns once when the clocks differ so much that signatures will soon be refused.
+
+    Args:
+        log: Where the warning goes.
+    """
+
+    log: Logger = field(factory=Logger)
+    _warned: bool = field(default=False, init=False)
+
+    def check(self, date: str | None, now: float) -> None:
+        """Compare the clocks.
+
+        Args:
+            date: The answer's ``Date`` header (RFC 9110, 6.6.1), if it has one.
+            now: Our time, in seconds since the epoch.
+        """
+        theirs = _seconds(date)
+        if self._warned or theirs is None or abs(theirs - now) <= TOLERATED:
+            return
+        self._warned = True
+        self.log.warn(
+            "the receiver's clock is {off:.0f} s {direction} of this machine's: set one of them "
+            "right, or the receiver will refuse signatures as too old or too new",
+            off=abs(theirs - now),
+            direction="ahead" if theirs > now else "behind",
+        )
+
+
+def _seconds(date: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except (TypeError, ValueError):
+        return None
+
+
+SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Read a ``Retry-After`` header (RFC 9110, 10.2.3).
+
+    Args:
+        value: The header's value: seconds or an HTTP date. The RFC knows whole seconds only,
+            but services that count in fractions send these.
+        now: The time, in seconds since the epoch.
+
+    Returns:
+        Seconds from now, at least 0; None where there is none or it can't be read.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if SECONDS.fullmatch(text):
+        return float(text)
+    moment = _read_date(text)
+    return None if moment is None else max(moment - now, 0.0)
+
+
+def _read_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    # The oldest of the three forms (RFC 9110, 5.6.7) names no zone and is in UTC like the others.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
 
 USER_AGENT = f"buildbot-http-status-push/{__version__}"
 ANSWER_EXCERPT = 200
