@@ -30,7 +30,7 @@ from zope.interface import implementer
 
 from bench.plain import CONFIGURATION, PlainBuilds
 from bench.running import run, sleep
-from buildbot_http_status_push.outbox.storage import Storage
+from buildbot_http_status_push.outbox.fallback_database import FallbackDatabase
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 VARIANTS: dict[str, Any] = {
@@ -231,7 +231,7 @@ async def measure(
     counts = Counts()
     counts.count("data API calls", DataConnector, "get_with_resultspec")
     counts.count("database calls", DBThreadPool, "do", "do_with_transaction", "do_with_engine")
-    counts.count("outbox transactions", Storage, "transact")
+    counts.count("outbox transactions", FallbackDatabase, "transact")
     make, more = LOADS[load]
     master = BuildMaster(basedir, reactor=reactor, config_loader=Loader(services, more))
     await master.startService()

@@ -17,11 +17,11 @@ from buildbot_http_status_push.configuration import options
 from buildbot_http_status_push.configuration.rendering import Renderer
 from buildbot_http_status_push.database import Operation, file_url
 from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
-from buildbot_http_status_push.model import Claim, State, Verdict
-from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.model import Disposition, LeasedDelivery, State
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 from buildbot_http_status_push.outbox.schema import open_database
 
-LEDGER = Ledger("HttpStatusPush", "bench")
+REPOSITORY = DeliveryRepository("HttpStatusPush", "bench")
 AT_ONCE = 500
 
 
@@ -36,7 +36,7 @@ def fill(path: Path, count: int) -> None:
 
 def _puts(count: int) -> Iterator[Operation]:
     for number in range(count):
-        yield partial(LEDGER.put, delivery=delivery(number), now=reactor.seconds())
+        yield partial(REPOSITORY.put, delivery=delivery(number), now=reactor.seconds())
 
 
 def watch(pipeline: Pipeline, on_delivered: Callable[[], None]) -> None:
@@ -48,8 +48,8 @@ def watch(pipeline: Pipeline, on_delivered: Callable[[], None]) -> None:
             on_delivered()
         return state
 
-    def watched(claim: Claim, verdict: Verdict) -> Deferred[State | None]:
-        return record(claim, verdict).addCallback(recorded)
+    def watched(claim: LeasedDelivery, disposition: Disposition) -> Deferred[State | None]:
+        return record(claim, disposition).addCallback(recorded)
 
     pipeline.outbox.record = watched  # type: ignore[method-assign]  # there is no other way to see it
 
@@ -64,6 +64,6 @@ def make_pipeline(path: Path, url: str, **more: Any) -> Pipeline:
     """
     log = Logger()
     wanted = options.read({"serverUrl": url, **more})
-    renderer = Renderer(None, wanted, LEDGER.reporter, log)
+    renderer = Renderer(None, wanted, REPOSITORY.reporter, log)
     sender = Sender(reactor, wanted.sender_settings, renderer, log)
-    return Pipeline(reactor, file_url(path), LEDGER, sender, lambda: None, log)
+    return Pipeline(reactor, file_url(path), REPOSITORY, sender, lambda: None, log)

@@ -170,7 +170,7 @@ PENDING = frozenset({State.WAITING, State.RETRYING})
 
 
 @frozen
-class Verdict:
+class Disposition:
     """What becomes of a delivery after an attempt.
 
     Args:
@@ -188,7 +188,7 @@ class Verdict:
 
 
 @frozen
-class Claim:
+class LeasedDelivery:
     """A delivery handed out for one attempt.
 
     Args:

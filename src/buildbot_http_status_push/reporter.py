@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, su
 from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
-from buildbot_http_status_push.configuration import local_checks, options, placement, renderables
+from buildbot_http_status_push.configuration import options, placement, renderables, runtime_checks
 from buildbot_http_status_push.configuration.arguments import (
     by_name,
     generators_faults,
@@ -37,12 +37,12 @@ from buildbot_http_status_push.delivery.service import DeliveryService, Placemen
 from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.report import default_generator, events, users
 from buildbot_http_status_push.report.backfill import Backfiller
+from buildbot_http_status_push.report.build_ownership import BuildOwnership
 from buildbot_http_status_push.report.cache import DataCache
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.intake import Intake
-from buildbot_http_status_push.report.preparation import Preparations
-from buildbot_http_status_push.report.responsibility import Responsibility
+from buildbot_http_status_push.report.properties_gate import PropertiesGate
 from buildbot_http_status_push.time_slices import CooperativeScheduler
 from buildbot_http_status_push.wire.target import RenderingError, resolve
 from buildbot_http_status_push.wire.urls import URLError
@@ -80,11 +80,11 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._intake: Intake | None = None
         self._catchup: Catchup | None = None
         self._backfiller: Backfiller | None = None
-        self._responsibility: Responsibility | None = None
+        self._ownership: BuildOwnership | None = None
         self._generator_options: dict[str, Any] = {}
         self._users_are_seen = True
         self.cache: DataCache | None = None
-        self.preparations: Preparations | None = None
+        self.properties_gate: PropertiesGate | None = None
         super().__init__(*args, **well_named(kwargs))
 
     def checkConfig(
@@ -111,8 +111,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         of_renderables = renderables.faults(given, HttpStatusPush.secrets)
         found = (*options.faults(given, names, is_renderable), *default_generator.faults(given))
         of_machine = (
-            *local_checks.file_faults(given),
-            *local_checks.metrics_faults(given.get("metrics")),
+            *runtime_checks.file_faults(given),
+            *runtime_checks.metrics_faults(given.get("metrics")),
         )
         for fault in (*found, *of_renderables, *of_machine, *of_generators):
             config_error(f"{self.name}: {fault}")
@@ -128,7 +128,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         """
         args, kwargs = sibling._config_args, sibling._config_kwargs
         if self.configured and is_same((self._config_args, self._config_kwargs), (args, kwargs)):
-            local_checks.tell_unmatched(self, self.log)  # builders may have got other names
+            runtime_checks.tell_unmatched(self, self.log)  # builders may have got other names
             return
         if self._delivery is None:
             yield ensureDeferred(self._set_up())
@@ -149,8 +149,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._intake = Intake(self.master.reactor, name, self._delivery.put, self.log)
         self.cache = DataCache(self.master)
         await self.cache.listen()
-        self.preparations = Preparations(self.master)
-        await self.preparations.listen()
+        self.properties_gate = PropertiesGate(self.master)
+        await self.properties_gate.listen()
 
     @inlineCallbacks
     def reconfigService(
@@ -186,8 +186,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         yield super().reconfigService(generators=generators)
         target = self._parts()[0].target()
         self.keep_attributes(given, target)
-        local_checks.tell_unmatched(self, self.log)
-        local_checks.tell_unrendered(self, self.log, target)
+        runtime_checks.tell_unmatched(self, self.log)
+        runtime_checks.tell_unrendered(self, self.log, target)
         if self._catchup is not None:
             yield ensureDeferred(self._catchup.settle_unfinished_requests())
             self._catchup.start()
@@ -208,7 +208,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         return [default_generator.DefaultGenerator(**self._generator_options)]
 
     async def _replace_catchup(self, outbox: Outbox, place: Placement) -> None:
-        self._responsibility = Responsibility(self.master, for_all_masters=place.is_shared_by_all)
+        self._ownership = BuildOwnership(self.master, for_all_masters=place.is_shared_by_all)
         if self._catchup is not None:
             await self._catchup.stop()
         if self._backfiller is not None:
@@ -221,13 +221,11 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             outbox,
             self._handle,
             self._wants,
-            self._responsibility,
+            self._ownership,
             self.log,
         )
         self._catchup.on_found = self._parts()[0].found
-        self._backfiller = Backfiller(
-            self.master, outbox, self._handle, self._responsibility, self.log
-        )
+        self._backfiller = Backfiller(self.master, outbox, self._handle, self._ownership, self.log)
         await self._catchup.prepare()
 
     def _outbox_lost(self) -> None:
@@ -237,7 +235,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
     @inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:
         """Stop listening, and give what is under way a few seconds."""
-        for part in (self._catchup, self._backfiller, self.preparations):
+        for part in (self._catchup, self._backfiller, self.properties_gate):
             if part is not None:
                 yield ensureDeferred(part.stop())
         yield super().stopService()
@@ -269,7 +267,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
 
     def _got_event(self, key: tuple[str, ...], msg: Any) -> Deferred[Any]:
         event = Event(key, _copy(msg))
-        mine = self._responsibility
+        mine = self._ownership
         if event.kind == "builds" and mine is not None and not mine.includes(event.message):
             return succeed(None)  # another master's, which announces it
         return self._handle(event)

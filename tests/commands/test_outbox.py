@@ -36,9 +36,9 @@ from buildbot_http_status_push.commands.outbox_output import Listing, list_lines
 from buildbot_http_status_push.commands.outbox_selection import parse_time, seconds_of
 from buildbot_http_status_push.configuration import placement
 from buildbot_http_status_push.database import LOCK_PATIENCE, file_url
-from buildbot_http_status_push.model import Delivery, State, Verdict
+from buildbot_http_status_push.model import Delivery, Disposition, State
 from buildbot_http_status_push.outbox import inspection
-from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 from buildbot_http_status_push.outbox.schema import LOCK_NUMBER, open_database
 from buildbot_http_status_push.reporter import HttpStatusPush
 
@@ -67,31 +67,31 @@ class Filled:
 
     def __init__(self, url: str, name: str = "push", now: float | None = None) -> None:
         self.database = open_database(url)
-        self.ledger = Ledger(name, "master")
+        self.repository = DeliveryRepository(name, "master")
         self.now = time.time() - 90 if now is None else now
 
-    def appear(self) -> None:
+    def register_reporter(self) -> None:
         """Be known without a delivery."""
-        self.database.transact([self.ledger.appear])
+        self.database.transact([self.repository.register_reporter])
 
     def put(self, number: int, ago: float = 0.0, **more: Any) -> Delivery:
         """Keep a delivery that came some seconds ago."""
         delivery = a_delivery(number, f"lane-{number}", **more)
         self.database.transact(
-            [lambda connection: self.ledger.put(connection, delivery, self.now - ago)]
+            [lambda connection: self.repository.put(connection, delivery, self.now - ago)]
         )
         return delivery
 
     def end(self, number: int, state: State, ago: float = 0.0, **more: Any) -> None:
         """Keep a delivery whose first attempt has come to such an end."""
         delivery = self.put(number, ago, **more)
-        verdict = Verdict(state, OUTCOMES[state], self.now + HOUR)
+        disposition = Disposition(state, OUTCOMES[state], self.now + HOUR)
 
         def send(connection: Any) -> None:
-            for claim in self.ledger.claim(connection, self.now, 60.0, 100):
+            for claim in self.repository.claim(connection, self.now, 60.0, 100):
                 if claim.delivery == delivery:
-                    recorder_of(self.ledger).record(connection, claim, verdict, self.now)
-            self.ledger.release_all(connection, self.now)
+                    recorder_of(self.repository).record(connection, claim, disposition, self.now)
+            self.repository.release_all(connection, self.now)
 
         self.database.transact([send])
 
@@ -567,7 +567,7 @@ class ChangeTests(OutboxTestCase):
         filled.put(2)
         filled.put(3)
         self.lines("drop", "msg_3")
-        self.fill("new").appear()
+        self.fill("new").register_reporter()
         moving = ("move", "--from", "old", "--to", "new")
         refusal = self.refusal(*moving)
         self.assertIn("2 deliveries of old will be new's, which sends what waits: say", refusal)
@@ -583,7 +583,7 @@ class ChangeTests(OutboxTestCase):
         self.fill()
         self.assertIn("called so; no reporter has used it yet", self.refusal(*nobody))
         self.fill("old").put(1)
-        self.fill("new").appear()
+        self.fill("new").register_reporter()
         for option, *action in (
             ("--reporter", *nobody),
             ("--reporter", "export", "--reporter", "Nope"),
@@ -616,21 +616,21 @@ class BackfillTests(OutboxTestCase):
 
     def test_nothing_left_of_a_count(self) -> None:
         """A count that nobody made is wanted no more."""
-        self.fill().appear()
+        self.fill().register_reporter()
         told = self.fails("--since", "1h", "--dry-run")
         self.assertIn("has taken it up within 0 s, so nothing was counted", told)
         self.assertIn("push sends nothing of the past", self.fails("--stop"))
 
     def test_left_for_later(self) -> None:
         """What is to be sent waits for a master, and can be taken back, once."""
-        self.fill().appear()
+        self.fill().register_reporter()
         self.assertIn("as soon as one does", self.fails("--since", "1h"))
         self.assertEqual(self.lines("backfill", "--stop"), ["push sends no more of the past."])
         self.assertIn("push sends nothing of the past", self.fails("--stop"))
 
     def test_not_replaced(self) -> None:
         """One that is to be sent is not forgotten for another one, nor for a count."""
-        self.fill().appear()
+        self.fill().register_reporter()
         self.fails("--since", "1h")
         for more in ((), ("--dry-run",)):
             refusal = self.refusal("backfill", "--since", "1h", *more)
@@ -642,8 +642,8 @@ class BackfillTests(OutboxTestCase):
         past = ("backfill", "--since", "1h")
         self.fill()
         self.assertIn("no reporter has used this outbox yet", self.refusal(*past))
-        self.fill("old").appear()
-        self.fill("new").appear()
+        self.fill("old").register_reporter()
+        self.fill("new").register_reporter()
         self.assertIn("several reporters: say --reporter, new or old", self.refusal(*past))
 
 
@@ -981,7 +981,7 @@ class PostgreSQLTests(OutboxTestCase):
         self.assertEqual(self.call("check")[0], 0)
         renamed = Filled(self.url, "new")
         self.addCleanup(renamed.database.close)
-        renamed.appear()
+        renamed.register_reporter()
         moving = ("move", "--from", "push", "--to", "new", "--yes")
         self.assertEqual(self.document(*moving), {"moved": 2})
         self.assertEqual(self.document("drop", "--reporter", "new", "--yes"), {"dropped": 2})

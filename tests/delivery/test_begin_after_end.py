@@ -12,7 +12,7 @@ from support.outboxes import Box, result
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.delivery.notices import Notices
+from buildbot_http_status_push.delivery.operator_log import OperatorLog
 from buildbot_http_status_push.delivery.relay import Relay
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
@@ -73,9 +73,11 @@ class Story:
         for call in [*self.clock.getDelayedCalls()]:
             call.cancel()
         self.box = self.box.beside(owner)
-        notices = Notices(self.clock, "push", LogBook().log)
+        operator_log = OperatorLog(self.clock, "push", LogBook().log)
         sending = SenderSettings(concurrency=2, timeout=5.0)
-        self.relay = Relay(self.clock, self.box.outbox, self.send, sending, lambda: 0.5, notices)
+        self.relay = Relay(
+            self.clock, self.box.outbox, self.send, sending, lambda: 0.5, operator_log
+        )
         self.relay.start()
 
     def put(self, delivery: Delivery) -> None:

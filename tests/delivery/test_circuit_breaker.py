@@ -13,7 +13,7 @@ from buildbot_http_status_push.delivery.circuit_breaker import (
     CircuitBreaker,
     is_past,
 )
-from buildbot_http_status_push.model import Accepted, Claim, Outcome, Refused, Unreachable
+from buildbot_http_status_push.model import Accepted, LeasedDelivery, Outcome, Refused, Unreachable
 
 OK, DOWN, BROKEN, REFUSED = Accepted(200), Unreachable("refused"), Refused(500), Refused(400)
 outcomes = st.sampled_from([OK, DOWN, BROKEN, REFUSED, Refused(429), Refused(503, "", 90.0)])
@@ -35,7 +35,7 @@ class BreakerTestCase(SynchronousTestCase):
         what = a_delivery(self.number, lane or f"lane {self.number}", group=group)
         if delivery:
             what = a_delivery(self.number, lane or group, group=group, id=delivery)
-        claim = Claim(what, 0.0, tried, self.number, 0.0, more=False)
+        claim = LeasedDelivery(what, 0.0, tried, self.number, 0.0, more=False)
         return self.breaker.begin(claim, now, 0.5)
 
     def end(self, attempt: Attempt, outcome: Outcome, now: float = 0.0) -> int:

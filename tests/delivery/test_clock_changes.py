@@ -21,7 +21,7 @@ from buildbot_http_status_push.delivery.relay import DAY, GAP_MOST, Expiry
 from buildbot_http_status_push.delivery.retry import LONGEST_WAIT
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
-from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 
 WEEK = 7 * DAY
 FAR = 400 * DAY
@@ -77,8 +77,8 @@ class Story:
 
     def begin(self) -> None:
         """Start the master."""
-        ledger, log = Ledger("push", self.owner), LogBook().log
-        self.pipeline = Pipeline(self.clock, self.url, ledger, self, lambda: None, log)  # type: ignore[arg-type]  # all that it needs of a sender
+        repository, log = DeliveryRepository("push", self.owner), LogBook().log
+        self.pipeline = Pipeline(self.clock, self.url, repository, self, lambda: None, log)  # type: ignore[arg-type]  # all that it needs of a sender
         self.pipeline.start()
         self.spend(1)
 

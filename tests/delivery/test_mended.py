@@ -13,10 +13,10 @@ from twisted.trial import unittest
 from buildbot_http_status_push.database import StorageError
 from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
 from buildbot_http_status_push.delivery.settings import SenderSettings
-from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
+from buildbot_http_status_push.report.build_ownership import BuildOwnership
 from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
-from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.wire.target import Target
 
 
@@ -27,8 +27,8 @@ class StopTests(unittest.TestCase):
         """It is logged, the outbox is closed all the same, and the master's process can end."""
         target = succeed(Target("http://127.0.0.1:1/"))
         sender = Sender(reactor, SenderSettings(), lambda: target, Logger())
-        ledger = Ledger("reporter", "master")
-        pipeline = Pipeline(reactor, None, ledger, sender, lambda: None, Logger())
+        repository = DeliveryRepository("reporter", "master")
+        pipeline = Pipeline(reactor, None, repository, sender, lambda: None, Logger())
         pipeline.start()
         self.patch(pipeline.outbox, "release", lambda: fail(StorageError("broken")))
         await Deferred.fromCoroutine(pipeline.stop())
@@ -57,9 +57,9 @@ class UnfinishedRequestsTests(unittest.SynchronousTestCase):
         self.master, self.outbox = MasterWithRequests(), FakeOutbox()
         self.announced: list[tuple[str, ...]] = []
         self.master.add(1, at=NOW - 1000)
-        responsibility = Responsibility(self.master, for_all_masters=True)
+        ownership = BuildOwnership(self.master, for_all_masters=True)
         self.catchup = Catchup(
-            self.master, "r", self.outbox, self.announce, lambda key: True, responsibility, Logger()
+            self.master, "r", self.outbox, self.announce, lambda key: True, ownership, Logger()
         )
         self.successResultOf(Deferred.fromCoroutine(self.catchup.prepare()))
         for number in (2, 3, 4):

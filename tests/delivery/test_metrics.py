@@ -22,8 +22,8 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from buildbot_http_status_push.configuration import local_checks
-from buildbot_http_status_push.configuration.local_checks import metrics_faults
+from buildbot_http_status_push.configuration import runtime_checks
+from buildbot_http_status_push.configuration.runtime_checks import metrics_faults
 from buildbot_http_status_push.delivery import metrics_server
 from buildbot_http_status_push.delivery.meter import Meter
 from buildbot_http_status_push.delivery.metrics_server import MetricsServer
@@ -85,7 +85,7 @@ class FaultsTest(SynchronousTestCase):
 
     def test_missing(self) -> None:
         """Where the extra is not installed, that is told."""
-        self.patch(local_checks, "find_spec", lambda name: None)
+        self.patch(runtime_checks, "find_spec", lambda name: None)
         [fault] = metrics_faults("tcp:9118")
         self.assertIn("pip install 'buildbot-http-status-push[metrics]'", fault)
 

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.delivery.notices import Notices
+from buildbot_http_status_push.delivery.operator_log import OperatorLog
 from buildbot_http_status_push.delivery.relay import Relay
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import (
@@ -53,14 +53,14 @@ class Setting:
         self.outbox = MemoryOutbox(self.clock, eager)
         self.sends = Sends()
         self.book = LogBook()
-        notices = Notices(self.clock, "push", self.book.log)
+        operator_log = OperatorLog(self.clock, "push", self.book.log)
         self.relay = Relay(
             self.clock,
             self.outbox,
             self.sends,
             SenderSettings(concurrency, give_up_after=give_up_after),
             draw,
-            notices,
+            operator_log,
         )
 
     def put(self, *deliveries: Delivery) -> None:
@@ -275,12 +275,12 @@ class FlowTest(RelayTestCase):
         self.assertEqual(self.sends.under_way, [delivery])
 
     def test_verdict_not_written_down(self) -> None:
-        """A verdict that could not be written down is told, and other lanes go on."""
+        """A disposition that could not be written down is told, and other lanes go on."""
         first, second = self.lanes(2)
         self.outbox.broken = OSError("disk full")
         self.setting.answer(OK, first)
         self.outbox.broken = None
-        self.assertIn("push: recording a verdict failed", self.setting.book.lines)
+        self.assertIn("push: recording a disposition failed", self.setting.book.lines)
         self.setting.answer(OK, second)
         self.assertIs(self.outbox.row(second).state, State.DELIVERED)
 

@@ -20,11 +20,11 @@ from buildbot_http_status_push.model import (
     MOVES,
     PENDING,
     Accepted,
+    Disposition,
     Outcome,
     Refused,
     State,
     Unreachable,
-    Verdict,
 )
 
 WEEK = 7 * 86400.0
@@ -38,7 +38,9 @@ outcomes: st.SearchStrategy[Outcome] = (
 )
 
 
-def verdict(outcome: Outcome, *, failures: int = 0, attempts: int = 1, age: float = 0) -> Verdict:
+def disposition(
+    outcome: Outcome, *, failures: int = 0, attempts: int = 1, age: float = 0
+) -> Disposition:
     """Decide, with the jitter in its middle, at second 1000 plus the delivery's age."""
     return decide(
         outcome,
@@ -99,12 +101,12 @@ class DecisionTest(SynchronousTestCase):
     def test_accepted(self) -> None:
         """Any 2xx is a delivery, however old."""
         for status in (200, 201, 202, 204, 205, 299):
-            expected = Verdict(State.DELIVERED, f"accepted with {status}")
-            self.assertEqual(verdict(Accepted(status), age=10 * WEEK), expected)
+            expected = Disposition(State.DELIVERED, f"accepted with {status}")
+            self.assertEqual(disposition(Accepted(status), age=10 * WEEK), expected)
 
     def test_gone(self) -> None:
         """410 says that it is never wanted: it is given up at once."""
-        self.assertEqual(verdict(Refused(410)), Verdict(State.DEAD, "refused with 410"))
+        self.assertEqual(disposition(Refused(410)), Disposition(State.DEAD, "refused with 410"))
 
     def test_whose_trouble(self) -> None:
         """What has nothing to do with a delivery's content concerns the receiver."""
@@ -113,17 +115,17 @@ class DecisionTest(SynchronousTestCase):
         troubles: list[Outcome] = [Unreachable("?"), *map(Refused, statuses)]
         for outcome in troubles:
             self.assertTrue(concerns_receiver(outcome))
-            self.assertEqual(verdict(outcome).state, State.WAITING)
+            self.assertEqual(disposition(outcome).state, State.WAITING)
         for status in (400, 406, 409, 413, 415, 422, 431):
             self.assertFalse(concerns_receiver(Refused(status)))
-            self.assertEqual(verdict(Refused(status), failures=1).state, State.RETRYING)
+            self.assertEqual(disposition(Refused(status), failures=1).state, State.RETRYING)
         self.assertFalse(concerns_receiver(Accepted(200)))
 
     def test_may_have_arrived(self) -> None:
         """What may have gone out and got no answer of the receiver's may have been taken."""
         for outcome in (Unreachable("no answer"), Refused(502), Refused(504)):
             for failures in (0, 1):
-                self.assertTrue(verdict(outcome, failures=failures).may_have_arrived)
+                self.assertTrue(disposition(outcome, failures=failures).may_have_arrived)
         unsent: list[Outcome] = [Unreachable("?", unsent=True), Unreachable("?", here=True)]
         answered = (Accepted(200), *map(Refused, (410, 422, 500, 503)))
         for outcome in (*unsent, *answered):
@@ -131,41 +133,41 @@ class DecisionTest(SynchronousTestCase):
 
     def test_quick_retries(self) -> None:
         """Trouble of its own is tried again soon, in its lane, and beside it from the fifth on."""
-        found = [verdict(Refused(500, "oops"), failures=count) for count in range(1, 7)]
+        found = [disposition(Refused(500, "oops"), failures=count) for count in range(1, 7)]
         words = "refused with 500: oops"
         self.assertEqual(
             found,
             [
-                *(Verdict(State.WAITING, words, 1000 + wait) for wait in (1, 2, 4, 8)),
-                *(Verdict(State.RETRYING, words, 1000 + wait) for wait in (16, 32)),
+                *(Disposition(State.WAITING, words, 1000 + wait) for wait in (1, 2, 4, 8)),
+                *(Disposition(State.RETRYING, words, 1000 + wait) for wait in (16, 32)),
             ],
         )
 
     def test_refused_content(self) -> None:
         """What the receiver does not like holds up nobody: the next time is like this one."""
-        found = verdict(Refused(422, "no"), failures=1)
-        self.assertEqual(found, Verdict(State.RETRYING, "refused with 422: no", 1001))
+        found = disposition(Refused(422, "no"), failures=1)
+        self.assertEqual(found, Disposition(State.RETRYING, "refused with 422: no", 1001))
 
     def test_own_trouble_with_a_wish(self) -> None:
         """A delivery with troubles of its own waits as long as asked, beside its lane if long."""
         for asked, waited in ((0.5, 1), (7.0, 7), (300.0, 300), (10**6, 3600)):
-            found = verdict(Refused(503, retry_after=asked), failures=1)
+            found = disposition(Refused(503, retry_after=asked), failures=1)
             self.assertEqual(found.next_attempt, 1000 + waited)
             self.assertEqual(found.state is State.WAITING, waited < 10)
 
     def test_given_up(self) -> None:
         """A delivery that always failed is dead when its time is over, and its end says why."""
-        self.assertEqual(verdict(Refused(400), failures=1, age=WEEK - 1).state, State.RETRYING)
-        found = verdict(Refused(400, "no"), attempts=12, age=WEEK)
+        self.assertEqual(disposition(Refused(400), failures=1, age=WEEK - 1).state, State.RETRYING)
+        found = disposition(Refused(400, "no"), attempts=12, age=WEEK)
         self.assertEqual(
-            found, Verdict(State.DEAD, "refused with 400: no; given up after 12 attempts")
+            found, Disposition(State.DEAD, "refused with 400: no; given up after 12 attempts")
         )
 
     @given(outcomes, st.just(0) | counts, counts, st.floats(0, 2 * WEEK), draws)
     def test_every_verdict(
         self, outcome: Outcome, failures: int, attempts: int, age: float, draw: float
     ) -> None:
-        """Any verdict is a legal move; only accepted means delivered, retries have a time."""
+        """Any disposition is a legal move; only accepted means delivered, retries have a time."""
         found = decide(
             outcome,
             failures=failures,

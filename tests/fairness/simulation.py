@@ -11,14 +11,14 @@ from support.fakes import LogBook, a_delivery
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
-from buildbot_http_status_push.delivery.notices import Notices
+from buildbot_http_status_push.delivery.operator_log import OperatorLog
 from buildbot_http_status_push.delivery.pipeline import GATHER
 from buildbot_http_status_push.delivery.relay import Relay
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
-from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.fallback_database import FallbackDatabase
 from buildbot_http_status_push.outbox.outbox import Outbox
-from buildbot_http_status_push.outbox.storage import Storage
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 
 BEGIN = 1_700_000_000.0
 QUICK, TIMEOUT = 0.02, 30.0
@@ -110,13 +110,17 @@ class Simulation:
 
     def start(self) -> None:
         """Start a master on an empty outbox in memory."""
-        ledger = Ledger("push", "master")
-        storage = Storage(None, ledger, self.clock.seconds, lambda: None, self.book.log)
-        self.outbox = Outbox(self.clock, maybeDeferred, storage, ledger, GATHER)
+        repository = DeliveryRepository("push", "master")
+        storage = FallbackDatabase(
+            None, repository, self.clock.seconds, lambda: None, self.book.log
+        )
+        self.outbox = Outbox(self.clock, maybeDeferred, storage, repository, GATHER)
         jitter = Random(f"jitter {self.seed}")  # noqa: S311 - no secret
         settings = SenderSettings(self.concurrency, timeout=TIMEOUT)
-        notices = Notices(self.clock, "push", self.book.log)
-        self.relay = Relay(self.clock, self.outbox, self.send, settings, jitter.random, notices)
+        operator_log = OperatorLog(self.clock, "push", self.book.log)
+        self.relay = Relay(
+            self.clock, self.outbox, self.send, settings, jitter.random, operator_log
+        )
         self.relay.start()
 
     def pass_until(self, moment: float) -> None:

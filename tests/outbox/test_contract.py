@@ -14,9 +14,17 @@ from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.model import MOVES, PENDING, Claim, Delivery, State, Turn, Verdict
+from buildbot_http_status_push.model import (
+    MOVES,
+    PENDING,
+    Delivery,
+    Disposition,
+    LeasedDelivery,
+    State,
+    Turn,
+)
 from buildbot_http_status_push.outbox import inspection
-from buildbot_http_status_push.outbox.ledger import KEPT_FOR, TIDIED_AT_ONCE, Ledger
+from buildbot_http_status_push.outbox.repository import KEPT_FOR, TIDIED_AT_ONCE, DeliveryRepository
 from buildbot_http_status_push.outbox.schema import open_database
 
 Case = SynchronousTestCase if TYPE_CHECKING else object
@@ -81,7 +89,7 @@ class Contract(Case):
         self.assertEqual("l\ufffd?", claim.delivery.lane)
         self.box.put(*of_lane("l\0\ud800", 2))
         self.assertEqual([], self.box.claim(), "it is the same lane still")
-        outcome = self.box.outbox.record(claim, Verdict(State.DEAD, "answer: \0\ud800"))
+        outcome = self.box.outbox.record(claim, Disposition(State.DEAD, "answer: \0\ud800"))
         self.assertEqual(State.DEAD, self.successResultOf(outcome))
         self.assertEqual("answer: \ufffd?", self.box.entry(1).outcome)
 
@@ -170,7 +178,7 @@ class Contract(Case):
         """What is to be tried again soon keeps its lane until then, for other masters too."""
         self.box.put(*of_lane("lane", 1, 2))
         [claim] = self.box.claim()
-        soon = Verdict(State.WAITING, "oops", NOW + 2)
+        soon = Disposition(State.WAITING, "oops", NOW + 2)
         self.assertEqual(State.WAITING, result(self.box.outbox.record(claim, soon)))
         self.box.clock.advance(1.9)
         self.assertEqual([], self.box.claim())
@@ -186,7 +194,7 @@ class Contract(Case):
         [begin] = self.box.claim()
         self.box.record(begin, State.RETRYING)
         [end] = self.box.claim()
-        result(self.box.outbox.record(end, Verdict(State.WAITING, "oops", NOW + 8)))
+        result(self.box.outbox.record(end, Disposition(State.WAITING, "oops", NOW + 8)))
         result(self.box.outbox.release())
         self.assertEqual(State.RETRYING, self.box.entry(1).state)
         self.assertEqual(["msg_2"], self.box.claim_ids())
@@ -262,9 +270,12 @@ class Contract(Case):
         self.addCleanup(earlier.close)
         for box in (earlier, self.box):
             box.put(old, new)
-        failed, accepted = Verdict(State.RETRYING, "", NOW + 1), Verdict(State.DELIVERED, "")
+        failed, accepted = (
+            Disposition(State.RETRYING, "", NOW + 1),
+            Disposition(State.DELIVERED, ""),
+        )
         ended = list(zip(earlier.claim(), (failed, accepted), strict=True))
-        found = self.box.ask(recorder_of(self.box.ledger).record_all, ended, NOW)
+        found = self.box.ask(recorder_of(self.box.repository).record_all, ended, NOW)
         self.assertEqual([None, State.DELIVERED], found)
         self.assertEqual(
             (State.SUPERSEDED, 0), (self.box.entry(1).state, self.box.entry(1).attempts)
@@ -287,7 +298,7 @@ class Contract(Case):
                     self.assertEqual(before, self.box.entry(number))
                 self.send_all()
 
-    def bring_to(self, state: State, number: int) -> Claim:
+    def bring_to(self, state: State, number: int) -> LeasedDelivery:
         """Put a delivery, bring it to a state, and return a claim of it from before."""
         self.box.put(number)
         [claim] = self.box.claim()
@@ -500,7 +511,7 @@ class Contract(Case):
         self.box.put(4)
         self.box.record(self.box.claim(limit=1)[0], State.RETRYING)
         self.assertEqual([], self.box.claim_ids())
-        self.successResultOf(self.box.outbox.pull_back(wait=3600.0, lease=300.0))
+        self.successResultOf(self.box.outbox.clamp_future_times(wait=3600.0, lease=300.0))
         self.assertEqual([NOW] * 4, [self.box.entry(each).created_at for each in range(1, 5)])
         self.assertEqual(["msg_3", "msg_1", "msg_2"], self.box.claim_ids())
         self.assertEqual(NOW + 30, self.box.entry(4).next_attempt)
@@ -620,7 +631,7 @@ class Master(Thread):
     def __init__(self, name: str, url: str, puts: list[Delivery], receiver: Receiver) -> None:
         super().__init__(name=name)
         self.trouble: Exception | None = None
-        self._ledger = Ledger("push", name)
+        self._repository = DeliveryRepository("push", name)
         self._database = open_database(url)
         self._puts = puts
         self._receiver = receiver
@@ -629,7 +640,7 @@ class Master(Thread):
         """Work until all that was put anywhere is delivered."""
         try:
             for delivery in self._puts:
-                self._database.transact([partial(self._ledger.put, delivery=delivery, now=NOW)])
+                self._database.transact([partial(self._repository.put, delivery=delivery, now=NOW)])
                 self._send()
             while not self._receiver.is_done():
                 self._send()
@@ -639,14 +650,16 @@ class Master(Thread):
             self._database.close()
 
     def _send(self) -> None:
-        claim = partial(self._ledger.claim, now=NOW, lease=LEASE, limit=3)
-        verdict = Verdict(State.DELIVERED, "accepted")
+        claim = partial(self._repository.claim, now=NOW, lease=LEASE, limit=3)
+        disposition = Disposition(State.DELIVERED, "accepted")
         [claims] = self._database.transact([claim])
         for each in claims:
             self._receiver.begin(each)
-            self._database.transact([self._ledger.waiting])  # some time passes
+            self._database.transact([self._repository.waiting])  # some time passes
             self._receiver.end(each)
-            record = partial(recorder_of(self._ledger).record, claim=each, verdict=verdict, now=NOW)
+            record = partial(
+                recorder_of(self._repository).record, claim=each, disposition=disposition, now=NOW
+            )
             self._database.transact([record])
 
 
@@ -658,13 +671,13 @@ class Receiver:
     """
 
     def __init__(self, wanted: int) -> None:
-        self.received: list[Claim] = []
-        self.collisions: list[Claim] = []
+        self.received: list[LeasedDelivery] = []
+        self.collisions: list[LeasedDelivery] = []
         self._wanted = wanted
         self._busy_lanes: set[str] = set()
         self._lock = Lock()
 
-    def begin(self, claim: Claim) -> None:
+    def begin(self, claim: LeasedDelivery) -> None:
         """Begin to receive a delivery."""
         with self._lock:
             self.received.append(claim)
@@ -672,7 +685,7 @@ class Receiver:
                 self.collisions.append(claim)
             self._busy_lanes.add(claim.delivery.lane)
 
-    def end(self, claim: Claim) -> None:
+    def end(self, claim: LeasedDelivery) -> None:
         """Accept it."""
         with self._lock:
             self._busy_lanes.discard(claim.delivery.lane)

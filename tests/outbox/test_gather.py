@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.model import State, Verdict
-from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.model import Disposition, State
+from buildbot_http_status_push.outbox.fallback_database import FallbackDatabase
 from buildbot_http_status_push.outbox.outbox import Outbox
-from buildbot_http_status_push.outbox.storage import Storage
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 
 GATHER = 0.5
 
@@ -25,9 +25,11 @@ class GatherTest(SynchronousTestCase):
         """Make one that counts its transactions."""
         self.clock = Clock()
         self.sizes: list[int] = []
-        ledger = Ledger("push", "master")
-        storage = Storage(None, ledger, self.clock.seconds, lambda: None, LogBook().log)
-        self.outbox = Outbox(self.clock, self.in_thread, storage, ledger, GATHER)
+        repository = DeliveryRepository("push", "master")
+        storage = FallbackDatabase(
+            None, repository, self.clock.seconds, lambda: None, LogBook().log
+        )
+        self.outbox = Outbox(self.clock, self.in_thread, storage, repository, GATHER)
 
     def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         """Run it here, and note how many requests it carries out."""
@@ -73,8 +75,8 @@ class GatherTest(SynchronousTestCase):
         claimed = self.outbox.claim(10, 60.0)
         self.clock.advance(0)
         waiting = self.outbox.waiting()
-        verdict = Verdict(State.DELIVERED, "accepted with 200")
-        ended = [self.outbox.record(each, verdict) for each in self.successResultOf(claimed)]
+        disposition = Disposition(State.DELIVERED, "accepted with 200")
+        ended = [self.outbox.record(each, disposition) for each in self.successResultOf(claimed)]
         self.clock.advance(GATHER)
         self.assertEqual([State.DELIVERED] * 2, [self.successResultOf(each) for each in ended])
         self.assertEqual((self.successResultOf(waiting), self.sizes), (0, [3, 2]))

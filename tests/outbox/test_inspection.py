@@ -14,7 +14,7 @@ from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.model import PENDING, State
 from buildbot_http_status_push.outbox import inspection, intervention
 from buildbot_http_status_push.outbox.inspection import Cause, Entry, NotPossibleError, Stats
-from buildbot_http_status_push.outbox.ledger import KEPT_FOR
+from buildbot_http_status_push.outbox.repository import KEPT_FOR
 from buildbot_http_status_push.outbox.selection import ALL, Selection
 
 

@@ -49,7 +49,7 @@ def work(url: str, seed: int) -> NoReturn:
 
 def putting(box: Box, delivery: Any) -> Any:
     """Return the operation that keeps a delivery."""
-    return lambda connection: box.ledger.put(connection, delivery, box.clock.seconds())
+    return lambda connection: box.repository.put(connection, delivery, box.clock.seconds())
 
 
 @pytest.mark.timeout(120 + KILLS)

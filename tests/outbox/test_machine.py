@@ -30,11 +30,19 @@ from support.outboxes import LEASE, NOW, recorder_of
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.model import MOVES, PENDING, Claim, Delivery, State, Turn, Verdict
+from buildbot_http_status_push.model import (
+    MOVES,
+    PENDING,
+    Delivery,
+    Disposition,
+    LeasedDelivery,
+    State,
+    Turn,
+)
 from buildbot_http_status_push.outbox import inspection, intervention
 from buildbot_http_status_push.outbox.inspection import NotPossibleError
-from buildbot_http_status_push.outbox.ledger import KEPT_FOR, Ledger
-from buildbot_http_status_push.outbox.recorder import RESTING
+from buildbot_http_status_push.outbox.recorder import BACKOFF
+from buildbot_http_status_push.outbox.repository import KEPT_FOR, DeliveryRepository
 from buildbot_http_status_push.outbox.schema import open_database
 
 OWNERS = ("one", "two")
@@ -44,7 +52,7 @@ LANES, SUBJECTS, IDS = 3, 6, 24
 SAME = ("state", "lane", "attempts", "next_attempt", "owner", "lease_until")
 SAME += ("created_at", "updated_at")
 
-Held: TypeAlias = tuple[str, Claim]
+Held: TypeAlias = tuple[str, LeasedDelivery]
 """A claim, and whose it is."""
 
 owners = st.sampled_from(OWNERS)
@@ -135,7 +143,7 @@ class Model:
         """Hand out deliveries."""
         taken = self._first(now, what)
         if any(row.attempts or row.owner not in (None, owner) for row in taken):
-            mine = (None, owner, RESTING)
+            mine = (None, owner, BACKOFF)
             foreign = (row for row in self.rows.values() if row.owner not in mine)
             self._doubt([row for row in foreign if row.lease_until <= now], now)
             taken = self._first(now, what)
@@ -190,10 +198,12 @@ class Model:
         same = [row for row in same if row.sequence < min(others, default=row.sequence + 1)]
         return same[-1:] if len(same) > 1 else []
 
-    def record(self, owner: str, claim: Claim, verdict: Verdict, now: float) -> State | None:
+    def record(
+        self, owner: str, claim: LeasedDelivery, disposition: Disposition, now: float
+    ) -> State | None:
         """Write down an outcome."""
-        row, state = self._place(claim), verdict.state
-        if verdict.may_have_arrived:
+        row, state = self._place(claim), disposition.state
+        if disposition.may_have_arrived:
             self._supersede(row, now)
         if state in PENDING and self._is_late(row):
             state = State.SUPERSEDED
@@ -203,16 +213,16 @@ class Model:
                 row.free()
             return None
         row.move(state, now, kept=row.kept and state in {*PENDING, State.DEAD})
-        row.next_attempt = verdict.next_attempt if state is State.RETRYING else None
+        row.next_attempt = disposition.next_attempt if state is State.RETRYING else None
         row.attempts += 1
         row.free()
-        if state is State.WAITING and verdict.next_attempt is not None:
-            row.owner, row.lease_until = RESTING, verdict.next_attempt
+        if state is State.WAITING and disposition.next_attempt is not None:
+            row.owner, row.lease_until = BACKOFF, disposition.next_attempt
         if state is State.DELIVERED:
             self._supersede(row, now)
         return state
 
-    def _place(self, claim: Claim) -> Row:
+    def _place(self, claim: LeasedDelivery) -> Row:
         if claim.delivery.id not in self.rows:
             first = min((row.sequence for row in self.rows.values()), default=1)
             self._insert(claim.delivery, first - 1, claim.created_at)
@@ -238,7 +248,7 @@ class Model:
         """Take back what a master has, which may have been sent."""
         self._doubt([row for row in self.rows.values() if row.owner == owner], now)
         for row in self.rows.values():
-            if row.owner == RESTING:
+            if row.owner == BACKOFF:
                 row.free()
 
     def give_up(self, group: str, before: float, now: float) -> None:
@@ -275,8 +285,8 @@ class Model:
         return True
 
 
-def verdicts(now: float) -> st.SearchStrategy[Verdict]:
-    """Return verdicts of each kind; most attempts end with an acceptance."""
+def dispositions(now: float) -> st.SearchStrategy[Disposition]:
+    """Return dispositions of each kind; most attempts end with an acceptance."""
     states = st.just(State.DELIVERED) | st.sampled_from(State)
     due: dict[State, list[float | None]] = {
         State.RETRYING: [now + RETRY_AFTER],
@@ -284,10 +294,10 @@ def verdicts(now: float) -> st.SearchStrategy[Verdict]:
     }
     every = {state: due.get(state, [None]) for state in State}
 
-    def of_state(state: State) -> st.SearchStrategy[Verdict]:
+    def of_state(state: State) -> st.SearchStrategy[Disposition]:
         may_have_arrived = st.just(False) if state is State.DELIVERED else st.booleans()
         return st.builds(
-            Verdict,
+            Disposition,
             st.just(state),
             st.just("words"),
             st.sampled_from(every[state]),
@@ -326,7 +336,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.now = NOW
         self.model = Model()
         self.database = open_database(self.url())
-        self.ledgers = {owner: Ledger("push", owner) for owner in OWNERS}
+        self.repositories = {owner: DeliveryRepository("push", owner) for owner in OWNERS}
 
     def url(self) -> str:
         """Return where the outbox is since the last crash."""
@@ -346,7 +356,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def put(self, some: list[int], owner: str) -> None:
         """Reports come."""
         for what in map(delivery, some):
-            put = partial(self.ledgers[owner].put, delivery=what, now=self.now)
+            put = partial(self.repositories[owner].put, delivery=what, now=self.now)
             assert self.run(put) == self.model.put(what, self.now)
 
     @rule(
@@ -368,11 +378,11 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def take(self, owner: str, what: What) -> list[Held]:
         """Claim, as the model does."""
-        ledger = self.ledgers[owner]
+        repository = self.repositories[owner]
         if isinstance(what, Turn):
-            found = self.run(lambda one: ledger.claim(one, self.now, LEASE, 1, turns=[what]))
+            found = self.run(lambda one: repository.claim(one, self.now, LEASE, 1, turns=[what]))
         else:
-            found = self.run(lambda one: ledger.claim(one, self.now, LEASE, *what))
+            found = self.run(lambda one: repository.claim(one, self.now, LEASE, *what))
         ids = [claim.delivery.id for claim in found]
         assert ids == self.model.claim(owner, self.now, what)
         for claim in found:
@@ -386,26 +396,26 @@ class OutboxMachine(RuleBasedStateMachine):
         """Attempts end, perhaps long after the master lost its claims; acceptances come first."""
         owner, _ = held
         mine = {claim.delivery.id: claim for whose, claim in (held, *also) if whose == owner}
-        ended = [(claim, data.draw(verdicts(self.now))) for claim in mine.values()]
+        ended = [(claim, data.draw(dispositions(self.now))) for claim in mine.values()]
         found = self.run(
-            lambda one: recorder_of(self.ledgers[owner]).record_all(one, ended, self.now)
+            lambda one: recorder_of(self.repositories[owner]).record_all(one, ended, self.now)
         )
         accepted_first = sorted(ended, key=lambda each: each[1].state is not State.DELIVERED)
-        for claim, verdict in accepted_first:
-            state = self.model.record(owner, claim, verdict, self.now)
-            assert found[ended.index((claim, verdict))] == state
+        for claim, disposition in accepted_first:
+            state = self.model.record(owner, claim, disposition, self.now)
+            assert found[ended.index((claim, disposition))] == state
 
     @rule(owner=owners)
     def release_all(self, owner: str) -> None:
         """A master starts or stops."""
-        self.run(lambda one: self.ledgers[owner].release_all(one, self.now))
+        self.run(lambda one: self.repositories[owner].release_all(one, self.now))
         self.model.release_all(owner, self.now)
 
     @rule(held=claims, owner=owners)
     def release(self, held: Held, owner: str) -> None:
         """A master gives one back."""
         sequences = [held[1].sequence]
-        self.run(lambda one: self.ledgers[owner].release(one, sequences))
+        self.run(lambda one: self.repositories[owner].release(one, sequences))
         self.model.release(owner, sequences)
 
     @rule(seconds=st.sampled_from([1.0, RETRY_AFTER, LEASE, KEPT_FOR, KEPT_FOR + 1]))
@@ -417,7 +427,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def give_up(self, age: float, group: str) -> None:
         """The receiver refused a group for long."""
         before = self.now - age
-        self.run(lambda one: self.ledgers["one"].give_up(one, [group], before, self.now))
+        self.run(lambda one: self.repositories["one"].give_up(one, [group], before, self.now))
         self.model.give_up(group, before, self.now)
 
     @rule(number=numbers)
@@ -425,7 +435,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """Somebody has the past sent once more."""
         what = delivery(number)
         row = self.model.rows.get(what.id)
-        put = partial(self.ledgers["one"].put_again, delivery=what, now=self.now)
+        put = partial(self.repositories["one"].put_again, delivery=what, now=self.now)
         again = self.run(put)
         if row is None or row.state in PENDING:
             assert again == self.model.put(what, self.now)
@@ -440,7 +450,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule()
     def tidy(self) -> None:
         """Old rows go."""
-        assert not self.run(lambda one: self.ledgers["one"].tidy(one, self.now))
+        assert not self.run(lambda one: self.repositories["one"].tidy(one, self.now))
         self.model.tidy(self.now)
 
     @rule(number=numbers)
@@ -470,12 +480,12 @@ class OutboxMachine(RuleBasedStateMachine):
         """The machine stops amid a transaction: what the disk has then is all there is."""
 
         def work_and_crash(connection: Connection) -> None:
-            ledger = self.ledgers[owner]
-            ledger.put(connection, delivery(number), self.now)
-            ledger.claim(connection, self.now, LEASE, 2)
+            repository = self.repositories[owner]
+            repository.put(connection, delivery(number), self.now)
+            repository.claim(connection, self.now, LEASE, 2)
             if held is not None:
-                recorder_of(ledger).record(
-                    connection, held[1], Verdict(State.DELIVERED, ""), self.now
+                recorder_of(repository).record(
+                    connection, held[1], Disposition(State.DELIVERED, ""), self.now
                 )
             former = self.folder / f"{self.crashes}.sqlite"
             self.crashes += 1

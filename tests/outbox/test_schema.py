@@ -19,12 +19,12 @@ from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import StorageError, file_url
-from buildbot_http_status_push.model import Claim, State, Turn, Verdict
+from buildbot_http_status_push.model import Disposition, LeasedDelivery, State, Turn
 from buildbot_http_status_push.outbox import backfill, schema
-from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 from buildbot_http_status_push.outbox.schema import backfills, deliveries, open_database, versions
 
-LEDGER = Ledger("push", "master")
+REPOSITORY = DeliveryRepository("push", "master")
 
 FILL = sa.text("""
     INSERT INTO http_status_push_deliveries (reporter, id, lane, subject, event, title,
@@ -285,30 +285,32 @@ class WorkTests(SynchronousTestCase):
 
     def test_record(self) -> None:
         """An outcome is written without reading the backlog."""
-        claims: list[Claim] = []
+        claims: list[LeasedDelivery] = []
 
         def take(connection: Connection) -> None:
-            claims.extend(LEDGER.claim(connection, NOW, LEASE, 1, turns=[Turn("builder-99")]))
-            claims.extend(LEDGER.claim(connection, NOW, LEASE, 41))
+            claims.extend(REPOSITORY.claim(connection, NOW, LEASE, 1, turns=[Turn("builder-99")]))
+            claims.extend(REPOSITORY.claim(connection, NOW, LEASE, 41))
 
         def record(connection: Connection) -> None:
-            recorder_of(LEDGER).record(
-                connection, claims[0], Verdict(State.DELIVERED, "accepted"), NOW
+            recorder_of(REPOSITORY).record(
+                connection, claims[0], Disposition(State.DELIVERED, "accepted"), NOW
             )
-            recorder_of(LEDGER).record(
-                connection, claims[1], Verdict(State.RETRYING, "refused", NOW), NOW
+            recorder_of(REPOSITORY).record(
+                connection, claims[1], Disposition(State.RETRYING, "refused", NOW), NOW
             )
 
         def record_all(connection: Connection) -> None:
-            accepted = [(claim, Verdict(State.DELIVERED, "accepted")) for claim in claims[2:]]
+            accepted = [(claim, Disposition(State.DELIVERED, "accepted")) for claim in claims[2:]]
             self.assertEqual(len(accepted), 40)
-            recorder_of(LEDGER).record_all(connection, accepted, NOW)
+            recorder_of(REPOSITORY).record_all(connection, accepted, NOW)
 
         self.assert_few(self.steps(take, record, record_all))
 
     def test_release_and_tidy(self) -> None:
         """What is taken is given back, and what ended long ago is found, without reading all."""
-        release, tidy = (partial(each, now=NOW) for each in (LEDGER.release_all, LEDGER.tidy))
+        release, tidy = (
+            partial(each, now=NOW) for each in (REPOSITORY.release_all, REPOSITORY.tidy)
+        )
         self.assert_few(self.steps(claim(40), release, tidy))
 
     def test_measure(self) -> None:
@@ -346,12 +348,12 @@ def fill(rows: int) -> Callable[[Connection], Any]:
 
 def claim(limit: int, held: Collection[str] = (), now: float = NOW) -> Callable[[Connection], Any]:
     """Return an operation that takes deliveries."""
-    return lambda connection: LEDGER.claim(connection, now, LEASE, limit, held)
+    return lambda connection: REPOSITORY.claim(connection, now, LEASE, limit, held)
 
 
 def turn(of_group: Turn) -> Callable[[Connection], Any]:
     """Return an operation that takes one of a group whose turn it is."""
-    return lambda connection: LEDGER.claim(connection, NOW, LEASE, 1, turns=[of_group])
+    return lambda connection: REPOSITORY.claim(connection, NOW, LEASE, 1, turns=[of_group])
 
 
 def one_lane(connection: Connection) -> None:

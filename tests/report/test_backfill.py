@@ -19,9 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.outbox.backfill_request import Backfill, Stage
 from buildbot_http_status_push.report import backfill
 from buildbot_http_status_push.report.backfill import PATIENCE, WAITING_MOST, Backfiller
+from buildbot_http_status_push.report.build_ownership import BuildOwnership
 from buildbot_http_status_push.report.builds import PAGE, BuildQueries
 from buildbot_http_status_push.report.events import Event
-from buildbot_http_status_push.report.responsibility import Responsibility
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 BUILDERS = {"success": [EndWith(SUCCESS)], "failure": [EndWith(FAILURE)]}
@@ -65,10 +65,8 @@ class BackfillerTests(SynchronousTestCase):
 
     def begin(self) -> None:
         """Start the master."""
-        responsibility = Responsibility(self.master, for_all_masters=True)
-        self.backfiller = Backfiller(
-            self.master, self.outbox, self.announce, responsibility, Logger()
-        )
+        ownership = BuildOwnership(self.master, for_all_masters=True)
+        self.backfiller = Backfiller(self.master, self.outbox, self.announce, ownership, Logger())
 
     def announce(self, event: Event) -> Deferred[Event]:
         """Take note of an event."""

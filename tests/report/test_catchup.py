@@ -12,11 +12,11 @@ from twisted.logger import Logger
 from twisted.trial import unittest
 
 from buildbot_http_status_push.report import progress
+from buildbot_http_status_push.report.build_ownership import BuildOwnership
 from buildbot_http_status_push.report.builds import PAGE
 from buildbot_http_status_push.report.catchup import AFTER_FAILURE, Catchup
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import build_event_id
-from buildbot_http_status_push.report.responsibility import Responsibility
 
 
 class CatchupTests(unittest.SynchronousTestCase):
@@ -31,9 +31,9 @@ class CatchupTests(unittest.SynchronousTestCase):
 
     def make(self, *, for_all_masters: bool = True) -> Catchup:
         """Make a catch-up as a (re)started master does."""
-        responsibility = Responsibility(self.master, for_all_masters=for_all_masters)
+        ownership = BuildOwnership(self.master, for_all_masters=for_all_masters)
         made = Catchup(
-            self.master, "r", self.outbox, self.announce, lambda key: True, responsibility, Logger()
+            self.master, "r", self.outbox, self.announce, lambda key: True, ownership, Logger()
         )
         self.successResultOf(Deferred.fromCoroutine(made.prepare()))
         return made

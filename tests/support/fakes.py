@@ -15,13 +15,13 @@ from zope.interface import implementer
 
 from buildbot_http_status_push.model import (
     PENDING,
-    Claim,
     Delivery,
+    Disposition,
+    LeasedDelivery,
     Outcome,
     State,
     Turn,
     Unreachable,
-    Verdict,
 )
 from buildbot_http_status_push.outbox.recorder import may_become
 
@@ -80,10 +80,10 @@ class Row:
     held_until: float = 0.0
     outcome: str = ""
 
-    def claim(self, *, more: bool) -> Claim:
+    def claim(self, *, more: bool) -> LeasedDelivery:
         """Return it as it is handed out."""
         place = (self.sequence, self.lease_until, more)
-        return Claim(self.delivery, self.created_at, self.attempts, *place)
+        return LeasedDelivery(self.delivery, self.created_at, self.attempts, *place)
 
 
 def _alike(one: Row, other: Row) -> bool:
@@ -121,7 +121,7 @@ class MemoryOutbox:
         lease: float,
         held: Collection[str] = (),
         turns: Sequence[Turn] | None = None,
-    ) -> Deferred[list[Claim]]:
+    ) -> Deferred[list[LeasedDelivery]]:
         """Hand out deliveries."""
         self.leases.add(lease)
         return self._later(lambda: self._claim(limit, lease, held, turns))
@@ -140,13 +140,13 @@ class MemoryOutbox:
         """Take deliveries back."""
         return self._later(lambda: self._release(sequences))
 
-    def pull_back(self, wait: float, lease: float) -> Deferred[None]:
+    def clamp_future_times(self, wait: float, lease: float) -> Deferred[None]:
         """Do nothing: the test's clock goes one way."""
         return self._later(lambda: None)
 
-    def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
+    def record(self, claim: LeasedDelivery, disposition: Disposition) -> Deferred[State | None]:
         """Write down what becomes of a delivery."""
-        return self._later(lambda: self._record(claim, verdict))
+        return self._later(lambda: self._record(claim, disposition))
 
     def waiting(self) -> Deferred[int]:
         """Count what is still to be sent."""
@@ -184,7 +184,7 @@ class MemoryOutbox:
 
     def _claim(
         self, limit: int, lease: float, held: Collection[str], turns: Sequence[Turn] | None
-    ) -> list[Claim]:
+    ) -> list[LeasedDelivery]:
         self.claims += 1
         free = [each for each in self._heads() if not self._is_leased(each.delivery.lane)]
         taken = self._passing(free, held) if turns is None else self._in_turn(free, turns)
@@ -240,13 +240,13 @@ class MemoryOutbox:
             if sequences is None or each.sequence in sequences:
                 each.leased = False
 
-    def _record(self, claim: Claim, verdict: Verdict) -> State | None:
+    def _record(self, claim: LeasedDelivery, disposition: Disposition) -> State | None:
         row = self.row(claim.delivery)
-        if not may_become(row.state, verdict.state):
+        if not may_become(row.state, disposition.state):
             return None
-        row.state, row.outcome, row.leased = verdict.state, verdict.outcome, False
+        row.state, row.outcome, row.leased = disposition.state, disposition.outcome, False
         row.attempts = claim.attempts + 1
-        row.next_attempt = verdict.next_attempt or 0.0
+        row.next_attempt = disposition.next_attempt or 0.0
         row.held_until = row.next_attempt if row.state is State.WAITING else 0.0
         if row.state is State.DELIVERED:
             self._supersede_older(row)

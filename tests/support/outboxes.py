@@ -10,13 +10,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.model import Claim, Delivery, State, Turn, Verdict
+from buildbot_http_status_push.model import Delivery, Disposition, LeasedDelivery, State, Turn
 from buildbot_http_status_push.outbox import inspection
+from buildbot_http_status_push.outbox.fallback_database import FallbackDatabase
 from buildbot_http_status_push.outbox.inspection import Entry
-from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.outbox.recorder import Recorder
-from buildbot_http_status_push.outbox.storage import Storage
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 
 NOW = 1_700_000_000.0
 LEASE = 60.0
@@ -35,9 +35,9 @@ def result(deferred: Deferred[T]) -> T:
     return value_found
 
 
-def recorder_of(ledger: Ledger) -> Recorder:
-    """Return what records the outcomes of what a ledger has claimed."""
-    return Recorder(ledger.reporter, ledger.owner)
+def recorder_of(repository: DeliveryRepository) -> Recorder:
+    """Return what records the outcomes of what a repository has claimed."""
+    return Recorder(repository.reporter, repository.owner)
 
 
 class Box:
@@ -61,13 +61,15 @@ class Box:
         self.book = LogBook()
         self.losses = 0
         self._closed = False
-        self.ledger = Ledger(reporter, owner)
+        self.repository = DeliveryRepository(reporter, owner)
         self.storage = (
             beside.storage
             if beside
-            else Storage(url, self.ledger, self.clock.seconds, self._lose, self.book.log)
+            else FallbackDatabase(
+                url, self.repository, self.clock.seconds, self._lose, self.book.log
+            )
         )
-        self.outbox = Outbox(self.clock, maybeDeferred, self.storage, self.ledger)
+        self.outbox = Outbox(self.clock, maybeDeferred, self.storage, self.repository)
 
     def _lose(self) -> None:
         self.losses += 1
@@ -80,7 +82,7 @@ class Box:
         """Keep deliveries; a number stands for one with a lane and a subject of its own."""
         return [result(self.outbox.put(each)) for each in map(_as_delivery, deliveries)]
 
-    def claim(self, limit: int = 10, held: Collection[str] = ()) -> list[Claim]:
+    def claim(self, limit: int = 10, held: Collection[str] = ()) -> list[LeasedDelivery]:
         """Take what may be sent."""
         return result(self.outbox.claim(limit, LEASE, held))
 
@@ -93,10 +95,12 @@ class Box:
         claims = result(self.outbox.claim(limit, LEASE, turns=turns))
         return [claim.delivery.id for claim in claims]
 
-    def record(self, claim: Claim, state: State, wait: float = 30.0) -> State | None:
+    def record(self, claim: LeasedDelivery, state: State, wait: float = 30.0) -> State | None:
         """Write down an attempt's outcome; a retry comes after some seconds."""
         next_attempt = self.clock.seconds() + wait if state is State.RETRYING else None
-        return result(self.outbox.record(claim, Verdict(state, state.name.lower(), next_attempt)))
+        return result(
+            self.outbox.record(claim, Disposition(state, state.name.lower(), next_attempt))
+        )
 
     def send(self, state: State = State.DELIVERED) -> list[str]:
         """Take what may be sent, let every attempt end in the same state, return the ids."""

@@ -88,23 +88,23 @@ def run_outbox(
     except StorageError as trouble:
         return refuse(str(trouble), arguments, output)
     try:
-        asked = CommandContext(database, arguments, output, time.time())
-        _check_names(asked)
-        return act(asked)
+        ctx = CommandContext(database, arguments, output, time.time())
+        _check_names(ctx)
+        return act(ctx)
     except (StorageError, NotPossibleError) as trouble:
         return refuse(str(trouble), arguments, output)
     finally:
         database.close()
 
 
-def _check_names(asked: CommandContext) -> None:
+def _check_names(ctx: CommandContext) -> None:
     """See that the reporters that are named are known: a typo is told, and changes nothing."""
     from buildbot_http_status_push.outbox.inspection import NotPossibleError, reporters
 
-    given = {NAMES[key]: name for key, name in vars(asked.arguments).items() if key in NAMES}
+    given = {NAMES[key]: name for key, name in vars(ctx.arguments).items() if key in NAMES}
     if all(name is None for name in given.values()):
         return
-    known = asked.ask(reporters)
+    known = ctx.ask(reporters)
     for option, name in given.items():
         if name is not None and name not in known:
             there_is = f"there is {' and '.join(known)}" if known else "no reporter has used it yet"

@@ -18,20 +18,20 @@ TAKEN_UP_WITHIN = 60.0
 """Seconds; a master that runs looks more often."""
 
 
-def backfill(asked: CommandContext) -> int:
+def backfill(ctx: CommandContext) -> int:
     """Have the past sent once more, count it, or end that."""
-    reporter = _reporter(asked)
-    return _stop(asked, reporter) if asked.arguments.stop else _begin(asked, reporter)
+    reporter = _reporter(ctx)
+    return _stop(ctx, reporter) if ctx.arguments.stop else _begin(ctx, reporter)
 
 
-def _reporter(asked: CommandContext) -> str:
+def _reporter(ctx: CommandContext) -> str:
     """Return whose past it is: the one that is named, or the only one."""
     from buildbot_http_status_push.outbox.inspection import NotPossibleError, reporters
 
-    named: str | None = asked.arguments.reporter
+    named: str | None = ctx.arguments.reporter
     if named is not None:
         return named
-    known: list[str] = asked.ask(reporters)
+    known: list[str] = ctx.ask(reporters)
     if not known:
         raise NotPossibleError("no reporter has used this outbox yet: start the master first")
     if len(known) > 1:
@@ -39,46 +39,46 @@ def _reporter(asked: CommandContext) -> str:
     return known[0]
 
 
-def _stop(asked: CommandContext, reporter: str) -> int:
+def _stop(ctx: CommandContext, reporter: str) -> int:
     from buildbot_http_status_push.outbox import backfill as kept
 
-    found: Backfill | None = asked.ask(kept.find, reporter)
+    found: Backfill | None = ctx.ask(kept.find, reporter)
     if found is None or found.stage is Stage.DONE:
         complain(f"{reporter} sends nothing of the past: there is nothing to stop")
         return FAILED
-    asked.ask(kept.remove, reporter)
-    asked.answer({"stage": "stopped"}, [f"{reporter} sends no more of the past."])
+    ctx.ask(kept.remove, reporter)
+    ctx.answer({"stage": "stopped"}, [f"{reporter} sends no more of the past."])
     return DONE
 
 
-def _begin(asked: CommandContext, reporter: str) -> int:
+def _begin(ctx: CommandContext, reporter: str) -> int:
     from buildbot_http_status_push.outbox import backfill as kept
 
-    given = asked.arguments
+    given = ctx.arguments
     wanted = Backfill(
         reporter=reporter,
-        since=seconds_of(given.since, asked.now),
+        since=seconds_of(given.since, ctx.now),
         builder=given.builder,
         only_count=given.dry_run,
     )
-    _see_that_none_is_wanted(asked, reporter)
-    asked.ask(kept.save, wanted)
+    _see_that_none_is_wanted(ctx, reporter)
+    ctx.ask(kept.save, wanted)
     # Not to standard output, which may be read by a program.
     print(f"Waiting until a master takes it up, {TAKEN_UP_WITHIN:g} s at most.", file=sys.stderr)
     try:
-        found = _watch(asked, reporter)
+        found = _watch(ctx, reporter)
     except KeyboardInterrupt:
         complain("it goes on in the master; 'outbox backfill --stop' ends it")
         return FAILED
-    return _tell(asked, found)
+    return _tell(ctx, found)
 
 
-def _see_that_none_is_wanted(asked: CommandContext, reporter: str) -> None:
+def _see_that_none_is_wanted(ctx: CommandContext, reporter: str) -> None:
     """Refuse where one is to be sent already; of one that is only counted nothing is lost."""
     from buildbot_http_status_push.outbox import backfill as kept
     from buildbot_http_status_push.outbox.inspection import NotPossibleError
 
-    found: Backfill | None = asked.ask(kept.find, reporter)
+    found: Backfill | None = ctx.ask(kept.find, reporter)
     if found is None or found.stage is Stage.DONE or found.only_count:
         return
     how_far = "waits for a master" if found.stage is Stage.ASKED else f"is at {found.done:,}"
@@ -87,14 +87,14 @@ def _see_that_none_is_wanted(asked: CommandContext, reporter: str) -> None:
     )
 
 
-def _watch(asked: CommandContext, reporter: str) -> Backfill | None:
+def _watch(ctx: CommandContext, reporter: str) -> Backfill | None:
     """Show how it gets on until it is done, or nobody takes it up."""
     from buildbot_http_status_push.outbox import backfill as kept
 
     end = time.monotonic() + TAKEN_UP_WITHIN
-    with asked.output.progress("builds") as advance:
+    with ctx.output.progress("builds") as advance:
         while True:
-            found: Backfill | None = asked.ask(kept.find, reporter)
+            found: Backfill | None = ctx.ask(kept.find, reporter)
             if found is None or found.stage is Stage.DONE:
                 return found
             if found.stage is Stage.ASKED and time.monotonic() > end:
@@ -103,14 +103,14 @@ def _watch(asked: CommandContext, reporter: str) -> Backfill | None:
             time.sleep(LOOK_EVERY)
 
 
-def _tell(asked: CommandContext, found: Backfill | None) -> int:
+def _tell(ctx: CommandContext, found: Backfill | None) -> int:
     if found is None:
         complain("somebody has stopped it")
         return FAILED
     if found.stage is Stage.ASKED:
-        return _tell_nobody(asked, found)
+        return _tell_nobody(ctx, found)
     document = {"stage": found.stage.value, "done": found.done, "total": found.total}
-    asked.answer(document, [_told(found)])
+    ctx.answer(document, [_told(found)])
     return DONE
 
 
@@ -121,13 +121,13 @@ def _told(found: Backfill) -> str:
     return f"{found.total:,} {builds} have ended since."
 
 
-def _tell_nobody(asked: CommandContext, found: Backfill) -> int:
+def _tell_nobody(ctx: CommandContext, found: Backfill) -> int:
     """Say that no master runs; one that does later need not count for somebody who left."""
     from buildbot_http_status_push.outbox import backfill as kept
 
     nobody = f"no master with this outbox has taken it up within {TAKEN_UP_WITHIN:g} s"
     if found.only_count:
-        asked.ask(kept.remove, found.reporter)
+        ctx.ask(kept.remove, found.reporter)
         complain(f"{nobody}, so nothing was counted")
     else:
         complain(

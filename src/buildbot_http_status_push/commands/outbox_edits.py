@@ -20,103 +20,103 @@ if TYPE_CHECKING:
 TAKEN_UP = "a running master takes this up within seconds"
 
 
-def redeliver(asked: CommandContext) -> int:
+def redeliver(ctx: CommandContext) -> int:
     """Have deliveries sent again."""
     from buildbot_http_status_push.outbox import intervention
 
-    if asked.arguments.id is None:
-        return _redeliver_many(asked)
-    entry = asked.ask(intervention.redeliver, asked.arguments.id, asked.now)
+    if ctx.arguments.id is None:
+        return _redeliver_many(ctx)
+    entry = ctx.ask(intervention.redeliver, ctx.arguments.id, ctx.now)
     words = [f"{entry.id} ({entry.title}) is to be sent again: {TAKEN_UP}."]
-    asked.answer({"redelivered": 1}, words)
+    ctx.answer({"redelivered": 1}, words)
     return DONE
 
 
-def _redeliver_many(asked: CommandContext) -> int:
-    count = _in_portions(asked, _redeliverable(asked))
+def _redeliver_many(ctx: CommandContext) -> int:
+    count = _in_portions(ctx, _redeliverable(ctx))
     if not count:
-        kind = "dead" if asked.arguments.dead else "dead or retrying since then"
+        kind = "dead" if ctx.arguments.dead else "dead or retrying since then"
         complain(
             f"there is nothing to redeliver: none is {kind} whose body is kept and for which "
             "no newer status was accepted"
         )
         return FAILED
     many = "1 delivery is" if count == 1 else f"{count} deliveries are"
-    asked.answer({"redelivered": count}, [f"{many} to be sent again: {TAKEN_UP}."])
+    ctx.answer({"redelivered": count}, [f"{many} to be sent again: {TAKEN_UP}."])
     return DONE
 
 
-def _redeliverable(asked: CommandContext) -> Selection:
+def _redeliverable(ctx: CommandContext) -> Selection:
     from buildbot_http_status_push.outbox.selection import Selection
 
-    if asked.arguments.dead:
+    if ctx.arguments.dead:
         return Selection(states=frozenset({State.DEAD}))
-    since = seconds_of(asked.arguments.since, asked.now)
+    since = seconds_of(ctx.arguments.since, ctx.now)
     return Selection(states=frozenset({State.DEAD, State.RETRYING}), came_from=since)
 
 
-def _in_portions(asked: CommandContext, chosen: Selection) -> int:
+def _in_portions(ctx: CommandContext, chosen: Selection) -> int:
     from buildbot_http_status_push.outbox import inspection, intervention
 
-    total, count, after = asked.ask(inspection.count, chosen), 0, 0
-    with asked.output.progress("deliveries") as advance:
+    total, count, after = ctx.ask(inspection.count, chosen), 0, 0
+    with ctx.output.progress("deliveries") as advance:
         while after is not None:
-            again, after = asked.ask(intervention.redeliver_some, chosen, asked.now, after)
+            again, after = ctx.ask(intervention.redeliver_some, chosen, ctx.now, after)
             count += again
             advance(count, total)
     return count
 
 
-def drop(asked: CommandContext) -> int:
+def drop(ctx: CommandContext) -> int:
     """Never send one delivery, or many."""
     from buildbot_http_status_push.outbox import intervention
 
-    given = asked.arguments
+    given = ctx.arguments
     names_many = given.reporter is not None or given.older_than is not None
     if names_many == (given.id is not None):
         return complain("say what to drop: an ID, or --reporter, --older-than or both")
     if names_many:
-        return _drop_many(asked)
-    entry = asked.ask(intervention.drop, asked.arguments.id, asked.now)
+        return _drop_many(ctx)
+    entry = ctx.ask(intervention.drop, ctx.arguments.id, ctx.now)
     words = [f"{entry.id} ({entry.title}) will never be sent, and its body is forgotten."]
-    asked.answer({"dropped": 1}, words)
+    ctx.answer({"dropped": 1}, words)
     return DONE
 
 
-def _drop_many(asked: CommandContext) -> int:
+def _drop_many(ctx: CommandContext) -> int:
     from buildbot_http_status_push.outbox import inspection, intervention
     from buildbot_http_status_push.outbox.selection import Selection
 
-    given = asked.arguments
-    before = None if given.older_than is None else seconds_of(given.older_than, asked.now)
+    given = ctx.arguments
+    before = None if given.older_than is None else seconds_of(given.older_than, ctx.now)
     chosen = Selection(
         states=PENDING | {State.DEAD},
         reporter=given.reporter,
         came_before=before,
         with_body=True,
     )
-    count = asked.ask(inspection.count, chosen)
+    count = ctx.ask(inspection.count, chosen)
     what = f"{_deliveries(count)} will never be sent, and their bodies be forgotten"
-    if (refusal := _refusal(asked, count, what)) is not None:
+    if (refusal := _refusal(ctx, count, what)) is not None:
         return refusal
-    count = asked.ask(intervention.drop_all, chosen, asked.now)
-    asked.answer({"dropped": count}, [f"{_deliveries(count)} dropped."])
+    count = ctx.ask(intervention.drop_all, chosen, ctx.now)
+    ctx.answer({"dropped": count}, [f"{_deliveries(count)} dropped."])
     return DONE
 
 
-def move(asked: CommandContext) -> int:
+def move(ctx: CommandContext) -> int:
     """Give a reporter's deliveries to another one."""
     from buildbot_http_status_push.outbox import inspection, intervention
 
-    given = asked.arguments
+    given = ctx.arguments
     if given.of == given.to:
         raise inspection.NotPossibleError(f"--from and --to both name {given.to}: write two names")
-    count = asked.ask(inspection.count, intervention.movable(given.of))
+    count = ctx.ask(inspection.count, intervention.movable(given.of))
     what = f"{_deliveries(count)} of {given.of} will be {given.to}'s, which sends what waits"
-    if (refusal := _refusal(asked, count, what)) is not None:
+    if (refusal := _refusal(ctx, count, what)) is not None:
         return refusal
-    count = asked.ask(intervention.move, given.of, given.to, asked.now)
-    asked.answer({"moved": count}, [f"{_deliveries(count)} moved: {TAKEN_UP}."])
+    count = ctx.ask(intervention.move, given.of, given.to, ctx.now)
+    ctx.answer({"moved": count}, [f"{_deliveries(count)} moved: {TAKEN_UP}."])
     return DONE
 
 
@@ -124,12 +124,12 @@ def _deliveries(count: int) -> str:
     return "1 delivery" if count == 1 else f"{count:,} deliveries"
 
 
-def _refusal(asked: CommandContext, count: int, what: str) -> int | None:
+def _refusal(ctx: CommandContext, count: int, what: str) -> int | None:
     """Return the exit code where many are not to be changed, None where they are."""
     if not count:
         complain("there is no such delivery; 'outbox stats' shows what there is")
         return FAILED
-    if asked.arguments.yes:
+    if ctx.arguments.yes:
         return None
     if not sys.stdin.isatty():
         return complain(f"{what}: say --yes, since there is no terminal to ask at")

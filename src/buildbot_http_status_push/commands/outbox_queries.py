@@ -37,43 +37,43 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at what is followed."""
 
 
-def stats(asked: CommandContext) -> int:
+def stats(ctx: CommandContext) -> int:
     """Count the deliveries by their state."""
     from buildbot_http_status_push.outbox import inspection
 
-    if asked.arguments.openmetrics:
-        return say_openmetrics(asked.ask(inspection.stats), asked.output)
-    if asked.arguments.follow:
-        return _follow(asked, _stats_lines)
-    each = asked.ask(inspection.stats)
+    if ctx.arguments.openmetrics:
+        return say_openmetrics(ctx.ask(inspection.stats), ctx.output)
+    if ctx.arguments.follow:
+        return _follow(ctx, _stats_lines)
+    each = ctx.ask(inspection.stats)
     document = outbox_output.stats_document(each, inspection.in_all(each))
-    asked.answer(document, *_stats_report(asked, each))
+    ctx.answer(document, *_stats_report(ctx, each))
     return DONE if document["holds"] else FAILED
 
 
-def _stats_report(asked: CommandContext, each: Sequence[Stats]) -> tuple[list[str], list[str]]:
+def _stats_report(ctx: CommandContext, each: Sequence[Stats]) -> tuple[list[str], list[str]]:
     """Return the counts, and what is not well."""
     from buildbot_http_status_push.outbox import inspection
 
-    lines = outbox_output.stats_lines(each, inspection.in_all(each), asked.now)
-    return lines, health_lines([Health(one, asked.now) for one in each])
+    lines = outbox_output.stats_lines(each, inspection.in_all(each), ctx.now)
+    return lines, health_lines([Health(one, ctx.now) for one in each])
 
 
-def _stats_lines(asked: CommandContext) -> list[str]:
+def _stats_lines(ctx: CommandContext) -> list[str]:
     from buildbot_http_status_push.outbox import inspection
 
-    lines, troubles = _stats_report(asked, asked.ask(inspection.stats))
+    lines, troubles = _stats_report(ctx, ctx.ask(inspection.stats))
     return [*lines, *troubles]
 
 
-def check(asked: CommandContext) -> int:
+def check(ctx: CommandContext) -> int:
     """Say in one line whether all is well."""
     from buildbot_http_status_push.outbox import inspection
 
-    given = asked.arguments
+    given = ctx.arguments
     limits = (given.max_age.total_seconds(), int(given.max_dead))
-    total = inspection.in_all(asked.ask(inspection.stats))
-    health = Health(total, asked.now)
+    total = inspection.in_all(ctx.ask(inspection.stats))
+    health = Health(total, ctx.now)
     status = health.status(*limits)
     document = {
         "status": status,
@@ -82,7 +82,7 @@ def check(asked: CommandContext) -> int:
         "given_up": total.given_up,
     }
     line = check_line(health, *limits)
-    asked.answer(document, *(([], [line]) if status else ([line], [])))
+    ctx.answer(document, *(([], [line]) if status else ([line], [])))
     return status
 
 
@@ -95,32 +95,32 @@ def unknown(why: str, arguments: argparse.Namespace, output: Output) -> int:
     return UNKNOWN
 
 
-def list_deliveries(asked: CommandContext) -> int:
+def list_deliveries(ctx: CommandContext) -> int:
     """List deliveries, with the causes of what waits above."""
-    if asked.arguments.follow:
-        return _follow(asked, _list_lines)
-    found = _listing(asked)
-    asked.answer(outbox_output.list_document(found), _lines_of(asked, found))
+    if ctx.arguments.follow:
+        return _follow(ctx, _list_lines)
+    found = _listing(ctx)
+    ctx.answer(outbox_output.list_document(found), _lines_of(ctx, found))
     return DONE
 
 
-def _list_lines(asked: CommandContext) -> list[str]:
-    return _lines_of(asked, _listing(asked))
+def _list_lines(ctx: CommandContext) -> list[str]:
+    return _lines_of(ctx, _listing(ctx))
 
 
-def _lines_of(asked: CommandContext, found: Listing) -> list[str]:
-    return outbox_output.list_lines(found, asked.now, asked.output.width)
+def _lines_of(ctx: CommandContext, found: Listing) -> list[str]:
+    return outbox_output.list_lines(found, ctx.now, ctx.output.width)
 
 
-def _listing(asked: CommandContext) -> Listing:
+def _listing(ctx: CommandContext) -> Listing:
     from buildbot_http_status_push.outbox import inspection
 
-    given = asked.arguments
+    given = ctx.arguments
     chosen = selection_of(given, OPEN_STATES)
     limit = int(given.limit)
     first = (int(given.page) - 1) * limit
     # In one transaction, or what is delivered meanwhile would be counted and not listed.
-    entries, total, causes = asked.database.transact(
+    entries, total, causes = ctx.database.transact(
         [
             lambda found: inspection.entries(found, chosen, limit, first, newest=given.newest),
             lambda found: inspection.count(found, chosen),
@@ -138,37 +138,37 @@ def _listing(asked: CommandContext) -> Listing:
     )
 
 
-def show(asked: CommandContext) -> int:
+def show(ctx: CommandContext) -> int:
     """Show all about one delivery."""
     from buildbot_http_status_push.outbox import inspection
 
-    entry = asked.ask(inspection.show, asked.arguments.id)
-    body = asked.ask(inspection.body, entry.id)
+    entry = ctx.ask(inspection.show, ctx.arguments.id)
+    body = ctx.ask(inspection.body, entry.id)
     content = outbox_output.readable(body, entry.content_type)
     document = {**outbox_output.entry_document(entry), "body": content}
-    asked.answer(document, outbox_output.show_lines(entry, body, asked.now))
+    ctx.answer(document, outbox_output.show_lines(entry, body, ctx.now))
     return DONE
 
 
-def export(asked: CommandContext) -> int:
+def export(ctx: CommandContext) -> int:
     """Print deliveries with their bodies, one line of JSON each."""
     from buildbot_http_status_push.outbox import inspection
 
-    chosen, after = selection_of(asked.arguments, frozenset()), 0
+    chosen, after = selection_of(ctx.arguments, frozenset()), 0
     while True:
-        page, after = asked.ask(inspection.exported, chosen, after)
+        page, after = ctx.ask(inspection.exported, chosen, after)
         for entry, body in page:
-            asked.output.say(outbox_output.export_line(entry, body))
+            ctx.output.say(outbox_output.export_line(entry, body))
         if not page:
             return DONE
 
 
-def _follow(asked: CommandContext, draw: Callable[[CommandContext], Sequence[str]]) -> int:
+def _follow(ctx: CommandContext, draw: Callable[[CommandContext], Sequence[str]]) -> int:
     """Show what changes until Ctrl-C."""
     try:
-        with asked.output.redrawn() as redraw:
+        with ctx.output.redrawn() as redraw:
             while True:
-                redraw(draw(evolve(asked, now=time.time())))
+                redraw(draw(evolve(ctx, now=time.time())))
                 time.sleep(LOOK_EVERY)
     except KeyboardInterrupt:
         return DONE

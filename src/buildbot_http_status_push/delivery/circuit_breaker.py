@@ -30,7 +30,7 @@ from buildbot_http_status_push.delivery.retry import (
     pace,
     probe_delay,
 )
-from buildbot_http_status_push.model import Accepted, Claim, Outcome, Refused, Turn
+from buildbot_http_status_push.model import Accepted, LeasedDelivery, Outcome, Refused, Turn
 
 REMEMBERED = 1000
 UNPROVEN_MOST = 7
@@ -55,7 +55,7 @@ class Attempt:
         is_turn: Whether its group failed then.
     """
 
-    claim: Claim
+    claim: LeasedDelivery
     accepted_before: int
     began_at: float
     was_down: bool
@@ -200,7 +200,7 @@ class CircuitBreaker:
         together = (each.asked_until for each in self._groups.values() if not each.is_known)
         return max(group.asked_until, *together, 0.0)
 
-    def begin(self, claim: Claim, now: float, draw: float) -> Attempt:
+    def begin(self, claim: LeasedDelivery, now: float, draw: float) -> Attempt:
         """Take note that an attempt begins.
 
         Args:

@@ -15,13 +15,13 @@ from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from buildbot_http_status_push.delivery.notices import Notices
+from buildbot_http_status_push.delivery.operator_log import OperatorLog
 from buildbot_http_status_push.delivery.relay import Relay, Send
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Delivery
-from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.fallback_database import FallbackDatabase
 from buildbot_http_status_push.outbox.outbox import Outbox
-from buildbot_http_status_push.outbox.storage import Storage
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 from buildbot_http_status_push.wire import tls
 from buildbot_http_status_push.wire.client import Client
 from buildbot_http_status_push.wire.requester import Requester
@@ -65,7 +65,7 @@ class Pipeline:
     Args:
         reactor: The reactor.
         url: The SQLAlchemy URL of the outbox, None for memory only.
-        ledger: The statements of this reporter.
+        repository: The statements of this reporter.
         sender: Makes the requests.
         on_lost: Called when what the outbox held is gone.
         log: Where lines go.
@@ -75,35 +75,37 @@ class Pipeline:
         self,
         reactor: Any,
         url: str | None,
-        ledger: Ledger,
+        repository: DeliveryRepository,
         sender: Sender,
         on_lost: Callable[[], None],
         log: Logger,
     ) -> None:
         self._reactor = reactor
         self._sender = sender
-        storage = Storage(
-            url, ledger, reactor.seconds, partial(reactor.callFromThread, on_lost), log
+        storage = FallbackDatabase(
+            url, repository, reactor.seconds, partial(reactor.callFromThread, on_lost), log
         )
         in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-        self.outbox = Outbox(reactor, in_thread, storage, ledger, GATHER)
-        self._notices = Notices(reactor, ledger.reporter, log)
+        self.outbox = Outbox(reactor, in_thread, storage, repository, GATHER)
+        self._operator_log = OperatorLog(reactor, repository.reporter, log)
         self._relay = Relay(
             reactor,
             self.outbox,
             sender.send,
             sender.settings,
             random.random,
-            self._notices,
+            self._operator_log,
         )
         self._tidying = LoopingCall(self._tidy)
         self._tidying.clock = reactor
 
     def start(self) -> None:
         """Begin to send what the outbox holds."""
-        self.outbox.appear().addErrback(self._notices.failed, "opening the outbox")
+        self.outbox.register_reporter().addErrback(self._operator_log.failed, "opening the outbox")
         self._relay.start()
-        self._tidying.start(TIDY_INTERVAL).addErrback(self._notices.failed, "tidying the outbox")
+        self._tidying.start(TIDY_INTERVAL).addErrback(
+            self._operator_log.failed, "tidying the outbox"
+        )
 
     def put(self, delivery: Delivery, *, again: bool = False) -> Deferred[bool]:
         """Keep a delivery, and have it sent.
@@ -137,7 +139,7 @@ class Pipeline:
             self._tidying.stop()
         for end in (self._relay.stop, self.outbox.close, self._sender.close):
             # A reporter that fails to stop keeps the master's process from ending.
-            await end().addErrback(self._notices.failed, "stopping")
+            await end().addErrback(self._operator_log.failed, "stopping")
 
     async def _tidied(self) -> None:
         if failing := self._relay.failing:

@@ -15,24 +15,24 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from buildbot_http_status_push.delivery.circuit_breaker import Attempt, CircuitBreaker, is_past
-from buildbot_http_status_push.delivery.notices import Notices
-from buildbot_http_status_push.delivery.prefetch import (
+from buildbot_http_status_push.delivery.claim_buffer import (
     LEASE,
     RENEW_INTERVAL,
-    Prefetch,
+    ClaimBuffer,
     Source,
 )
+from buildbot_http_status_push.delivery.operator_log import OperatorLog
 from buildbot_http_status_push.delivery.retry import LONGEST_WAIT, decide
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import (
     Accepted,
-    Claim,
     Delivery,
+    Disposition,
+    LeasedDelivery,
     Outcome,
     State,
     Turn,
     Unreachable,
-    Verdict,
 )
 
 DAY = 86400.0
@@ -83,11 +83,11 @@ class Relay:
 
     Args:
         reactor: The clock.
-        outbox: Where deliveries come from and verdicts go to.
+        outbox: Where deliveries come from and dispositions go to.
         send: Makes one attempt.
         settings: How many at once, how long.
         draw: Yields random numbers from 0 to 1.
-        notices: Tells people what happens.
+        operator_log: Tells people what happens.
     """
 
     def __init__(
@@ -97,19 +97,19 @@ class Relay:
         send: Send,
         settings: SenderSettings,
         draw: Callable[[], float],
-        notices: Notices,
+        operator_log: OperatorLog,
     ) -> None:
         self._reactor = reactor
         self._outbox = outbox
         self._send = send
         self._settings = settings
         self._draw = draw
-        self._notices = notices
+        self._operator_log = operator_log
         self._breaker = CircuitBreaker()
         self._expiry = Expiry()
-        self._prefetch = Prefetch(outbox, notices)
+        self._buffer = ClaimBuffer(outbox, operator_log)
         self._in_flight: dict[str, Deferred[Any]] = {}
-        self._sending: dict[str, Claim] = {}
+        self._sending: dict[str, LeasedDelivery] = {}
         self._renewed_at = 0.0
         self._turns_claimed = 0
         self._turns_from = 0.0
@@ -120,13 +120,13 @@ class Relay:
 
     def start(self) -> None:
         """Give back what an earlier run of this master had claimed, and begin."""
-        self._outbox.release().addErrback(self._notices.failed, "releasing deliveries")
-        self._pull_back()
+        self._outbox.release().addErrback(self._operator_log.failed, "releasing deliveries")
+        self._clamp_future_times()
         self._tick()
 
-    def _pull_back(self) -> None:
-        pulled = self._outbox.pull_back(LONGEST_WAIT, 2 * LEASE)
-        pulled.addErrback(self._notices.failed, "looking at the times of deliveries")
+    def _clamp_future_times(self) -> None:
+        pulled = self._outbox.clamp_future_times(LONGEST_WAIT, 2 * LEASE)
+        pulled.addErrback(self._operator_log.failed, "looking at the times of deliveries")
 
     def added(self, delivery: Delivery) -> None:
         """Look at the outbox now: a delivery was put into it."""
@@ -136,14 +136,14 @@ class Relay:
             self._sleep()
 
     def _look(self, lane: str | None = None) -> None:
-        self._prefetch.added(lane, self._in_flight)
+        self._buffer.added(lane, self._in_flight)
         self._pump()
         if self._timer and self._timer.getTime() > self._reactor.seconds() + POLL_INTERVAL:
             self._clock_was_set_back()
 
     def _clock_was_set_back(self) -> None:
         """Wait for no moment that is far away now; Twisted's own timers do."""
-        self._pull_back()
+        self._clamp_future_times()
         self._sleep()
 
     def use(self, send: Send, settings: SenderSettings) -> None:
@@ -166,7 +166,7 @@ class Relay:
         await DeferredList(attempts)
         if cut.active():
             cut.cancel()
-        self._prefetch.release()
+        self._buffer.release()
         await self._outbox.release()
 
     def _cut(self) -> None:
@@ -194,7 +194,7 @@ class Relay:
         now = self._reactor.seconds()
         if not 0 <= now - self._renewed_at < RENEW_INTERVAL:
             self._renewed_at = now
-            self._prefetch.renew(self._sending.values())
+            self._buffer.renew(self._sending.values())
 
     def _sleep(self) -> None:
         if self._stopping:
@@ -214,7 +214,7 @@ class Relay:
         if self._stopping:
             return
         if self._breaker.is_down:
-            self._prefetch.release()
+            self._buffer.release()
             self._probe()
         else:
             self._take_turns()
@@ -222,16 +222,16 @@ class Relay:
 
     def _flow(self) -> None:
         """Send what passes, as much at once as is allowed."""
-        self._prefetch.release_late(self._reactor.seconds())
+        self._buffer.release_late(self._reactor.seconds())
         most, in_flight = self._settings.concurrency - self._turns_claimed, self._in_flight
-        while len(in_flight) < most and (claim := self._prefetch.next(in_flight)):
+        while len(in_flight) < most and (claim := self._buffer.next(in_flight)):
             self._begin(claim)
-        if wanted := self._prefetch.wanted(most, len(in_flight)):
+        if wanted := self._buffer.wanted(most, len(in_flight)):
             self._claim(wanted)
 
     def _probe(self) -> None:
         """Send one delivery to a receiver that is down, if it is time: first of what passes."""
-        if self._prefetch.worth_asking and self._may_send_passing():
+        if self._buffer.worth_asking and self._may_send_passing():
             self._claim(1)
         else:
             self._take_turns()
@@ -251,59 +251,59 @@ class Relay:
         turns = (
             self._breaker.turns(now, busy) if most > 0 and is_past(self._turns_from, now) else []
         )
-        claimed = self._prefetch.claim_turns(most, turns) if turns else None
+        claimed = self._buffer.claim_turns(most, turns) if turns else None
         if claimed is not None:
             self._turns_claimed = most
             claimed.addBoth(self._turns_ended)
             claimed.addCallback(self._turns_found, turns, most)
-            claimed.addErrback(self._notices.failed, "claiming deliveries")
+            claimed.addErrback(self._operator_log.failed, "claiming deliveries")
 
     def _turns_ended(self, result: T) -> T:
         self._turns_claimed = 0
         return result
 
-    def _turns_found(self, claims: list[Claim], turns: Sequence[Turn], most: int) -> None:
+    def _turns_found(self, claims: list[LeasedDelivery], turns: Sequence[Turn], most: int) -> None:
         if len(claims) < most:
             found = {claim.delivery.group for claim in claims}
             empty = [turn.group for turn in turns if turn.group not in found]
             self._breaker.found_nothing(empty, self._reactor.seconds())
         for claim in claims:
             if self._stopping or claim.delivery.lane in self._in_flight:
-                self._prefetch.give_back([claim])
+                self._buffer.give_back([claim])
             else:
                 self._begin(claim)
         self._pump()
         self._sleep()
 
     def _claim(self, limit: int) -> None:
-        claimed = self._prefetch.claim(limit, self._breaker.failing)
+        claimed = self._buffer.claim(limit, self._breaker.failing)
         if claimed is not None:
             claimed.addCallback(self._claimed)
-            claimed.addErrback(self._notices.failed, "claiming deliveries")
+            claimed.addErrback(self._operator_log.failed, "claiming deliveries")
 
-    def _claimed(self, claims: list[Claim]) -> None:
+    def _claimed(self, claims: list[LeasedDelivery]) -> None:
         # What passed when it was claimed may fail by now.
         failing = [each for each in claims if each.delivery.group in self._breaker.failing]
         passing = [each for each in claims if each.delivery.group not in self._breaker.failing]
-        self._prefetch.hold(passing, self._in_flight)
-        self._prefetch.give_back(failing)
+        self._buffer.hold(passing, self._in_flight)
+        self._buffer.give_back(failing)
         may_send = self._breaker.is_down and not self._stopping and self._may_send_passing()
-        if may_send and (claim := self._prefetch.next(self._in_flight)):
+        if may_send and (claim := self._buffer.next(self._in_flight)):
             self._begin(claim)
-        if claims or self._prefetch.worth_asking or self._breaker.is_down:
+        if claims or self._buffer.worth_asking or self._breaker.is_down:
             self._pump()
 
-    def _begin(self, claim: Claim) -> None:
+    def _begin(self, claim: LeasedDelivery) -> None:
         delivery = claim.delivery
         attempt = self._breaker.begin(claim, self._reactor.seconds(), self._draw())
         sent = self._send(delivery)
         self._in_flight[delivery.lane], self._sending[delivery.lane] = sent, claim
         sent.addErrback(self._unforeseen)
         sent.addCallback(self._finished, attempt)
-        sent.addErrback(self._notices.failed, "recording an attempt")
+        sent.addErrback(self._operator_log.failed, "recording an attempt")
 
     def _unforeseen(self, failure: Failure) -> Outcome:
-        self._notices.failed(failure, "sending")
+        self._operator_log.failed(failure, "sending")
         return Unreachable(f"an error in the program itself: {type(failure.value).__name__}")
 
     def _finished(self, outcome: Outcome, attempt: Attempt) -> None:
@@ -313,27 +313,32 @@ class Relay:
             return  # it may have been cut off: the release at the end gives it back untried
         now = self._reactor.seconds()
         failures = self._breaker.observe(outcome, attempt, now, self._draw())
-        verdict = self._decide(outcome, claim, failures, now)
-        self._notify(outcome, claim, verdict)
-        recorded = self._outbox.record(claim, verdict)
+        disposition = self._decide(outcome, claim, failures, now)
+        self._notify(outcome, claim, disposition)
+        recorded = self._outbox.record(claim, disposition)
         recorded.addCallback(self._recorded)
-        recorded.addErrback(self._notices.failed, "recording a verdict")
-        self._prefetch.attempted(claim, drained=verdict.state is State.DELIVERED)
+        recorded.addErrback(self._operator_log.failed, "recording a disposition")
+        self._buffer.attempted(claim, drained=disposition.state is State.DELIVERED)
         if attempt.group in self._breaker.failing:
-            self._prefetch.release(attempt.group)
+            self._buffer.release(attempt.group)
             if attempt.is_turn and self._settings.concurrency == 1:
                 # They take turns with the others, which have as much time.
                 self._turns_from = now + (now - attempt.began_at)
         self._pump()
-        if verdict.next_attempt is not None and verdict.next_attempt < now + POLL_INTERVAL * 2:
-            self._retries.append((verdict.next_attempt, attempt.group))
+        if (
+            disposition.next_attempt is not None
+            and disposition.next_attempt < now + POLL_INTERVAL * 2
+        ):
+            self._retries.append((disposition.next_attempt, attempt.group))
         if attempt.is_turn or self._breaker.failing or self._retries:
             self._sleep()
 
     def _recorded(self, state: State | None) -> None:
         self._delivered += state is State.DELIVERED
 
-    def _decide(self, outcome: Outcome, claim: Claim, failures: int, now: float) -> Verdict:
+    def _decide(
+        self, outcome: Outcome, claim: LeasedDelivery, failures: int, now: float
+    ) -> Disposition:
         return decide(
             outcome,
             failures=failures,
@@ -344,16 +349,16 @@ class Relay:
             draw=self._draw(),
         )
 
-    def _notify(self, outcome: Outcome, claim: Claim, verdict: Verdict) -> None:
+    def _notify(self, outcome: Outcome, claim: LeasedDelivery, disposition: Disposition) -> None:
         title = claim.delivery.title
-        if verdict.state is State.DELIVERED:
-            self._notices.accepted(self._count_waiting, again=claim.attempts > 0)
-        elif verdict.state is State.DEAD:
-            self._notices.given_up(verdict.outcome, title)
-        elif verdict.state is State.RETRYING:
-            self._notices.refused(outcome, title)
-        elif self._breaker.is_down and verdict.next_attempt is None:
-            self._notices.stopped_accepting(outcome, title)
+        if disposition.state is State.DELIVERED:
+            self._operator_log.accepted(self._count_waiting, again=claim.attempts > 0)
+        elif disposition.state is State.DEAD:
+            self._operator_log.given_up(disposition.outcome, title)
+        elif disposition.state is State.RETRYING:
+            self._operator_log.refused(outcome, title)
+        elif self._breaker.is_down and disposition.next_attempt is None:
+            self._operator_log.stopped_accepting(outcome, title)
 
     async def _count_waiting(self) -> int:
         """Count what waits now, though some may be gone when the outbox has counted."""

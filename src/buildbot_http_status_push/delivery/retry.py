@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from buildbot_http_status_push.model import Accepted, Outcome, Refused, State, Unreachable, Verdict
+from buildbot_http_status_push.model import (
+    Accepted,
+    Disposition,
+    Outcome,
+    Refused,
+    State,
+    Unreachable,
+)
 
 FIRST = 1.0
 """Seconds that the first of all waits lasts, and the shortest one between two probes."""
@@ -139,7 +146,7 @@ def decide(
     now: float,
     given_up_before: float,
     draw: float,
-) -> Verdict:
+) -> Disposition:
     """Say what becomes of a delivery.
 
     Args:
@@ -153,20 +160,20 @@ def decide(
         draw: A random number from 0 to 1, for the jitter.
 
     Returns:
-        The verdict. While its group or the receiver fails a delivery stays ``WAITING``: when to
+        The disposition. While its group or the receiver fails a delivery stays ``WAITING``: when to
         try again is then the circuit breaker's question.
     """
     words, uncertain = str(outcome), may_have_arrived(outcome)
     if isinstance(outcome, Accepted):
-        return Verdict(State.DELIVERED, words)
+        return Disposition(State.DELIVERED, words)
     if isinstance(outcome, Refused) and outcome.status == GONE:
-        return Verdict(State.DEAD, words)
+        return Disposition(State.DEAD, words)
     if created_at <= given_up_before:
         words = f"{words}; given up after {attempts} attempts"
-        return Verdict(State.DEAD, words, may_have_arrived=uncertain)
+        return Disposition(State.DEAD, words, may_have_arrived=uncertain)
     if not failures:
-        return Verdict(State.WAITING, words, may_have_arrived=uncertain)
+        return Disposition(State.WAITING, words, may_have_arrived=uncertain)
     delay = max(own_delay(failures, draw), asked_delay(outcome))
     keeps_lane = concerns_receiver(outcome) and failures <= QUICK_RETRIES and delay <= QUICK_MOST
     state = State.WAITING if keeps_lane else State.RETRYING
-    return Verdict(state, words, now + delay, uncertain)
+    return Disposition(state, words, now + delay, uncertain)

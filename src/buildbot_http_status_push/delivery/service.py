@@ -17,8 +17,8 @@ from buildbot_http_status_push.delivery.metrics_server import MetricsServer
 from buildbot_http_status_push.delivery.pipeline import Pipeline, Sender
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Delivery
-from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.outbox import Outbox
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 from buildbot_http_status_push.wire.requester import Requester
 from buildbot_http_status_push.wire.target import Render, RenderingError, Target
 
@@ -193,10 +193,10 @@ class DeliveryService:
 
     async def _replace_pipeline(self, found: Placement) -> None:
         former, sender = self._pipeline, self._configured_sender()
-        ledger = Ledger(self._name, found.owner)
+        repository = DeliveryRepository(self._name, found.owner)
         self._place = found
         self._pipeline = Pipeline(
-            self._reactor, found.url, ledger, sender, self._on_lost, self._log
+            self._reactor, found.url, repository, sender, self._on_lost, self._log
         )
         if former is not None:
             await former.stop()

@@ -16,13 +16,13 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from buildbot_http_status_push.database import Operation, StorageError
-from buildbot_http_status_push.model import Claim, Delivery, State, Turn, Verdict
+from buildbot_http_status_push.model import Delivery, Disposition, LeasedDelivery, State, Turn
 from buildbot_http_status_push.outbox import backfill
 from buildbot_http_status_push.outbox.backfill_request import Backfill
+from buildbot_http_status_push.outbox.fallback_database import FallbackDatabase
 from buildbot_http_status_push.outbox.inspection import Stats, stats_of
-from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.recorder import Recorder
-from buildbot_http_status_push.outbox.storage import Storage
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 
 RESTORE_INTERVAL = 10.0
 
@@ -43,8 +43,8 @@ class _Request(_Asked):
 
 @frozen
 class _Ended(_Asked):
-    claim: Claim
-    verdict: Verdict
+    claim: LeasedDelivery
+    disposition: Disposition
 
 
 class Outbox:
@@ -54,7 +54,7 @@ class Outbox:
         reactor: The clock.
         in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
         storage: The database, or memory as its fallback.
-        ledger: The statements of this reporter.
+        repository: The statements of this reporter.
         gather: Seconds from the end of a transaction to the next one, which carries out all that is
             asked for meanwhile; 0 to begin at once.
     """
@@ -63,15 +63,15 @@ class Outbox:
         self,
         reactor: IReactorTime,
         in_thread: InThread,
-        storage: Storage,
-        ledger: Ledger,
+        storage: FallbackDatabase,
+        repository: DeliveryRepository,
         gather: float = 0.0,
     ) -> None:
         self._reactor = reactor
         self._in_thread = in_thread
         self._storage = storage
-        self._ledger = ledger
-        self._recorder = Recorder(ledger.reporter, ledger.owner)
+        self._repository = repository
+        self._recorder = Recorder(repository.reporter, repository.owner)
         self._gather = gather
         self._requests: list[_Request] = []
         self._ended: list[_Ended] = []
@@ -87,9 +87,9 @@ class Outbox:
         """Whether deliveries are on disk, or memory is all that was asked for."""
         return not self._storage.fallen_back
 
-    def appear(self) -> Deferred[None]:
+    def register_reporter(self) -> Deferred[None]:
         """Let people find this outbox's reporter by its name."""
-        return self._run(self._ledger.appear)
+        return self._run(self._repository.register_reporter)
 
     def put(self, delivery: Delivery, *, again: bool = False) -> Deferred[bool]:
         """Keep a delivery, unless its id has been seen.
@@ -102,12 +102,12 @@ class Outbox:
             Once it is committed: whether it is to be sent.
         """
         now = self._reactor.seconds()
-        put = self._ledger.put_again if again else self._ledger.put
+        put = self._repository.put_again if again else self._repository.put
         return self._run(put, delivery=delivery, now=now)
 
     def backfill(self) -> Deferred[Backfill | None]:
         """Return what a person wants sent once more."""
-        return self._run(backfill.find, reporter=self._ledger.reporter)
+        return self._run(backfill.find, reporter=self._repository.reporter)
 
     def advance_backfill(self, known: Backfill) -> Deferred[bool]:
         """Write down how far that has come; say whether it is still wanted."""
@@ -115,7 +115,7 @@ class Outbox:
 
     def known(self, ids: Collection[str]) -> Deferred[set[str]]:
         """Return those of the ids that have been seen."""
-        return self._run(self._ledger.known, ids=ids)
+        return self._run(self._repository.known, ids=ids)
 
     def claim(
         self,
@@ -123,16 +123,16 @@ class Outbox:
         lease: float,
         held: Collection[str] = (),
         turns: Sequence[Turn] | None = None,
-    ) -> Deferred[list[Claim]]:
-        """Take deliveries that may be sent now; see ``Ledger.claim``."""
+    ) -> Deferred[list[LeasedDelivery]]:
+        """Take deliveries that may be sent now; see ``DeliveryRepository.claim``."""
         now = self._reactor.seconds()
         return self._run(
-            self._ledger.claim, now=now, lease=lease, limit=limit, held=held, turns=turns
+            self._repository.claim, now=now, lease=lease, limit=limit, held=held, turns=turns
         )
 
     def stats(self) -> Deferred[Stats]:
         """Count this reporter's deliveries."""
-        return self._run(stats_of, reporter=self._ledger.reporter)
+        return self._run(stats_of, reporter=self._repository.reporter)
 
     def renew(self, sequences: list[int], lease: float) -> Deferred[float]:
         """Lengthen the leases of what is claimed.
@@ -141,39 +141,39 @@ class Outbox:
             Until when they last, in seconds since the epoch.
         """
         until = self._reactor.seconds() + lease
-        return self._run(self._ledger.renew, sequences=sequences, until=until)
+        return self._run(self._repository.renew, sequences=sequences, until=until)
 
     def release(self, sequences: Sequence[int] | None = None) -> Deferred[None]:
         """Give claimed deliveries back: those named untried, or all of this master's."""
         if sequences is not None:
-            return self._run(self._ledger.release, sequences=sequences)
+            return self._run(self._repository.release, sequences=sequences)
         now = self._reactor.seconds()
-        return self._run(self._ledger.release_all, now=now)
+        return self._run(self._repository.release_all, now=now)
 
-    def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
+    def record(self, claim: LeasedDelivery, disposition: Disposition) -> Deferred[State | None]:
         """Write down what becomes of a delivery, at once with all others of the transaction.
 
         Returns:
             What ``Recorder.record`` says of it.
         """
-        return self._ask(self._ended, _Ended(claim, verdict))
+        return self._ask(self._ended, _Ended(claim, disposition))
 
     def waiting(self) -> Deferred[int]:
         """Return how many deliveries are still to be sent."""
-        return self._run(self._ledger.waiting)
+        return self._run(self._repository.waiting)
 
     def oldest_pending_build(self) -> Deferred[int | None]:
         """Return the lowest id of the builds that have a delivery still to be sent."""
-        return self._run(self._ledger.oldest_pending_build)
+        return self._run(self._repository.oldest_pending_build)
 
     def give_up(self, groups: Collection[str], created_before: float) -> Deferred[None]:
         """Make deliveries dead that waited too long for a receiver that refuses their group."""
         now = self._reactor.seconds()
         return self._run(
-            self._ledger.give_up, groups=groups, created_before=created_before, now=now
+            self._repository.give_up, groups=groups, created_before=created_before, now=now
         )
 
-    def pull_back(self, wait: float, lease: float) -> Deferred[None]:
+    def clamp_future_times(self, wait: float, lease: float) -> Deferred[None]:
         """Believe no time that lies too far ahead: the clock has been set back since.
 
         Args:
@@ -181,12 +181,12 @@ class Outbox:
             lease: Seconds that any master's lease lasts at most.
         """
         now = self._reactor.seconds()
-        return self._run(self._ledger.pull_back, now=now, wait=wait, lease=lease)
+        return self._run(self._repository.clamp_future_times, now=now, wait=wait, lease=lease)
 
     def tidy(self) -> Deferred[bool]:
         """Delete some rows that ended long ago; say whether there may be more."""
         now = self._reactor.seconds()
-        return self._run(self._ledger.tidy, now=now)
+        return self._run(self._repository.tidy, now=now)
 
     def close(self) -> Deferred[None]:
         """Finish what was asked for, and close the database; what is asked later fails."""
@@ -238,7 +238,7 @@ class Outbox:
 
     def _recording(self) -> _Request:
         ended, self._ended = self._ended, []
-        pairs = [(each.claim, each.verdict) for each in ended]
+        pairs = [(each.claim, each.disposition) for each in ended]
         now = self._reactor.seconds()
         request = _Request(partial(self._recorder.record_all, ended=pairs, now=now))
         request.done.addCallbacks(_succeed, _fail, callbackArgs=(ended,), errbackArgs=(ended,))

@@ -15,21 +15,21 @@ from sqlalchemy.engine import Connection
 from buildbot_http_status_push.model import (
     MOVES,
     PENDING,
-    Claim,
     Delivery,
+    Disposition,
+    LeasedDelivery,
     State,
-    Verdict,
     makes_superfluous,
     superfluous_after,
 )
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.rows import insert, new_row, storable
 
-RESTING = "nobody, until its next attempt"
+BACKOFF = "nobody, until its next attempt"
 """Who has what keeps its lane after a refusal. It is under way with no master: what stops or dies
 meanwhile leaves no doubt about it."""
 
-Ended: TypeAlias = tuple[Claim, Verdict]
+Ended: TypeAlias = tuple[LeasedDelivery, Disposition]
 """A delivery whose attempt has ended, and what becomes of it."""
 
 
@@ -52,7 +52,7 @@ class Recorder:
 
         Args:
             connection: The running transaction.
-            ended: Deliveries as they were claimed, each with its verdict; none of them twice.
+            ended: Deliveries as they were claimed, each with its disposition; none of them twice.
             now: The time, in seconds since the epoch.
 
         Returns:
@@ -61,9 +61,9 @@ class Recorder:
         accepted = [each for each in ended if each[1].state is State.DELIVERED]
         others = [each for each in ended if each[1].state is not State.DELIVERED]
         found: dict[str, State | None] = self._accept_plain_ones(connection, accepted, now)
-        for claim, verdict in (*accepted, *others):
+        for claim, disposition in (*accepted, *others):
             if claim.delivery.id not in found:
-                found[claim.delivery.id] = self.record(connection, claim, verdict, now)
+                found[claim.delivery.id] = self.record(connection, claim, disposition, now)
         return [found[claim.delivery.id] for claim, _ in ended]
 
     def _accept_plain_ones(
@@ -74,7 +74,7 @@ class Recorder:
         Returns:
             The state of those for which no more is to be done, by id.
         """
-        outcomes = {claim.delivery.id: verdict.outcome for claim, verdict in accepted}
+        outcomes = {claim.delivery.id: disposition.outcome for claim, disposition in accepted}
         rows = self._pending_of(connection, [claim.delivery for claim, _ in accepted])
         pending = Counter(row.subject for row in rows)
         plain = [
@@ -97,7 +97,7 @@ class Recorder:
         return [row for row in rows if State(row.state) in PENDING]
 
     def record(
-        self, connection: Connection, claim: Claim, verdict: Verdict, now: float
+        self, connection: Connection, claim: LeasedDelivery, disposition: Disposition, now: float
     ) -> State | None:
         """Write down what becomes of a delivery, and supersede what that makes superfluous.
 
@@ -105,7 +105,7 @@ class Recorder:
             connection: The running transaction.
             claim: The delivery as it was claimed; where it has no row (the outbox it came from
                 broke meanwhile), it gets one.
-            verdict: What becomes of it.
+            disposition: What becomes of it.
             now: The time, in seconds since the epoch.
 
         Returns:
@@ -114,30 +114,30 @@ class Recorder:
             it over: somebody else was first.
         """
         place = self._place(connection, claim)
-        if verdict.may_have_arrived:
+        if disposition.may_have_arrived:
             supersede_older(connection, self.reporter, place, now, may_have_arrived=True)
-        state = self._unless_late(connection, place, verdict.state)
+        state = self._unless_late(connection, place, disposition.state)
         is_taken = place.owner not in (None, self.owner) and state is not State.DELIVERED
         if is_taken or not may_become(State(place.state), state):
             self._release(connection, place.sequence)
             return None
         # Until its next attempt the lane stays claimed: what comes later waits behind it.
-        keeps_lane = state is State.WAITING and verdict.next_attempt is not None
+        keeps_lane = state is State.WAITING and disposition.next_attempt is not None
         values = {
             "state": state.value,
-            "outcome": verdict.outcome,
+            "outcome": disposition.outcome,
             "attempts": place.attempts + 1,
-            "next_attempt": verdict.next_attempt if state is State.RETRYING else None,
+            "next_attempt": disposition.next_attempt if state is State.RETRYING else None,
             "updated_at": now,
-            "owner": RESTING if keeps_lane else None,
-            "lease_until": verdict.next_attempt if keeps_lane else 0.0,
+            "owner": BACKOFF if keeps_lane else None,
+            "lease_until": disposition.next_attempt if keeps_lane else 0.0,
         }
         write(connection, claim.delivery.id, values)
         if state is State.DELIVERED:
             supersede_older(connection, self.reporter, place, now)
         return state
 
-    def _place(self, connection: Connection, claim: Claim) -> Any:
+    def _place(self, connection: Connection, claim: LeasedDelivery) -> Any:
         place = find(connection, claim.delivery.id)
         if place is not None:
             return place

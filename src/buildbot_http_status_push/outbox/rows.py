@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.model import Claim, Delivery, State
+from buildbot_http_status_push.model import Delivery, LeasedDelivery, State
 from buildbot_http_status_push.outbox import statements
 
 PRODUCED = "produced"
@@ -64,7 +64,7 @@ def new_row(delivery: Delivery, now: float) -> dict[str, Any]:
     }
 
 
-def claimed(row: Any, lease_until: float, *, more: bool) -> Claim:
+def claimed(row: Any, lease_until: float, *, more: bool) -> LeasedDelivery:
     """Return the claim of a delivery.
 
     Args:
@@ -84,4 +84,4 @@ def claimed(row: Any, lease_until: float, *, more: bool) -> Claim:
         group=row.group,
         created_at=row.created_at,
     )
-    return Claim(delivery, row.created_at, row.attempts, row.sequence, lease_until, more)
+    return LeasedDelivery(delivery, row.created_at, row.attempts, row.sequence, lease_until, more)

@@ -145,18 +145,18 @@ PUT_AGAIN = Prepared(
     )
 )
 
-PULL_BACK_BEGIN = Prepared(
+CLAMP_FUTURE_CREATION = Prepared(
     lambda: _update.where(_mine_pending, _d.created_at > _given("latest")).values(
         created_at=_given("at")
     )
 )
-PULL_BACK_RETRY = Prepared(
+CLAMP_FUTURE_RETRY = Prepared(
     lambda: _update.where(_mine, _d.next_attempt > _given("latest")).values(
         next_attempt=_given("at")
     )
 )
 # Whose lease is over may have sent something: what claims next looks into that.
-PULL_BACK_LEASE = Prepared(
+CLAMP_FUTURE_LEASE = Prepared(
     lambda: _update.where(_mine, _d.owner.is_not(None), _d.lease_until > _given("latest")).values(
         lease_until=_given("at")
     )

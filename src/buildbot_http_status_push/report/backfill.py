@@ -16,10 +16,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from buildbot_http_status_push.outbox.backfill_request import Backfill, Stage
+from buildbot_http_status_push.report.build_ownership import BuildOwnership
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
 from buildbot_http_status_push.report.encoding import epoch_seconds
 from buildbot_http_status_push.report.events import Event
-from buildbot_http_status_push.report.responsibility import Responsibility
 
 LOOK_EVERY = 10.0
 """Seconds after which what is asked for is taken up at the latest."""
@@ -50,7 +50,7 @@ class Backfiller:
         master: The Buildbot master.
         outbox: Tells what is asked for.
         announce: Puts an event through the reporter's generators into the outbox.
-        responsibility: Tells which builds are this master's to announce.
+        ownership: Tells which builds are this master's to announce.
         log: Where lines go.
     """
 
@@ -59,13 +59,13 @@ class Backfiller:
         master: Any,
         outbox: BackfillView,
         announce: Announce,
-        responsibility: Responsibility,
+        ownership: BuildOwnership,
         log: Logger,
     ) -> None:
         self._reactor = master.reactor
         self._outbox = outbox
         self._announce = announce
-        self._responsibility = responsibility
+        self._ownership = ownership
         self._log = log
         self._master = master
         self._builds = BuildQueries(master)
@@ -96,7 +96,7 @@ class Backfiller:
     async def poll(self) -> None:
         """Carry out what is asked for, if anything is."""
         asked = await self._outbox.backfill()
-        if asked is None or asked.stage is Stage.DONE or not await self._responsibility.is_leader():
+        if asked is None or asked.stage is Stage.DONE or not await self._ownership.is_leader():
             return
         # Whoever waits for that sees that it has begun: to find the builds may take minutes.
         if not await self._outbox.advance_backfill(evolve(asked, stage=Stage.RUNNING)):
@@ -109,7 +109,7 @@ class Backfiller:
 
     async def _find(self, asked: Backfill) -> list[int]:
         """Return the ids of the builds that are still to be sent, in order."""
-        await self._responsibility.refresh()
+        await self._ownership.refresh()
         builder = await self._builder_id(asked.builder)
         found: list[int] = []
         page, before = await self._builds.older_than(None), 0
@@ -130,9 +130,7 @@ class Backfiller:
     def _is_wanted(self, build: Build, asked: Backfill, builder: int | None) -> bool:
         is_there = build["complete"] and not _is_older(build, asked.since)
         return (
-            is_there
-            and builder in (None, build["builderid"])
-            and self._responsibility.includes(build)
+            is_there and builder in (None, build["builderid"]) and self._ownership.includes(build)
         )
 
     async def _send(self, backfill: Backfill, ids: list[int]) -> None:

@@ -15,12 +15,12 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from buildbot_http_status_push.report.build_ownership import BuildOwnership
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
 from buildbot_http_status_push.report.encoding import epoch_seconds
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import FINISHED, NEW, build_event_id
 from buildbot_http_status_push.report.progress import Progress, ProgressStore
-from buildbot_http_status_push.report.responsibility import Responsibility
 
 INTERVAL = 60.0
 """Seconds after which what no event told of is found at the latest."""
@@ -122,7 +122,7 @@ class Catchup:
         outbox: Tells what has been announced.
         announce: Puts an event through the reporter's generators into the outbox.
         wants: Tells whether a generator wants events of a routing key.
-        responsibility: Tells which builds are this master's to announce.
+        ownership: Tells which builds are this master's to announce.
         log: Where lines go.
     """
 
@@ -133,7 +133,7 @@ class Catchup:
         outbox: OutboxView,
         announce: Announce,
         wants: Callable[[tuple[str, str, str]], bool],
-        responsibility: Responsibility,
+        ownership: BuildOwnership,
         log: Logger,
     ) -> None:
         self._reactor = master.reactor
@@ -141,10 +141,10 @@ class Catchup:
         self._outbox = outbox
         self._announce = announce
         self._wants = wants
-        self._responsibility = responsibility
+        self._ownership = ownership
         self._log = log
         self._builds = BuildQueries(master)
-        self._store = ProgressStore(master, name, shared=responsibility.for_all_masters)
+        self._store = ProgressStore(master, name, shared=ownership.for_all_masters)
         self._timer = ScanTimer(master.reactor, self.scan, self._failed)
         self._progress: Progress | None = None
         self._scanned = 0
@@ -203,7 +203,7 @@ class Catchup:
     async def scan(self) -> None:
         """Look once at every build that may lack an announcement."""
         progress = await self._begin()
-        await self._responsibility.refresh()
+        await self._ownership.refresh()
         unsettled = sorted(self._unsettled)
         for first in range(0, len(unsettled), PAGE):
             await self._scan_again(unsettled[first : first + PAGE])
@@ -261,7 +261,7 @@ class Catchup:
         event, moment = (FINISHED, "complete_at") if build["complete"] else (NEW, "started_at")
         if self._progress is None or epoch_seconds(build[moment]) < self._progress.since:
             return None
-        if not self._responsibility.includes(build):
+        if not self._ownership.includes(build):
             return None
         if event == NEW and not self._is_start_due(build):
             return None

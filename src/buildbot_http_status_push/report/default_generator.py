@@ -115,7 +115,7 @@ class DefaultGenerator:
         self, master: Any, reporter: Any, key: tuple[str, str, str], build: Build
     ) -> dict[str, Any] | None:
         if not build["complete"]:  # or its owners would be missing
-            await reporter.preparations.ended(build["buildid"])
+            await reporter.properties_gate.ended(build["buildid"])
         try:
             full = await make_body(master, reporter.cache, build, self._with_detail())
             wanted = self._wants(full, finished=key[2] == "finished")

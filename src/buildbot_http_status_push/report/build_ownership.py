@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class Responsibility:
+class BuildOwnership:
     """Which builds are one master's to announce.
 
     All, where it is the only one or all masters use one outbox: what one has announced, the

@@ -31,12 +31,12 @@ from buildbot_http_status_push.database import (
     masked,
     resolve,
 )
-from buildbot_http_status_push.model import Claim, State
+from buildbot_http_status_push.model import LeasedDelivery, State
 from buildbot_http_status_push.outbox import inspection, schema
-from buildbot_http_status_push.outbox.ledger import Ledger
+from buildbot_http_status_push.outbox.fallback_database import FallbackDatabase
 from buildbot_http_status_push.outbox.outbox import RESTORE_INTERVAL, Outbox
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 from buildbot_http_status_push.outbox.schema import open_database
-from buildbot_http_status_push.outbox.storage import Storage
 
 AGAIN = "can be used again"
 VISIT = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA user_version'))"
@@ -50,9 +50,11 @@ class GroupTests(SynchronousTestCase):
         """Make an outbox whose transactions end when the test says so."""
         self.jobs: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
         self.clock = new_clock()
-        ledger = Ledger("push", "master")
-        storage = Storage(None, ledger, self.clock.seconds, lambda: None, LogBook().log)
-        self.outbox = Outbox(self.clock, self.in_thread, storage, ledger)
+        repository = DeliveryRepository("push", "master")
+        storage = FallbackDatabase(
+            None, repository, self.clock.seconds, lambda: None, LogBook().log
+        )
+        self.outbox = Outbox(self.clock, self.in_thread, storage, repository)
         self.addCleanup(storage.close)
 
     def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
@@ -106,20 +108,22 @@ class ThreadTests(TestCase):
         """Transactions run in another thread than the reactor's."""
         seen = []
 
-        class Seen(Ledger):
+        class Seen(DeliveryRepository):
             """Notes the thread that it is used in."""
 
             def put(self, *arguments: Any) -> bool:
                 seen.append(threading.get_ident())
                 return super().put(*arguments)
 
-        ledger = Seen("push", "master")
-        storage = Storage(file_url(self.mktemp()), ledger, reactor.seconds, print, LogBook().log)
+        repository = Seen("push", "master")
+        storage = FallbackDatabase(
+            file_url(self.mktemp()), repository, reactor.seconds, print, LogBook().log
+        )
 
         def in_thread(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
             return deferToThreadPool(reactor, reactor.getThreadPool(), function, *arguments)
 
-        outbox = Outbox(reactor, in_thread, storage, ledger)
+        outbox = Outbox(reactor, in_thread, storage, repository)
         self.assertTrue(await outbox.put(a_delivery(1)))
         self.assertNotIn(threading.get_ident(), seen)
         await outbox.close()
@@ -185,7 +189,7 @@ class FileTests(SynchronousTestCase):
         box.put(1)
 
         def fail(connection: Any) -> None:
-            box.ledger.put(connection, a_delivery(2), NOW)
+            box.repository.put(connection, a_delivery(2), NOW)
             raise ZeroDivisionError
 
         self.assertRaises(ZeroDivisionError, box.storage.transact, [fail])
@@ -294,7 +298,7 @@ class MemoryStandsInTests(FaultCase):
         self.assertEqual(0, box.losses)
         self.assertEqual([], box.clock.getDelayedCalls())
 
-    def deliver(self, box: Box, limit: int) -> list[Claim]:
+    def deliver(self, box: Box, limit: int) -> list[LeasedDelivery]:
         """Take some, and have them accepted."""
         claims = box.claim(limit)
         for claim in claims:

@@ -23,7 +23,7 @@ Longer than the database of a loaded master takes for a few properties.
 CAPACITY = 1000
 
 
-class Preparations:
+class PropertiesGate:
     """Listens to the events of builds, and lets those who ask wait.
 
     Args:

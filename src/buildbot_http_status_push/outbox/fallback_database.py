@@ -25,8 +25,8 @@ from buildbot_http_status_push.database import (
 )
 from buildbot_http_status_push.model import PENDING, State
 from buildbot_http_status_push.outbox import statements
-from buildbot_http_status_push.outbox.ledger import Ledger
 from buildbot_http_status_push.outbox.recorder import find, may_become, supersede_older, write
+from buildbot_http_status_push.outbox.repository import DeliveryRepository
 from buildbot_http_status_push.outbox.rows import insert
 from buildbot_http_status_push.outbox.schema import count_on_from, open_database
 
@@ -67,12 +67,12 @@ def _merge(connection: Connection, row: Mapping[str, Any]) -> None:
         statements.LEASE.run(connection, {"sequences": [place.sequence], **leased})
 
 
-class Storage:
+class FallbackDatabase:
     """Runs transactions on a database, and on memory while the database fails.
 
     Args:
         url: The SQLAlchemy URL of the database, None for memory and nothing else.
-        ledger: The statements of this reporter.
+        repository: The statements of this reporter.
         seconds: The clock, in seconds since the epoch.
         on_lost: Called, in this thread, when what the outbox held is gone.
         log: Where lines go.
@@ -81,13 +81,13 @@ class Storage:
     def __init__(
         self,
         url: str | None,
-        ledger: Ledger,
+        repository: DeliveryRepository,
         seconds: Callable[[], float],
         on_lost: Callable[[], None],
         log: Logger,
     ) -> None:
         self._url = url
-        self._ledger = ledger
+        self._repository = repository
         self._seconds = seconds
         self._on_lost = on_lost
         self._log = log
@@ -167,7 +167,7 @@ class Storage:
         memory = self._opened()
         [rows] = memory.transact([export])
         try:
-            database.transact([partial(take_over, reporter=self._ledger.reporter, rows=rows)])
+            database.transact([partial(take_over, reporter=self._repository.reporter, rows=rows)])
         except StorageError:
             database.close()
             return
@@ -210,7 +210,7 @@ class Storage:
         self._discard()
 
     def _log_loss(self) -> None:
-        [waiting] = self._opened().transact([self._ledger.waiting])
+        [waiting] = self._opened().transact([self._repository.waiting])
         if waiting:
             self._log.warn(
                 "the outbox {url} still can't be used: {waiting} statuses that only memory holds "

@@ -8,11 +8,11 @@ from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.report.preparation import (
+from buildbot_http_status_push.report.properties_gate import (
     CAPACITY,
     EVENTS,
     PATIENCE,
-    Preparations,
+    PropertiesGate,
 )
 
 
@@ -40,8 +40,8 @@ class PreparationsTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Listen."""
         self.master = FakeMaster()
-        self.preparations = Preparations(self.master)
-        self.successResultOf(ensureDeferred(self.preparations.listen()))
+        self.properties_gate = PropertiesGate(self.master)
+        self.successResultOf(ensureDeferred(self.properties_gate.listen()))
 
     def tell(self, build: int, what: str) -> None:
         """Tell of a build."""
@@ -52,7 +52,7 @@ class PreparationsTests(SynchronousTestCase):
     def begin(self, build: int) -> Deferred[None]:
         """Tell of a new build, and ask for the end of its preparation."""
         self.tell(build, "new")
-        return self.preparations.ended(build)
+        return self.properties_gate.ended(build)
 
     def test_next_event(self) -> None:
         """It ends with the next event of that build, whichever that is."""
@@ -66,10 +66,10 @@ class PreparationsTests(SynchronousTestCase):
 
     def test_nothing_to_wait_for(self) -> None:
         """What is not new, or is not so any more, is prepared."""
-        self.successResultOf(self.preparations.ended(1))
+        self.successResultOf(self.properties_gate.ended(1))
         self.tell(1, "new")
         self.tell(1, "update")
-        self.successResultOf(self.preparations.ended(1))
+        self.successResultOf(self.properties_gate.ended(1))
 
     def test_no_event(self) -> None:
         """Nobody waits for long; an event that comes later is none of theirs."""
@@ -90,6 +90,6 @@ class PreparationsTests(SynchronousTestCase):
     def test_stop(self) -> None:
         """At the end nobody is heard any more, and nobody waits."""
         end = self.begin(1)
-        self.successResultOf(ensureDeferred(self.preparations.stop()))
+        self.successResultOf(ensureDeferred(self.properties_gate.stop()))
         self.successResultOf(end)
         self.assertEqual(self.master.heard, [])

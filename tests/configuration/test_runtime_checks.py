@@ -11,14 +11,14 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.configuration.local_checks import (
+from buildbot_http_status_push.configuration.runtime_checks import (
     SECRETS_LIMIT,
     file_faults,
     tell_unmatched,
     tell_unrendered,
     unmatched_names,
 )
-from buildbot_http_status_push.delivery.notices import Notices
+from buildbot_http_status_push.delivery.operator_log import OperatorLog
 from buildbot_http_status_push.model import Unreachable
 from buildbot_http_status_push.report.default_generator import DefaultGenerator
 
@@ -121,10 +121,10 @@ class StartTest(SynchronousTestCase):
 
     def test_attempt(self) -> None:
         """An attempt that fails on this side is not said to be the receiver's doing."""
-        notices = Notices(self.clock, "Push", self.log)
+        operator_log = OperatorLog(self.clock, "Push", self.log)
         trouble = Unreachable("verify: '/no/such.pem' is not there", here=True)
-        notices.stopped_accepting(trouble, "build docs#1")
-        notices = Notices(self.clock, "Push", self.log)
-        notices.stopped_accepting(Unreachable("connection refused"), "build docs#1")
+        operator_log.stopped_accepting(trouble, "build docs#1")
+        operator_log = OperatorLog(self.clock, "Push", self.log)
+        operator_log.stopped_accepting(Unreachable("connection refused"), "build docs#1")
         self.assertIn("nothing can be sent from here: verify: '/no/such.pem'", self.lines[0])
         self.assertIn("the receiver does not accept statuses: connection", self.lines[1])

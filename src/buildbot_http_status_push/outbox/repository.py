@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 from attrs import frozen
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.model import Claim, Delivery, Turn
+from buildbot_http_status_push.model import Delivery, LeasedDelivery, Turn
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.backlog import Backlog
-from buildbot_http_status_push.outbox.recorder import RESTING, supersede_older
+from buildbot_http_status_push.outbox.recorder import BACKOFF, supersede_older
 from buildbot_http_status_push.outbox.rows import (
     PRODUCED,
     claimed,
@@ -34,7 +34,7 @@ TIDIED_AT_ONCE = 500
 
 
 @frozen
-class Ledger:
+class DeliveryRepository:
     """What one reporter of one master writes and reads.
 
     Args:
@@ -45,7 +45,7 @@ class Ledger:
     reporter: str
     owner: str
 
-    def appear(self, connection: Connection) -> None:
+    def register_reporter(self, connection: Connection) -> None:
         """Let people find this reporter by its name, also before it has anything to send."""
         count(connection, self.reporter, PRODUCED, 0)
 
@@ -87,7 +87,7 @@ class Ledger:
         limit: int,
         held: Collection[str] = (),
         turns: Sequence[Turn] | None = None,
-    ) -> list[Claim]:
+    ) -> list[LeasedDelivery]:
         """Take deliveries that may be sent now, one of a lane at most, and lock their lanes.
 
         Args:
@@ -153,7 +153,7 @@ class Ledger:
         """
         claims = self._claims(connection)
         self._give_back(connection, [row for row in claims if row.owner == self.owner], now)
-        resting = {"of_reporter": self.reporter, "of_owner": RESTING}
+        resting = {"of_reporter": self.reporter, "of_owner": BACKOFF}
         statements.RELEASE_ALL.run(connection, resting)
 
     def _release_lapsed(self, connection: Connection, now: float) -> bool:
@@ -165,7 +165,7 @@ class Ledger:
 
     def _claims(self, connection: Connection) -> list[Any]:
         rows = statements.CLAIMED.rows(connection, {"of_reporter": self.reporter})
-        return [row for row in rows if row.owner != RESTING]
+        return [row for row in rows if row.owner != BACKOFF]
 
     def _give_back(self, connection: Connection, claims: Sequence[Any], now: float) -> None:
         for row in claims:
@@ -200,7 +200,9 @@ class Ledger:
             },
         )
 
-    def pull_back(self, connection: Connection, now: float, wait: float, lease: float) -> None:
+    def clamp_future_times(
+        self, connection: Connection, now: float, wait: float, lease: float
+    ) -> None:
         """Bring times that lie too far ahead to now.
 
         They were written down before the clock was set back.
@@ -212,9 +214,9 @@ class Ledger:
             lease: Seconds that any master's lease lasts at most.
         """
         ahead = {"of_reporter": self.reporter, "at": now}
-        for statement in (statements.PULL_BACK_BEGIN, statements.PULL_BACK_RETRY):
+        for statement in (statements.CLAMP_FUTURE_CREATION, statements.CLAMP_FUTURE_RETRY):
             statement.run(connection, {**ahead, "latest": now + wait})
-        statements.PULL_BACK_LEASE.run(connection, {**ahead, "latest": now + lease})
+        statements.CLAMP_FUTURE_LEASE.run(connection, {**ahead, "latest": now + lease})
 
     def tidy(self, connection: Connection, now: float) -> bool:
         """Delete rows that ended more than 30 days ago, a few hundred at once.

@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from buildbot_http_status_push.delivery.notices import Notices
-from buildbot_http_status_push.model import Claim, State, Turn, Verdict
+from buildbot_http_status_push.delivery.operator_log import OperatorLog
+from buildbot_http_status_push.model import Disposition, LeasedDelivery, State, Turn
 
 PREFETCH = 20
 HELD_BYTES = 8 * 1024 * 1024
@@ -32,7 +32,7 @@ class Source(Protocol):
         lease: float,
         held: Collection[str] = (),
         turns: Sequence[Turn] | None = None,
-    ) -> Deferred[list[Claim]]:
+    ) -> Deferred[list[LeasedDelivery]]:
         """Take deliveries that may be sent now."""
 
     def renew(self, sequences: list[int], lease: float) -> Deferred[float]:
@@ -41,32 +41,32 @@ class Source(Protocol):
     def release(self, sequences: list[int] | None = None) -> Deferred[None]:
         """Give claimed deliveries back untried."""
 
-    def pull_back(self, wait: float, lease: float) -> Deferred[None]:
+    def clamp_future_times(self, wait: float, lease: float) -> Deferred[None]:
         """Believe no time that lies too far ahead: the clock has been set back since."""
 
-    def record(self, claim: Claim, verdict: Verdict) -> Deferred[State | None]:
+    def record(self, claim: LeasedDelivery, disposition: Disposition) -> Deferred[State | None]:
         """Write down what becomes of a delivery."""
 
     def waiting(self) -> Deferred[int]:
         """Return how many deliveries are still to be sent."""
 
 
-class Prefetch:
+class ClaimBuffer:
     """The deliveries that are claimed and not yet being sent.
 
     Args:
         outbox: Where they come from.
-        notices: Tells people what fails.
+        operator_log: Tells people what fails.
 
     Attributes:
         claiming: Whether something is being claimed now.
         worth_asking: Whether the outbox may have something that can be claimed now.
     """
 
-    def __init__(self, outbox: Source, notices: Notices) -> None:
+    def __init__(self, outbox: Source, operator_log: OperatorLog) -> None:
         self._outbox = outbox
-        self._notices = notices
-        self._queue: deque[Claim] = deque()
+        self._operator_log = operator_log
+        self._queue: deque[LeasedDelivery] = deque()
         self._held_until = 0.0
         self._largest_body = HELD_BYTES
         self.claiming = False
@@ -87,7 +87,7 @@ class Prefetch:
     def _is_busy(self, lane: str, in_flight: Collection[str]) -> bool:
         return lane in in_flight or any(each.delivery.lane == lane for each in self._queue)
 
-    def next(self, in_flight: Collection[str]) -> Claim | None:
+    def next(self, in_flight: Collection[str]) -> LeasedDelivery | None:
         """Take the first delivery whose lane is free."""
         for claim in self._queue:
             if claim.delivery.lane not in in_flight:
@@ -106,7 +106,7 @@ class Prefetch:
         most = concurrency * PREFETCH
         return min(max(HELD_BYTES // self._largest_body, 2 * concurrency), most)
 
-    def claim(self, limit: int, held: Collection[str]) -> Deferred[list[Claim]] | None:
+    def claim(self, limit: int, held: Collection[str]) -> Deferred[list[LeasedDelivery]] | None:
         """Claim deliveries of the groups that pass, unless something is being claimed already.
 
         Args:
@@ -122,7 +122,9 @@ class Prefetch:
         claimed.addCallback(self._claimed, limit)
         return claimed
 
-    def claim_turns(self, limit: int, turns: Sequence[Turn]) -> Deferred[list[Claim]] | None:
+    def claim_turns(
+        self, limit: int, turns: Sequence[Turn]
+    ) -> Deferred[list[LeasedDelivery]] | None:
         """Claim one delivery each of groups that fail, unless something is being claimed already.
 
         Args:
@@ -140,13 +142,13 @@ class Prefetch:
         self.claiming = False
         return result
 
-    def _claimed(self, claims: list[Claim], limit: int) -> list[Claim]:
+    def _claimed(self, claims: list[LeasedDelivery], limit: int) -> list[LeasedDelivery]:
         self.worth_asking |= len(claims) == limit
         if claims:
             self._largest_body = max(1, *(len(claim.delivery.body) for claim in claims))
         return claims
 
-    def hold(self, claims: list[Claim], in_flight: Collection[str]) -> None:
+    def hold(self, claims: list[LeasedDelivery], in_flight: Collection[str]) -> None:
         """Keep deliveries until it is their turn, and give back those whose lane is taken.
 
         An outbox that went over to memory, or came back, does not know what is claimed from the
@@ -161,7 +163,7 @@ class Prefetch:
         lanes = self._lanes_with_more
         self._lanes_with_more = {lane for lane in lanes if self._is_busy(lane, in_flight)}
 
-    def attempted(self, claim: Claim, *, drained: bool) -> None:
+    def attempted(self, claim: LeasedDelivery, *, drained: bool) -> None:
         """Take note that an attempt has ended.
 
         Args:
@@ -173,7 +175,7 @@ class Prefetch:
         self.worth_asking |= claim.more or lane in self._lanes_with_more or not drained
         self._lanes_with_more.discard(lane)
 
-    def renew(self, in_flight: Collection[Claim]) -> None:
+    def renew(self, in_flight: Collection[LeasedDelivery]) -> None:
         """Keep what is claimed from other masters.
 
         Args:
@@ -183,7 +185,7 @@ class Prefetch:
         if sequences:
             renewed = self._outbox.renew(sequences, LEASE)
             renewed.addCallback(self._renewed)
-            renewed.addErrback(self._notices.failed, "keeping deliveries")
+            renewed.addErrback(self._operator_log.failed, "keeping deliveries")
 
     def _renewed(self, until: float) -> None:
         self._held_until = until
@@ -204,8 +206,8 @@ class Prefetch:
         kept = (each for each in self._queue if group not in (None, each.delivery.group))
         self._queue = deque(kept)
 
-    def give_back(self, claims: Collection[Claim]) -> None:
+    def give_back(self, claims: Collection[LeasedDelivery]) -> None:
         """Give deliveries back untried."""
         if claims:
             released = self._outbox.release([claim.sequence for claim in claims])
-            released.addErrback(self._notices.failed, "releasing deliveries")
+            released.addErrback(self._operator_log.failed, "releasing deliveries")

@@ -28,7 +28,7 @@ ADVICE = {
 }
 
 
-class Notices:
+class OperatorLog:
     """Tells an admin what the receiver does.
 
     Args:
