@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import define
@@ -64,13 +65,18 @@ class BoardCase(TestCase):
     access = Access()
     max_body = 20_000
     hosts: tuple[str, ...] = ()
+    known: Path | None = None
 
     async def setUp(self) -> None:
         """Start the board."""
         self.book = LogBook()
         self.url = file_url(self.mktemp())
         settings = Settings(
-            database=self.url, access=self.access, max_body=self.max_body, hosts=self.hosts
+            database=self.url,
+            access=self.access,
+            max_body=self.max_body,
+            hosts=self.hosts,
+            known=self.known,
         )
         self.board = Board(reactor, settings, deferToThread, self.book.log)
         self.port = await self.board.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
@@ -12,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, globalLogPublisher
 
+from buildbot_http_status_push.board.failures.known_files import KnownFiles
 from buildbot_http_status_push.board.http.access import Access
 from buildbot_http_status_push.board.http.connections import AcceptErrors, BoardSite, Outgoing
 from buildbot_http_status_push.board.http.documents import HTML, Document, Route, RouteRequest
@@ -31,6 +33,8 @@ from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_BROWSERS = 10_000
+KNOWN_EVERY = 5.0
+"""Seconds between two looks for changed files of known failures."""
 PRUNE_EVERY = 3600.0
 """Seconds between two looks for what is older than wanted."""
 
@@ -51,6 +55,7 @@ class Settings:
         max_browsers: How many browsers may watch at once.
         hosts: Other names than loopback ones and ``host`` that an open board may be called by.
         origins: Other sites whose pages may watch, such as ``https://wall.example.org``.
+        known: The directory of known failures, None for none.
     """
 
     database: str
@@ -64,6 +69,7 @@ class Settings:
     max_browsers: int = MAX_BROWSERS
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    known: Path | None = None
 
 
 @define(eq=False)
@@ -86,6 +92,8 @@ class Board:
     _site: BoardSite = field(init=False)
     _accept_errors: AcceptErrors = field(init=False)
     _port: Any = field(default=None, init=False)
+    _known: KnownFiles | None = field(default=None, init=False)
+    _watching: LoopingCall | None = field(default=None, init=False)
     _pruning: LoopingCall | None = field(default=None, init=False)
     _listener: Listener = field(init=False)
     _listening: Deferred[None] | None = field(default=None, init=False)
@@ -113,7 +121,9 @@ class Board:
             *ApiRoutes(self.store, seconds, run).routes,
             (r"/metrics", metrics.document),
         )
-        routes = _routes(Pages(self.store, seconds, run), for_programs)
+        if settings.known is not None:
+            self._known = KnownFiles(settings.known, self._log)
+        routes = _routes(Pages(self.store, seconds, run, self._known), for_programs)
         outgoing = Outgoing(self._reactor)
         self._accept_errors = AcceptErrors(seconds, self._log)
         answers = Answers(
@@ -149,7 +159,23 @@ class Board:
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = self._reactor
         self._pruning.start(PRUNE_EVERY)
+        if self._known is not None:
+            self._watching = LoopingCall(lambda: Deferred.fromCoroutine(self._read_known()))
+            self._watching.clock = self._reactor
+            self._watching.start(KNOWN_EVERY)
         return int(self._port.getHost().port)
+
+    def read_known_again(self) -> None:
+        """Read the files of known failures again, whether they have changed or not."""
+        if self._watching is not None and self._known is not None:
+            self._known.forget()
+            self._watching.reset()
+
+    async def _read_known(self) -> None:
+        if self._known is not None:
+            await self._in_thread(self._known.read)
+            now = self._reactor.seconds()
+            self.store.know(tuple(each for each in self._known.entries if not each.is_expired(now)))
 
     def use(self, access: Access) -> None:
         """Ask senders and readers for something else from now on.
@@ -164,8 +190,9 @@ class Board:
 
     async def stop(self) -> None:
         """Listen no more, drop all connections, and close the store."""
-        if self._pruning is not None:
-            self._pruning.stop()
+        for looping in (self._pruning, self._watching):
+            if looping is not None:
+                looping.stop()
         globalLogPublisher.removeObserver(self._accept_errors)
         if self._port is not None:
             await self._port.stopListening()

@@ -45,6 +45,7 @@ def add_board(commands: SubParsers) -> None:
     _add_senders(parser)
     _add_readers(parser)
     _add_hosts(parser)
+    _add_known(parser)
     _add_limits(parser)
     parser.set_defaults(run=run_board)
 
@@ -141,6 +142,16 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="another name that a board without --secret and --user may be called by, such as "
         "board.example.org; repeatable (default: loopback names and --host)",
+    )
+
+
+def _add_known(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--known",
+        metavar="DIRECTORY",
+        type=values.directory,
+        help="the directory of known failures, one TOML file for each; changed files are read "
+        "again",
     )
 
 
@@ -251,6 +262,7 @@ class _Serving:
             return
         self.board.use(access)
         self._log.info("keys and passwords were read again")
+        self.board.read_known_again()
 
     async def end(self) -> None:
         await self.board.stop()

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -64,6 +65,7 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
         max_body=arguments.max_body,
         max_browsers=arguments.max_browsers,
         origins=tuple(arguments.origin),
+        known=arguments.known,
         hosts=tuple(arguments.allow_host),
     )
 
@@ -177,6 +179,14 @@ def _is_web_address(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+def directory(text: str) -> Path:
+    """Take a directory that exists."""
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"is {text}: must be a directory, e.g. known-failures")
+    return path
 
 
 def seconds(text: str) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+import jsonschema
 from support.boards import BoardCase
 from support.reasons import excerpts, failed_tests
+from support.statuses import NOW
 
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.results import FAILURE, SUCCESS
@@ -96,6 +99,39 @@ class FailurePagesTest(BoardCase):
         self.assertEqual(html.count(f"<mark>{SHOWN}</mark>"), 2)
         await self.page("/failures/0123456789abcdef", status=404)
         await self.page("/failures/1", status=404)
+
+    async def test_api(self) -> None:
+        """A program asks by revision, builder, signature and time, and reads memory's words."""
+        await self.fail(2, LINE)
+        await self.fail(4, LINE, builder="mac")
+        for query, expected in (
+            ("", 2),
+            ("?revision=abc", 2),
+            ("?revision=other", 0),
+            ("?builder=mac", 1),
+            (f"?since={NOW + 300}", 1),
+            ("?limit=1", 1),
+            ("?signature=0123456789abcdef", 0),
+        ):
+            found = json.loads((await self.get(f"/api/failures{query}")).text)["failures"]
+            self.assertEqual(len(found), expected, query)
+        first = json.loads((await self.get("/api/failures")).text)["failures"][0]
+        self.assertEqual(first["build"]["builder_name"], "mac")
+        memory = first["memory"]
+        self.assertEqual((memory["state"], memory["other_builders"]), ("new", 1))
+        self.assertEqual(memory["words"], ["new", "also on 1 builder"])
+        signature = memory["reasons"][0]["signature"]
+        found = json.loads((await self.get(f"/api/failures?signature={signature}")).text)
+        self.assertEqual(len(found["failures"]), 2)
+        description = json.loads((await self.get("/api/openapi.json")).text)
+        whole = {"$ref": "#/components/schemas/Failures", "components": description["components"]}
+        jsonschema.validate(found, whole, cls=jsonschema.Draft202012Validator)
+
+    async def test_feed(self) -> None:
+        """An entry of the feed has the line and memory's words."""
+        await self.fail(2, "disk is full")
+        text = (await self.get("/feed.atom")).text
+        self.assertIn("test: disk is full\nnew", text)
 
     async def store_builds(self, results: int) -> list[int]:
         """Return the numbers of builds with a result."""

@@ -24,6 +24,8 @@ LISTS = ("pattern", "signature", "builders", "steps", "branches")
 KEYS = (*TEXTS, *LISTS, "until")
 ADVISED = ("link", "owner", "until")
 """What an entry may lack, and had better have."""
+LATELY = 30
+"""Days after which a failure that was not seen is remarked upon."""
 UNLIKE = 10
 """More unlike lines than this are too many for one pattern."""
 
@@ -115,6 +117,43 @@ def entry_of(name: str, content: Mapping[str, Any]) -> Entry:
         branches=lists["branches"],
         lacks=tuple(each for each in ADVISED if each not in content),
     )
+
+
+@frozen(kw_only=True)
+class Seen:
+    """A known failure as it is listed.
+
+    Args:
+        entry: The entry.
+        last_at: When it was last seen, in seconds since the epoch, None where it was not lately.
+        remarks: What to look at.
+    """
+
+    entry: Entry
+    last_at: int | None
+    remarks: tuple[str, ...]
+
+
+def seen(entries: Sequence[Entry], reasons: Sequence[tuple[Reason, int]], now: float) -> list[Seen]:
+    """Return known failures with when they were last seen and what to look at.
+
+    Args:
+        entries: All of them, expired ones too.
+        reasons: The reasons of the last ``LATELY`` days, and when each was last seen.
+        now: Seconds since the epoch.
+    """
+    found: list[Seen] = []
+    for entry in entries:
+        times = [at for reason, at in reasons if entry.matches(reason)]
+        remarks = [f"without {each}" for each in entry.lacks]
+        if entry.is_expired(now):
+            remarks.insert(0, "expired")
+        if not times:
+            remarks.append(f"not seen for {LATELY} days")
+        if len(times) > UNLIKE:
+            remarks.append(f"matches {len(times)} unlike lines: make the pattern narrower")
+        found.append(Seen(entry=entry, last_at=max(times, default=None), remarks=tuple(remarks)))
+    return found
 
 
 def judged(memory: Memory, entries: Sequence[Entry], builder: str, branch: str | None) -> Memory:

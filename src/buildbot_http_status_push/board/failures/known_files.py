@@ -41,24 +41,21 @@ class KnownFiles:
     faults: tuple[str, ...] = field(default=(), init=False)
     _seen: Sequence[tuple[str, int, int]] | None = field(default=None, init=False)
 
-    def read(self, *, anew: bool = False) -> bool:
-        """Read the files where they have changed.
+    def forget(self) -> None:
+        """Read the files at the next look, whether they have changed or not."""
+        self._seen = None
 
-        Args:
-            anew: Whether to read them in any case.
-
-        Returns:
-            Whether they were read.
-        """
+    def read(self) -> None:
+        """Read the files where they have changed."""
         try:
             found = sorted(self.directory.glob("*.toml"))[:FILES]
             stats = [(each, each.stat()) for each in found]
         except OSError as trouble:
             self._take({}, [f"{self.directory}: {trouble.strerror}"])
-            return True
+            return
         seen = [(each.name, stat.st_mtime_ns, stat.st_size) for each, stat in stats]
-        if seen == self._seen and not anew:
-            return False
+        if seen == self._seen:
+            return
         self._seen = seen
         entries: dict[str, Entry] = {}
         faults: list[str] = []
@@ -68,7 +65,6 @@ class KnownFiles:
             except KnownError as fault:
                 faults.append(f"{path.name}: {fault}")
         self._take(entries, faults)
-        return True
 
     def _take(self, entries: dict[str, Entry], faults: list[str]) -> None:
         new = [each for each in faults if each not in self.faults]

@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 from jinja2 import Environment
 
 from buildbot_http_status_push.board import filters
+from buildbot_http_status_push.board.failures.known_files import KnownFiles
 from buildbot_http_status_push.board.http.cache import Cache
 from buildbot_http_status_push.board.http.documents import gzipped, tag
 from buildbot_http_status_push.board.model import Filter, Position
@@ -56,11 +57,13 @@ class Pages:
         store: Where builders and builds are read.
         seconds: Returns the time in seconds since the epoch.
         run: Runs long work, given as an iterator of small steps, in short time slices.
+        known: The known failures, where the board has any.
     """
 
     _store: Reader
     _seconds: Callable[[], float]
     _run: Callable[[Iterator[object]], Awaitable[object]]
+    _known: KnownFiles | None = None
     _environment: Environment = field(factory=environment, init=False)
     _cache: Cache[Page] = field(init=False)
 
@@ -91,7 +94,13 @@ class Pages:
     async def _make(self, path: str, query: str, address: str, position: Position) -> Page:
         now = self._seconds()
         try:
-            asked = PageRequest(path=path, query=query, chosen=filters.from_query(query), now=now)
+            asked = PageRequest(
+                path=path,
+                query=query,
+                chosen=filters.from_query(query),
+                now=now,
+                known=self._known,
+            )
             shown = await view(self._store, asked)
         except ValueError as fault:
             asked = PageRequest(path=path, query="", chosen=Filter(), now=now)

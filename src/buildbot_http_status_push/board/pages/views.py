@@ -15,6 +15,8 @@ from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.changes import web_address
+from buildbot_http_status_push.board.failures.known import LATELY, seen
+from buildbot_http_status_push.board.failures.known_files import KnownFiles
 from buildbot_http_status_push.board.failures.lines import excerpts_of
 from buildbot_http_status_push.board.model import (
     SHORTEST,
@@ -25,6 +27,7 @@ from buildbot_http_status_push.board.model import (
     Filter,
     Master,
     Position,
+    Reason,
     ReasonSummary,
     Revision,
 )
@@ -111,6 +114,9 @@ class Reader(Protocol):
     ) -> Deferred[list[FailedBuild]]:
         """Return builds with reasons, the latest first."""
 
+    def reasons_since(self, since: int) -> Deferred[list[tuple[Reason, int]]]:
+        """Return the reasons that were seen since a time, and when each was last."""
+
     def has_reasons(self) -> Deferred[bool]:
         """Return whether any build's reasons are known."""
 
@@ -130,12 +136,14 @@ class PageRequest:
         query: What stood after ``?``.
         chosen: The filter in it.
         now: Seconds since the epoch.
+        known: The known failures, where the board has any.
     """
 
     path: str
     query: str
     chosen: Filter
     now: float
+    known: KnownFiles | None = None
 
     @property
     def is_kiosk(self) -> bool:
@@ -297,6 +305,14 @@ async def _failures(store: Reader, asked: PageRequest) -> View:
     return View("failures.html", "Failures · board", shown)
 
 
+async def _known(store: Reader, asked: PageRequest) -> View:
+    known = asked.known
+    entries = known.entries if known else ()
+    reasons = await store.reasons_since(int(asked.now) - LATELY * 86_400)
+    shown = {"found": seen(entries, reasons, asked.now), "faults": known.faults if known else ()}
+    return View("known.html", "Known failures · board", shown)
+
+
 async def _failure(store: Reader, asked: PageRequest, signature: str) -> View | None:
     found = await store.failure(signature)
     if found is None:
@@ -365,6 +381,7 @@ VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
     (r"/revisions", _revisions),
     (r"/search", _search),
     (r"/failures", _failures),
+    (r"/known", _known),
     (r"/failures/([0-9a-f]{16})", _failure),
     (r"/builders/(\d{1,18})", _builder),
     (r"/builds/(\d{1,18})", _build),

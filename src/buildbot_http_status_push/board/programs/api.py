@@ -9,12 +9,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from buildbot_http_status_push.board.failures.words import words_of
 from buildbot_http_status_push.board.http.documents import Document
 from buildbot_http_status_push.board.model import (
     Build,
     BuildDetail,
     Builder,
+    FailedBuild,
     Master,
+    Memory,
     Position,
     Update,
 )
@@ -49,6 +52,7 @@ def detail(found: BuildDetail) -> Document:
     return _document(
         {
             **build(found.build),
+            "memory": None if found.memory is None else memory(found.memory),
             "parent": None if found.parent is None else found.parent.id,
             "triggered": [each.id for each in found.triggered],
             "same_request": [each.id for each in found.same_request],
@@ -79,6 +83,42 @@ def fault(status: int, sentence: str) -> Document:
     return _document({"error": sentence}, status=status)
 
 
+def failures(found: Iterable[FailedBuild], position: Position) -> Document:
+    """Tell bad builds and why they are so, the latest first."""
+    told = [{"build": build(each.build), "memory": memory(each.memory)} for each in found]
+    return _document({**_position(position), "failures": told})
+
+
+def memory(found: Memory) -> dict[str, Any]:
+    """Return the public form of what is remembered of why a build is bad."""
+    return {
+        "state": found.state,
+        "words": list(words_of(found)),
+        "flaky": found.is_flaky,
+        "builds_in_a_row": found.in_a_row,
+        "earlier_breakages": found.earlier,
+        "earlier_since": found.earlier_since,
+        "other_builders": found.builders,
+        "failed_before_at": found.before,
+        "built_again": found.rebuilt,
+        "passed_again": found.passed,
+        "known": [
+            {"name": each.name, "title": each.title, "link": each.link, "owner": each.owner}
+            for each in found.known
+        ],
+        "cut": found.is_cut,
+        "reasons": [
+            {
+                "signature": each.signature,
+                "rule": each.rule,
+                "step": each.step,
+                "text": each.text,
+            }
+            for each in found.reasons
+        ],
+    }
+
+
 def builder(found: Builder) -> dict[str, Any]:
     """Return a builder's public form."""
     return {
@@ -90,6 +130,7 @@ def builder(found: Builder) -> dict[str, Any]:
         "description": found.description,
         "state": _state(found),
         "flaky": found.flaky,
+        "memory": None if found.memory is None else memory(found.memory),
         "usual_duration": found.usual,
         "last": _optional(found.last),
         "first_bad": _optional(found.first_bad),

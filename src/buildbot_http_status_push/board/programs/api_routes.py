@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 from attrs import define, evolve, field
 
 from buildbot_http_status_push.board import filters
+from buildbot_http_status_push.board.changes import LATEST
 from buildbot_http_status_push.board.http.cache import Cache
 from buildbot_http_status_push.board.http.documents import (
     Document,
@@ -27,6 +28,7 @@ from buildbot_http_status_push.board.programs import api
 from buildbot_http_status_push.board.programs.badge import badge
 from buildbot_http_status_push.board.programs.cctray import cctray
 from buildbot_http_status_push.board.programs.feed import feed, news
+from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.board.store.store import Store
 
 LASTING = 5.0
@@ -72,6 +74,7 @@ class ApiRoutes:
             (r"/api/builds", self._builds),
             (r"/api/builds/\d{1,18}", self._build),
             (r"/api/changes", self._changes),
+            (r"/api/failures", self._failures),
         )
         return (
             *((path, partial(self._answer, make)) for path, make in made),
@@ -109,8 +112,9 @@ class ApiRoutes:
     async def _feed(self, asked: RouteRequest) -> Document:
         chosen = filters.from_query(asked.query)
         found = news(await self._store.builders(chosen), evolve(chosen, results=frozenset()))
+        memories = await self._store.memories([each.build for each in found])
         itself = f"{asked.address}feed.atom" + (f"?{asked.query}" if asked.query else "")
-        return feed(found, asked.address, itself, self._store.latest.epoch)
+        return feed(found, asked.address, itself, self._store.latest.epoch, memories)
 
     async def _builders(self, asked: RouteRequest) -> Document:
         position = self._store.latest
@@ -133,6 +137,18 @@ class ApiRoutes:
         if found is None:
             return api.fault(404, f"there is no build {number} on the board (any more)")
         return api.detail(found)
+
+    async def _failures(self, asked: RouteRequest) -> Document:
+        position = self._store.latest
+        chosen = filters.from_query(asked.query)
+        found = await self._store.failed_builds(
+            chosen,
+            signature=_text(asked.query, "signature"),
+            revision=_text(asked.query, "revision"),
+            since=_number(asked.query, "since", LATEST) or 0,
+            limit=_number(asked.query, "limit", MOST_BUILDS) or BUILDS,
+        )
+        return api.failures(found, position)
 
     async def _changes(self, asked: RouteRequest) -> Document:
         since = _number(asked.query, "since", LARGEST)
@@ -160,6 +176,14 @@ def _fault(asked: RouteRequest, status: int, told: str) -> Document:
 def _worst(builds: Iterable[Build]) -> Build | None:
     """Return the build that a badge is about: a bad one where there is one."""
     return max(builds, key=lambda each: (each.is_bad, each.started_at), default=None)
+
+
+def _text(query: str, name: str) -> str | None:
+    """Return a text in a query, None where it is not given."""
+    given = parse_qs(query).get(name, [""])[-1].strip()
+    if len(given) > filters.MOST_VALUE:
+        raise ValueError(f"{name} has more than {filters.MOST_VALUE} characters, as no name has")
+    return storable(given) or None
 
 
 def _number(query: str, name: str, most: int) -> int | None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from heapq import nlargest
 from xml.etree import ElementTree
 
 from attrs import frozen
 
+from buildbot_http_status_push.board.failures.words import words_of
 from buildbot_http_status_push.board.filters import fits_build
 from buildbot_http_status_push.board.http.documents import Document
-from buildbot_http_status_push.board.model import RECENT, Build, Builder, Filter
+from buildbot_http_status_push.board.model import RECENT, Build, Builder, Filter, Memory
 from buildbot_http_status_push.board.programs.xml_text import xml
 from buildbot_http_status_push.results import result_word
 
 ATOM = "http://www.w3.org/2005/Atom"
 ATOM_TYPE = "application/atom+xml; charset=utf-8"
+LINE = 300
+"""Characters of a failing line that are told."""
 ENTRIES = 50
 """How many builds are told at most."""
 
@@ -79,7 +82,13 @@ def _of_builder(builder: Builder, chosen: Filter) -> list[StateChange]:
     return found
 
 
-def feed(found: Sequence[StateChange], address: str, itself: str, epoch: str) -> Document:
+def feed(
+    found: Sequence[StateChange],
+    address: str,
+    itself: str,
+    epoch: str,
+    memories: Mapping[int, Memory],
+) -> Document:
     """Make the feed.
 
     Args:
@@ -87,6 +96,7 @@ def feed(found: Sequence[StateChange], address: str, itself: str, epoch: str) ->
         address: The board's own address, with a slash at the end.
         itself: The feed's own address.
         epoch: Names the board's store: its builds' numbers mean something within it only.
+        memories: What is remembered of why builds are bad, by their number.
     """
     root = ElementTree.Element("feed", {"xmlns": ATOM})
     _add(root, "id", f"urn:buildbot-http-status-push:board:{epoch}")
@@ -97,18 +107,20 @@ def feed(found: Sequence[StateChange], address: str, itself: str, epoch: str) ->
     author = ElementTree.SubElement(root, "author")
     _add(author, "name", "Buildbot")
     for change in found:
-        _entry(root, change, address, epoch)
+        _entry(root, change, address, epoch, memories.get(change.build.id, Memory()))
     return Document(body=xml(root), content_type=ATOM_TYPE)
 
 
-def _entry(root: ElementTree.Element, change: StateChange, address: str, epoch: str) -> None:
+def _entry(
+    root: ElementTree.Element, change: StateChange, address: str, epoch: str, memory: Memory
+) -> None:
     build = change.build
     entry = ElementTree.SubElement(root, "entry")
     _add(entry, "id", f"urn:buildbot-http-status-push:board:{epoch}:build:{build.id}")
     _add(entry, "title", _title(change))
     _add(entry, "updated", _time(_ended(build)))
     _link(entry, f"{address}builds/{build.id}", "alternate", "text/html")
-    _add(entry, "summary", _summary(build))
+    _add(entry, "summary", _summary(build, memory))
 
 
 def _title(change: StateChange) -> str:
@@ -116,10 +128,12 @@ def _title(change: StateChange) -> str:
     return f"{change.build.builder_name} #{change.build.number}: {word}"
 
 
-def _summary(build: Build) -> str:
+def _summary(build: Build, memory: Memory) -> str:
     facts = {"branch": build.branch, "revision": build.revision, "worker": build.worker}
     told = [f"{name} {value}" for name, value in facts.items() if value]
-    return ", ".join([build.state_string or result_word(build.results), *told])
+    said = ", ".join([build.state_string or result_word(build.results), *told])
+    lines = [f"{each.step}: {each.text[:LINE]}" for each in memory.reasons[:1]]
+    return "\n".join([said, *lines, *filter(None, [", ".join(words_of(memory))])])
 
 
 def _ended(build: Build) -> int:

@@ -28,6 +28,7 @@ from buildbot_http_status_push.board.model import (
     Master,
     Memory,
     Position,
+    Reason,
     ReasonSummary,
     Revision,
     Update,
@@ -41,7 +42,11 @@ from buildbot_http_status_push.board.personal import (
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store import test_results
 from buildbot_http_status_push.board.store.merging import place, state_of
-from buildbot_http_status_push.board.store.remembering import Memories, builds_with
+from buildbot_http_status_push.board.store.remembering import (
+    Memories,
+    builds_with,
+    reasons_since,
+)
 from buildbot_http_status_push.board.store.rows import (
     KnownBuilder,
     build_of,
@@ -376,6 +381,10 @@ class Reading:
             for each in found
             if fits_build(chosen, each)
         ]
+
+    def reasons_since(self, since: int) -> list[tuple[Reason, int]]:
+        """Return the reasons that were seen since a time, and when each was last."""
+        return reasons_since(self._connection, since)
 
     @property
     def has_reasons(self) -> bool:

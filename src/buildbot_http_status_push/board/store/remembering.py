@@ -307,6 +307,8 @@ LOOKED_THROUGH = 10
 DAYS = 30
 """Over how many days occurrences are shown."""
 DAY = 86_400
+MOST_REASONS = 2000
+"""How many reasons are compared with known failures."""
 MOST_CACHED = 2000
 """How many histories, and how many memories, are kept."""
 
@@ -357,6 +359,14 @@ LATEST = Prepared(
         .where(signatures.c.last_at < sql.LAST_PLACE[0])
         .order_by(signatures.c.last_at.desc(), signatures.c.signature)
         .limit(_given("most"))
+    )
+)
+SINCE = Prepared(
+    lambda: (
+        sa.select(signatures)
+        .where(signatures.c.last_at >= _given("since"))
+        .order_by(signatures.c.last_at.desc(), signatures.c.signature)
+        .limit(MOST_REASONS)
     )
 )
 SIGNATURE = Prepared(lambda: sa.select(signatures).where(_the_signature))
@@ -503,6 +513,17 @@ def _seen(
     found = (build_of(row, "") for row in BUILDS_OF.rows(connection, of_signature))
     return [
         (each.builder, each.branch, each.started_at) for each in found if fits_build(chosen, each)
+    ]
+
+
+def reasons_since(connection: Connection, since: int) -> list[tuple[Reason, int]]:
+    """Return the reasons that were seen since a time, and when each was last, the latest first."""
+    return [
+        (
+            Reason(signature=row.signature, rule=row.rule, step=row.step, text=row.text),
+            row.last_at,
+        )
+        for row in SINCE.rows(connection, {"since": since})
     ]
 
 

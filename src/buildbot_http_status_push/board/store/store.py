@@ -30,6 +30,7 @@ from buildbot_http_status_push.board.model import (
     Master,
     Memory,
     Position,
+    Reason,
     ReasonSummary,
     Revision,
     Update,
@@ -232,6 +233,10 @@ class Store:
         """Return what is remembered of why some builds are bad, by their number."""
         bad = [each for each in some if each.is_bad]
         return self._read(lambda reading: {each.id: reading.memory(each) for each in bad})
+
+    def reasons_since(self, since: int) -> Deferred[list[tuple[Reason, int]]]:
+        """Return the reasons that were seen since a time, and when each was last."""
+        return self._read(lambda reading: reading.reasons_since(since))
 
     def has_reasons(self) -> Deferred[bool]:
         """Return whether any build's reasons are known."""
