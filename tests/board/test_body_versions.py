@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from support.commands import temporary_folder
 from support.outboxes import result
 from support.statuses import NOW, a_body, as_bytes
+from support.threads import at_once
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -42,7 +43,7 @@ class OlderReporterTest(SynchronousTestCase):
 
     def page(self, path: str) -> str:
         """Return a page, whose status is 200."""
-        pages = Pages(self.store, self.clock.seconds)
+        pages = Pages(self.store, self.clock.seconds, at_once)
         page = result(Deferred.fromCoroutine(pages.page(path, "", "http://board/")))
         self.assertEqual(page.status, 200, path)
         return page.html.decode()

@@ -15,6 +15,7 @@ from support.builders import MASTER, build, builder
 from support.large import Large
 from support.outboxes import result
 from support.statuses import NOW, a_status
+from support.threads import at_once
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -135,7 +136,7 @@ class SizeTests(SynchronousTestCase):
         self.addCleanup(lambda: result(Deferred.fromCoroutine(store.close())))
         for number in range(400):
             result(store.put(a_status(9000 + number, None, builder=f"builder {number}")))
-        pages = Pages(store, clock.seconds)
+        pages = Pages(store, clock.seconds, at_once)
         first = result(Deferred.fromCoroutine(pages.page("/", "", "http://board/"))).html
         self.assertIn(b"page=10#", first)
         for query in ("", "group=tag", "page=7", "result=failure"):
