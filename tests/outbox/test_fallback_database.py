@@ -111,9 +111,9 @@ class ThreadTests(TestCase):
         class Seen(DeliveryRepository):
             """Notes the thread that it is used in."""
 
-            def put(self, *arguments: Any) -> bool:
+            def put(self, *arguments: Any, **named: Any) -> bool:
                 seen.append(threading.get_ident())
-                return super().put(*arguments)
+                return super().put(*arguments, **named)
 
         repository = Seen("push", "master")
         storage = FallbackDatabase(
