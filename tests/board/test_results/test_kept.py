@@ -139,10 +139,11 @@ class Contract(Case):
 
     def test_suite_did_not_run(self) -> None:
         """Where its suite did not run a test has not passed, and still fails."""
+        told = "failed here for the first time"
         self.put(1, key=results_key([], {"unit": 3, "other": 3}))
         self.put(2, key=results_key(["other::a"], {"unit": 3, "other": 3}))
         self.put(3, key=results_key([], {"unit": 3}))
-        self.assertEqual(self.failing(), {"a": ["linux: failed here for the first time"]})
+        self.assertEqual(self.failing(), {"a": [f"linux: {told}; not run since #2"]})
         self.put(4, key=results_key([], {"unit": 3, "other": 3}))
         self.assertEqual(self.failing(), {})
 
@@ -198,7 +199,7 @@ class Contract(Case):
         self.assertEqual((rate.failed, rate.ran), (2, 2))
         self.assertEqual(result(self.store.test_rates(Filter(branch="none"), "a", 0)), [])
         at = result(self.store.failures_at("a", "r8"))
-        self.assertEqual(at, {NamedTest("unit", "a"): {self.build(8).id: True}})
+        self.assertEqual(at, {(NamedTest("unit", "a"), 1): True})
 
     def test_replaced(self) -> None:
         """What a later status says of a build stands in place of what an earlier one said."""

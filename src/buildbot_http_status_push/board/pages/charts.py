@@ -12,11 +12,14 @@ from markupsafe import Markup
 
 from buildbot_http_status_push.board.model import Build
 from buildbot_http_status_push.board.pages.wording import span, symbol, word
+from buildbot_http_status_push.board.test_results.history import Verdict
 
 STRIP = 10
 """How many of its latest builds a builder's strip shows."""
 SHAPE = 16
 """The size of shapes, in pixels."""
+TEST_RUNS = 30
+"""How many of its latest runs a test's strip shows."""
 STEP = 18
 """From one shape of a strip to the next."""
 DAY = 4
@@ -74,6 +77,30 @@ def days(counts: Sequence[int]) -> Markup:
     return Markup(  # noqa: S704  numbers and fixed words only
         f'<svg class="days" width="{width}" height="{SHAPE}" viewBox="0 0 {width} {SHAPE}" '
         f'role="img" aria-label="{told}">{bars}</svg>'
+    )
+
+
+def runs_strip(verdict: Verdict) -> Markup:
+    """Draw how a test ended in its latest runs, the newest on the right.
+
+    Args:
+        verdict: What its runs say.
+
+    Returns:
+        A picture with a text that says the same.
+    """
+    shown = verdict.outcomes[-TEST_RUNS:]
+    symbols = {True: "failure", False: "success", None: "unknown"}
+    shapes = "".join(
+        f'<use href="#{symbols[has_failed]}" x="{place * STEP}" width="{SHAPE}" height="{SHAPE}"/>'
+        for place, (_, has_failed) in enumerate(shown)
+    )
+    width = max(len(shown), 1) * STEP - (STEP - SHAPE)
+    failed = sum(has_failed is True for _, has_failed in shown)
+    ran = sum(has_failed is not None for _, has_failed in shown)
+    return Markup(  # noqa: S704  numbers and fixed words only
+        f'<svg class="strip" width="{width}" height="{SHAPE}" viewBox="0 0 {width} {SHAPE}" '
+        f'role="img" aria-label="failed {failed} of {ran} times">{shapes}</svg>'
     )
 
 

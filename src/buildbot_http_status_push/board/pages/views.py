@@ -6,7 +6,7 @@ Knows the store's reads; must not know HTTP or how templates are rendered.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -45,6 +45,14 @@ from buildbot_http_status_push.board.pages.overview import (
     state,
 )
 from buildbot_http_status_push.board.pages.wording import due, word
+from buildbot_http_status_push.board.test_results.history import TestPlaces, Verdict
+from buildbot_http_status_push.board.test_results.results import (
+    BuildTests,
+    FailedTest,
+    NamedTest,
+    results_of,
+)
+from buildbot_http_status_push.board.test_results.words import words_of
 
 BUILDS = 50
 """How many builds a page of a builder's history has."""
@@ -56,6 +64,10 @@ REVISIONS = 40
 """How many revisions are shown."""
 CHANGES = 100
 """How many of a build's changes its page shows."""
+TESTS = 100
+"""How many failing tests are shown."""
+MESSAGES = 8
+"""In how many of the latest builds in which a test failed its messages are looked up."""
 FOUND = 50
 """How many builders and how many revisions a search shows."""
 LONGEST = 200
@@ -119,6 +131,30 @@ class Reader(Protocol):
 
     def has_reasons(self) -> Deferred[bool]:
         """Return whether any build's reasons are known."""
+
+    def build_tests(
+        self, build: Build, some: Sequence[NamedTest]
+    ) -> Deferred[dict[NamedTest, Verdict]]:
+        """Return what the runs up to a build say of tests that failed in it."""
+
+    def failing_tests(
+        self,
+        filter: Filter,  # noqa: A002  the store's word
+        text: str,
+        limit: int,
+    ) -> Deferred[list[TestPlaces]]:
+        """Return the tests that fail now, those on most builders first."""
+
+    def tests_like(self, text: str, limit: int) -> Deferred[list[NamedTest]]:
+        """Return tests that have failed whose name has a text."""
+
+    def tests_named(self, filter: Filter, name: str) -> Deferred[list[TestPlaces]]:  # noqa: A002
+        """Return where tests of a name are known to have failed, for each suite."""
+
+    def test_messages(
+        self, name: str, some: Sequence[int]
+    ) -> Deferred[list[tuple[Build, FailedTest]]]:
+        """Return what tests of a name said in builds in which they failed."""
 
     def revisions(self, filter: Filter, limit: int) -> Deferred[list[Revision]]:  # noqa: A002
         """Return the revisions that fit, newest first."""
@@ -354,7 +390,10 @@ async def _build(store: Reader, asked: PageRequest, given: str) -> View | None:
     if detail is None:
         return None
     build = detail.build
+    results = results_of(detail.body)
     shown = {
+        "tests": results,
+        "failed_tests": [] if results is None else await _failed_tests(store, build, results),
         "detail": detail,
         "build": build,
         "builder": detail.builder,
@@ -369,10 +408,51 @@ async def _build(store: Reader, asked: PageRequest, given: str) -> View | None:
     return View("build.html", name, shown, Live(how="page", build=number), _build_state(build))
 
 
+async def _failed_tests(
+    store: Reader, build: Build, results: BuildTests
+) -> list[tuple[FailedTest, str, bool]]:
+    """Return the failed tests, new ones first and flaky ones last, with what is known of them."""
+    found = await store.build_tests(build, [each.test for each in results.failures])
+    made = [(each, found.get(each.test, Verdict())) for each in results.failures]
+    made.sort(key=lambda pair: (not pair[1].is_new, pair[1].is_flaky))
+    return [(each, words_of(verdict), verdict.is_new) for each, verdict in made]
+
+
 def _build_state(build: Build) -> State | None:
     if not build.is_conclusive:
         return None
     return State("bad", "✗") if build.is_bad else State("good", "✓")
+
+
+async def _tests(store: Reader, asked: PageRequest) -> View:
+    text = parse_qs(asked.query).get("q", [""])[-1].strip()[:LONGEST]
+    failing = await store.failing_tests(asked.chosen, text, TESTS)
+    known = {each.test for each in failing}
+    others = await store.tests_like(text, FOUND) if text else []
+    shown = {
+        "text": text,
+        "found": failing[:TESTS],
+        "count": len(failing),
+        "others": [each for each in others if each not in known],
+    }
+    return View("tests.html", "Tests · board", shown)
+
+
+async def _test(store: Reader, asked: PageRequest, name: str) -> View:
+    found = await store.tests_named(asked.chosen, name)
+    failed = {
+        run.build
+        for each in found
+        for at in each.places
+        for run, has_failed in at.verdict.outcomes
+        if has_failed
+    }
+    latest = sorted(failed, reverse=True)[:MESSAGES]
+    said: dict[tuple[str, str], list[Build]] = {}
+    for build, test in await store.test_messages(name, latest) if latest else []:
+        said.setdefault((test.kind, test.message), []).append(build)
+    shown = {"name": name, "found": found, "said": said}
+    return View("test.html", f"{name[:80]} · board", shown, status=200 if found else 404)
 
 
 VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
@@ -383,6 +463,8 @@ VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
     (r"/failures", _failures),
     (r"/known", _known),
     (r"/failures/([0-9a-f]{16})", _failure),
+    (r"/tests", _tests),
+    (r"/tests/((?s:.+))", _test),
     (r"/builders/(\d{1,18})", _builder),
     (r"/builds/(\d{1,18})", _build),
 )

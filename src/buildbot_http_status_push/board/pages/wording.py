@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import datetime, timezone
+from urllib.parse import quote
 
 from attrs import frozen
 
@@ -130,6 +131,11 @@ _SKIN_TONES = range(0x1F3FB, 0x1F400)
 def _belongs_before(character: str) -> bool:
     is_mark = unicodedata.category(character) in ("Mn", "Me", "Mc", "Cf")
     return is_mark or ord(character) in _SKIN_TONES
+
+
+def test_address(name: str) -> str:
+    """Return the address of a test's page, in which no part of the name is a part of a path."""
+    return "/tests/" + quote(name, safe="")
 
 
 def person(author: str) -> str:

@@ -21,6 +21,14 @@ from buildbot_http_status_push.board.model import (
     Position,
     Update,
 )
+from buildbot_http_status_push.board.test_results.history import (
+    TestPlace,
+    TestPlaces,
+    TestRate,
+    Verdict,
+)
+from buildbot_http_status_push.board.test_results.results import NamedTest
+from buildbot_http_status_push.board.test_results.words import words_of
 from buildbot_http_status_push.results import result_word
 
 JSON = "application/json"
@@ -59,6 +67,79 @@ def detail(found: BuildDetail) -> Document:
             "body": found.body,
         }
     )
+
+
+def tests(
+    rates: Iterable[TestRate],
+    places: Iterable[TestPlaces],
+    at_revision: Mapping[tuple[NamedTest, int], bool | None],
+    since: int,
+    position: Position,
+) -> Document:
+    """Tell how often tests of a name failed on each builder, and since when they fail.
+
+    Args:
+        rates: How often they failed since ``since``.
+        places: What their latest runs say, where they are known to have failed.
+        at_revision: Whether they failed in the builds of a revision, by test and builder.
+        since: From when on they are counted, in seconds since the epoch.
+        position: Where the order of updates stands.
+    """
+    known = {(each.test, at.builder.id): at for each in places for at in each.places}
+    told = [
+        _test(
+            rate.test,
+            rate.builder,
+            rate.branch,
+            (rate.failed, rate.ran),
+            known.get((rate.test, rate.builder.id)),
+            at_revision.get((rate.test, rate.builder.id)),
+        )
+        for rate in rates
+    ]
+    return _document({**_position(position), "since": since, "tests": told})
+
+
+def failing_tests(found: Iterable[TestPlaces], since: int, position: Position) -> Document:
+    """Tell the tests that fail now, with the rates of their latest runs."""
+    told = [
+        _test(each.test, at.builder, at.branch, (at.verdict.failed, at.verdict.ran), at, None)
+        for each in found
+        for at in each.places
+    ]
+    return _document({**_position(position), "since": since, "tests": told})
+
+
+def _test(
+    test: NamedTest,
+    builder: Builder,
+    branch: str | None,
+    rate: tuple[int, int],
+    at: TestPlace | None,
+    has_failed: bool | None,
+) -> dict[str, Any]:
+    failed, ran = rate
+    verdict = Verdict() if at is None else at.verdict
+    first = None if at is None else at.first_bad
+    return {
+        "suite": test.suite,
+        "name": test.name,
+        "builder": builder.id,
+        "builder_name": builder.name,
+        "branch": branch,
+        "failed": failed,
+        "ran": ran,
+        "pass_rate": round((ran - failed) / ran, 4) if ran else None,
+        "fails": verdict.fails,
+        "in_a_row": verdict.in_a_row,
+        "flaky": verdict.is_flaky,
+        "says": words_of(verdict),
+        "first_bad": None
+        if first is None
+        else {"id": first.id, "number": first.number, "revision": first.revision},
+        "evidence": [{"failed": bad.build, "passed": good.build} for bad, good in verdict.evidence],
+        "at_revision": None if has_failed is None else "failed" if has_failed else "passed",
+    }
 
 
 def changes(found: Iterable[Update], position: Position) -> Document:

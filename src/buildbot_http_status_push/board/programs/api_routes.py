@@ -39,6 +39,10 @@ BUILDS, MOST_BUILDS = 50, 200
 """How many builds are told where nothing is said, and at most."""
 MOST_CHANGES = 1000
 """How many changes are told at once."""
+TESTS_SINCE = 30 * 86_400
+"""Over how many seconds tests are counted where nothing is said."""
+MOST_TESTS = 100
+"""How many failing tests are told."""
 LARGEST = 2**63 - 1
 
 
@@ -73,6 +77,7 @@ class ApiRoutes:
             (r"/api/builders", self._builders),
             (r"/api/builds", self._builds),
             (r"/api/builds/\d{1,18}", self._build),
+            (r"/api/tests", self._tests),
             (r"/api/changes", self._changes),
             (r"/api/failures", self._failures),
         )
@@ -149,6 +154,24 @@ class ApiRoutes:
             limit=_number(asked.query, "limit", MOST_BUILDS) or BUILDS,
         )
         return api.failures(found, position)
+
+    async def _tests(self, asked: RouteRequest) -> Document:
+        position = self._store.latest
+        chosen = filters.from_query(asked.query)
+        given = {name: values[-1] for name, values in parse_qs(asked.query).items()}
+        name = storable(given.get("name", "")).strip()[: filters.MOST_VALUE]
+        since = _number(asked.query, "since", LARGEST)
+        if since is None:
+            since = int(self._seconds()) - TESTS_SINCE
+        if not name:
+            return api.failing_tests(
+                await self._store.failing_tests(chosen, "", MOST_TESTS), since, position
+            )
+        revision = storable(given.get("revision", "")).strip()[: filters.MOST_VALUE]
+        rates = await self._store.test_rates(chosen, name, since)
+        places = await self._store.tests_named(chosen, name)
+        at = await self._store.failures_at(name, revision) if revision else {}
+        return api.tests(rates, places, at, since, position)
 
     async def _changes(self, asked: RouteRequest) -> Document:
         since = _number(asked.query, "since", LARGEST)

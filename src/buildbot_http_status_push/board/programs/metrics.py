@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from buildbot_http_status_push.board.http.documents import Document, RouteRequest
+from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import StorageError
 from buildbot_http_status_push.results import RESULTS, result_word
@@ -68,6 +69,18 @@ class Metrics:
         self._builds = Gauge(
             f"{name}builds", "Builds in the store, by result.", ("result",), registry=registry
         )
+        self._failing = Gauge(
+            f"{name}failing_tests",
+            "Tests that failed in a builder's last build with test results.",
+            ("master", "builder"),
+            registry=registry,
+        )
+        self._flaky = Gauge(
+            f"{name}flaky_tests",
+            "Tests that lately failed and passed on a builder with nothing changed.",
+            ("master", "builder"),
+            registry=registry,
+        )
         self._heard = Gauge(
             f"{name}master_heard_timestamp_seconds",
             "When the last status of a master came.",
@@ -96,7 +109,10 @@ class Metrics:
         """Make the document; without what is read from the database where that fails."""
         try:
             masters, builds = await self._store.masters(), await self._store.results()
+            builders = await self._store.builders(Filter())
         except StorageError:
+            self._failing.clear()
+            self._flaky.clear()
             self._heard.clear()
             self._builds.clear()
             return self._document()
@@ -104,6 +120,12 @@ class Metrics:
         self._heard.clear()
         for master in masters:
             self._heard.labels(master.name).set(master.heard_at)
+        self._failing.clear()
+        self._flaky.clear()
+        for each in builders:
+            if each.tests is not None:
+                self._failing.labels(each.master.name, each.name).set(each.tests.count)
+                self._flaky.labels(each.master.name, each.name).set(each.tests.flaky)
         for code in (None, *range(len(RESULTS))):
             word = RUNNING if code is None else result_word(code)
             self._builds.labels(word).set(builds.get(code, 0))

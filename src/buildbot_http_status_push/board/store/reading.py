@@ -62,7 +62,7 @@ from buildbot_http_status_push.board.test_results.history import (
     TestRate,
     Verdict,
 )
-from buildbot_http_status_push.board.test_results.results import NamedTest
+from buildbot_http_status_push.board.test_results.results import FailedTest, NamedTest, results_of
 
 T = TypeVar("T")
 
@@ -413,8 +413,9 @@ class Reading:
         """
         places = self._lines_shown(chosen)
         found, counts = test_results.failing_now(self._connection, places, text, limit)
+        known = self._first_bad(found.values())
         return [
-            TestPlaces(test=each, count=count, places=self._places(found.get(each, ())))
+            TestPlaces(test=each, count=count, places=self._places(found.get(each, ()), known))
             for each, count in counts.items()
         ]
 
@@ -425,8 +426,9 @@ class Reading:
     def tests_named(self, chosen: Filter, name: str) -> list[TestPlaces]:
         """Return where tests of a name are known to have failed, for each suite."""
         found = test_results.places_of(self._connection, name, self._lines_shown(chosen))
+        known = self._first_bad(found.values())
         return [
-            TestPlaces(test=each, count=len(places), places=self._places(places))
+            TestPlaces(test=each, count=len(places), places=self._places(places, known))
             for each, places in found.items()
         ]
 
@@ -446,29 +448,57 @@ class Reading:
             for (builder, line), (failed, ran) in places.items()
         ]
 
-    def failures_at(self, name: str, revision: str) -> dict[NamedTest, dict[int, bool | None]]:
-        """Return whether tests of a name failed in the builds of a revision, by build."""
+    def failures_at(self, name: str, revision: str) -> dict[tuple[NamedTest, int], bool | None]:
+        """Return whether tests of a name failed in each builder's last build of a revision."""
         end = f"{revision}{LAST_CHARACTER}" if len(revision) >= SHORTEST else f"{revision} "
         named = {"of_first": revision, "of_end": end, "most": LOOKED_THROUGH}
-        some = [
-            each.id
+        builders = {
+            each.id: each.builder
             for row in sql.REVISIONS_FROM.rows(self._connection, named)
             for each in self._found(sql.OF_REVISION, {"of_revision": row.id})
-        ]
-        return test_results.failures_in(self._connection, name, some)
+        }
+        found = test_results.failures_in(self._connection, name, [*builders])
+        return {
+            (test, builders[build]): has_failed
+            for test, by_build in found.items()
+            for build, has_failed in sorted(by_build.items())
+            if has_failed is not None
+        }
+
+    def test_messages(self, name: str, some: Sequence[int]) -> list[tuple[Build, FailedTest]]:
+        """Return what tests of a name said in builds, those that failed there."""
+        known = test_results.builds_by_id(self._connection, some)
+        found: list[tuple[Build, FailedTest]] = []
+        for build in sorted(known.values(), key=place, reverse=True):
+            results = results_of(self._body(build))
+            named = evolve(build, builder_name=self._builders[build.builder].name)
+            if results is not None:
+                every = results.failures
+                found += [(named, each) for each in every if each.test.name == name]
+        return found
+
+    def _first_bad(self, some: Iterable[list[test_results.FailingPlace]]) -> dict[int, Build]:
+        """Return the builds in which tests began to fail."""
+        first = (place.verdict.first_bad for places in some for place in places)
+        numbers = {each.build for each in first if each}
+        return test_results.builds_by_id(self._connection, numbers)
 
     def _lines_shown(self, chosen: Filter) -> list[tuple[int, str]]:
         """Return the builders that fit, each with the branch that it is shown by."""
         return [(each.id, each.branch or "") for each in self.builders(chosen)]
 
-    def _places(self, some: Iterable[test_results.FailingPlace]) -> tuple[TestPlace, ...]:
+    def _places(
+        self, some: Iterable[test_results.FailingPlace], known: Mapping[int, Build]
+    ) -> tuple[TestPlace, ...]:
         return tuple(
             TestPlace(
                 builder=self._with_master(self._builders[each.builder]),
                 branch=each.line or None,
                 verdict=each.verdict,
+                first_bad=None if first is None else known.get(first.build),
             )
             for each in some
+            for first in (each.verdict.first_bad,)
         )
 
     def results(self) -> dict[int | None, int]:

@@ -43,7 +43,7 @@ from buildbot_http_status_push.board.store.schema import open_database, open_sna
 from buildbot_http_status_push.board.store.serial import Serial
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
 from buildbot_http_status_push.board.test_results.history import TestPlaces, TestRate, Verdict
-from buildbot_http_status_push.board.test_results.results import NamedTest
+from buildbot_http_status_push.board.test_results.results import FailedTest, NamedTest
 from buildbot_http_status_push.database import StorageError, UnstorableError
 
 T = TypeVar("T")
@@ -288,9 +288,15 @@ class Store:
 
     def failures_at(
         self, name: str, revision: str
-    ) -> Deferred[dict[NamedTest, dict[int, bool | None]]]:
-        """Return whether tests of a name failed in the builds of a revision, by build."""
+    ) -> Deferred[dict[tuple[NamedTest, int], bool | None]]:
+        """Return whether tests of a name failed in a revision's builds, by test and builder."""
         return self._read(lambda reading: reading.failures_at(name, revision))
+
+    def test_messages(
+        self, name: str, some: Sequence[int]
+    ) -> Deferred[list[tuple[Build, FailedTest]]]:
+        """Return what tests of a name said in builds in which they failed, the latest first."""
+        return self._read(lambda reading: reading.test_messages(name, some))
 
     def revisions(self, filter: Filter, limit: int) -> Deferred[list[Revision]]:  # noqa: A002
         """Return the revisions that have builds that fit, those newest whose builds began last."""

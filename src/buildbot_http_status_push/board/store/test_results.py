@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.body import Status
 from buildbot_http_status_push.board.failures.history import built_again
-from buildbot_http_status_push.board.model import FailingTests
+from buildbot_http_status_push.board.model import Build, FailingTests
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS, build_of, line_of
 from buildbot_http_status_push.board.store.tables import (
@@ -162,6 +162,9 @@ FAILED_AMONG = Prepared(
     lambda **names: sa.select(_f.build).where(
         _f.build.in_(names["some"]), _f.test == _given("of_test")
     )
+)
+BUILDS_BY_ID = Prepared(
+    lambda **names: sa.select(*BUILD_COLUMNS).where(builds.c.id.in_(names["some"]))
 )
 COUNT_RUNS = Prepared(
     lambda **names: (
@@ -530,6 +533,15 @@ def rates_of(
             series[number]: (failed[number], count) for number, count in ran.items() if count
         }
     return found
+
+
+def builds_by_id(connection: Connection, some: Iterable[int]) -> dict[int, Build]:
+    """Return builds by their numbers on the board."""
+    return {
+        row.id: build_of(row, "")
+        for part in _parts(sorted(set(some)))
+        for row in BUILDS_BY_ID.rows(connection, {"some": part})
+    }
 
 
 def failures_in(

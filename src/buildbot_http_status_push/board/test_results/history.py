@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from attrs import frozen
 
-from buildbot_http_status_push.board.model import Builder
+from buildbot_http_status_push.board.model import Build, Builder
 from buildbot_http_status_push.board.test_results.results import NamedTest
 
 WINDOW = 60
@@ -168,11 +168,13 @@ class TestPlace:
         builder: The builder.
         branch: The branch that was looked at.
         verdict: What its runs say.
+        first_bad: The build in which it began to fail, where it fails now.
     """
 
     builder: Builder
     branch: str | None
     verdict: Verdict
+    first_bad: Build | None
 
 
 @frozen(kw_only=True)

@@ -15,6 +15,12 @@ def words_of(verdict: Verdict) -> str:
         Such as ``failed here for the first time``, ``fails since #1431``, ``flaky: 7 of 60, passed
         when repeated`` or ``fails 9 of 9 since #104, was 1 of 10``; empty where nothing is known.
     """
+    last = verdict.last
+    is_late = verdict.fails and last is not None and verdict.outcomes[-1][0] != last
+    return _words(verdict) + (f"; not run since #{last.number}" if last and is_late else "")
+
+
+def _words(verdict: Verdict) -> str:
     if verdict.is_flaky:
         return f"flaky: {verdict.failed} of {verdict.ran}, passed when repeated"
     first = verdict.first_bad
