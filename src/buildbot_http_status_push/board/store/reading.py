@@ -414,10 +414,19 @@ class Reading:
         places = self._lines_shown(chosen)
         found, counts = test_results.failing_now(self._connection, places, text, limit)
         known = self._first_bad(found.values())
-        return [
+        made = [
             TestPlaces(test=each, count=count, places=self._places(found.get(each, ()), known))
             for each, count in counts.items()
         ]
+        shown = sorted(
+            made[:limit],
+            key=lambda each: (
+                -each.count,
+                not any(at.verdict.is_new for at in each.places),
+                all(at.verdict.is_flaky for at in each.places),
+            ),
+        )
+        return [*shown, *made[limit:]]
 
     def tests_like(self, text: str, limit: int) -> list[NamedTest]:
         """Return tests that have failed whose name has a text."""
