@@ -21,6 +21,7 @@ from buildbot_http_status_push.board.model import (
     Position,
     Update,
 )
+from buildbot_http_status_push.board.test_results import words
 from buildbot_http_status_push.board.test_results.history import (
     TestPlace,
     TestPlaces,
@@ -28,7 +29,6 @@ from buildbot_http_status_push.board.test_results.history import (
     Verdict,
 )
 from buildbot_http_status_push.board.test_results.results import NamedTest
-from buildbot_http_status_push.board.test_results.words import words_of
 from buildbot_http_status_push.results import result_word
 
 JSON = "application/json"
@@ -133,7 +133,7 @@ def _test(
         "fails": verdict.fails,
         "in_a_row": verdict.in_a_row,
         "flaky": verdict.is_flaky,
-        "says": words_of(verdict),
+        "says": words.words_of(verdict),
         "first_bad": None
         if first is None
         else {"id": first.id, "number": first.number, "revision": first.revision},
