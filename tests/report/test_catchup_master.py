@@ -17,7 +17,7 @@ from twisted.internet import reactor, task
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs
 
-from buildbot_http_status_push.report import catchup, default_generator, scan_timer
+from buildbot_http_status_push.report import catchup, default_generator
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 BUILDERS = {"success": [EndWith(SUCCESS)], "failure": [EndWith(FAILURE)]}
@@ -65,7 +65,7 @@ class Catchup(ReporterTestCase):
     @async_to_deferred
     async def test_lost_event(self) -> None:
         """A finished build whose event was lost is announced by the running master."""
-        self.patch(scan_timer, "INTERVAL", 0.1)
+        self.patch(catchup, "INTERVAL", 0.1)
         inbox, url = await self.open_inbox()
         master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
         produce, lost = master.master.mq.produce, list[Any]()
@@ -254,7 +254,7 @@ class Catchup(ReporterTestCase):
     @async_to_deferred
     async def test_asking_fails(self) -> None:
         """A database that can't be asked is one line in the log, and asked again."""
-        self.patch(scan_timer, "AFTER_FAILURE", 0.06)
+        self.patch(catchup, "AFTER_FAILURE", 0.06)
         inbox, url = await self.open_inbox()
         master = await self.start_master(configuration([HttpStatusPush(url)], BUILDERS))
         master = await self.restart(master, [])
