@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.guard import guard_children
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
@@ -19,6 +20,9 @@ SECRETS = ("s3cret", "client-secret", "token-secret", "whsec_AQEBAQEB", "whsec_A
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C, and this process' end however it comes, end all that tests start."""
+    # A loaded machine turns no test red.
+    settings.register_profile("untimed", settings.default, deadline=None)
+    settings.load_profile("untimed")
     guard = guard_children()
     config.add_cleanup(lambda: end(guard))
     # A script's background job ignores Ctrl-C, and hands that down.

@@ -267,7 +267,9 @@ class ApiTests(SynchronousTestCase):
     def test_builders(self) -> None:
         """A builder is told with its state in a word and its builds' results in words."""
         red = builder(last=build(3, FAILURE), first_bad=build(2, FAILURE), last_good=build(1))
-        told = json.loads(api.builders([red, builder(id=8)], Position("e", 9)).body)
+        told = json.loads(
+            api.builders(map(api.builder_text, [red, builder(id=8)]), Position("e", 9)).body
+        )
         self.assertEqual((told["epoch"], told["sequence"]), ("e", 9))
         first, second = told["builders"]
         self.assertEqual((first["state"], second["state"]), ("red", "unknown"))

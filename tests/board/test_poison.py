@@ -131,11 +131,12 @@ class PoisonContract(Case):
             assert page is not None
             json.loads(api.detail(page).body.decode(), parse_constant=self.fail)
         found = news(builders, Filter())
-        documents = [cctray(builders, "http://b/"), feed(found, "http://b/", "http://b/f", "e")]
+        documents = [cctray(builders, "http://b/"), feed(found, "http://b/", "http://b/f", "e", {})]
         documents += [badge(each.name, each.last) for each in builders]
         for document in documents:
             ElementTree.fromstring(document.body)  # noqa: S314 - our own
-        json.loads(api.builders(builders, store.latest).body, parse_constant=self.fail)
+        written = map(api.builder_text, builders)
+        json.loads(api.builders(written, store.latest).body, parse_constant=self.fail)
 
 
 class SqliteTests(PoisonContract, SynchronousTestCase):
