@@ -153,4 +153,4 @@ class PostgresTests(PoisonContract, SynchronousTestCase):
     def new_url(self) -> str:
         """Return an empty database."""
         server().clear()
-        return server().url("psycopg")
+        return server().url()
