@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from support.guard import guard_children
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
@@ -20,6 +19,8 @@ SECRETS = ("s3cret", "client-secret", "token-secret", "whsec_AQEBAQEB", "whsec_A
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C, and this process' end however it comes, end all that tests start."""
+    from hypothesis import settings  # pytest rewrites its plugins' asserts before
+
     # A loaded machine turns no test red.
     settings.register_profile("untimed", settings.default, deadline=None)
     settings.load_profile("untimed")
