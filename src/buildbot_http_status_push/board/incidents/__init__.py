@@ -1,0 +1,1 @@
+"""What broke, where, since when and until when: one incident for one cause."""
