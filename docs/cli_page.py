@@ -30,7 +30,7 @@ def page() -> str:
 def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     """Yield the parsers of all commands that do something, in order."""
     groups = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
-    if not groups:
+    if parser.get_default("run"):
         yield parser
     for group in groups:
         for command in group.choices.values():

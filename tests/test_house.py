@@ -33,7 +33,7 @@ FLOORS = (
 """A wing imports from itself and lower floors only. ``__init__`` holds the version, for all."""
 
 BOARD_FLOORS = (
-    {"model", "storable"},
+    {"model", "storable", "toml_files"},
     {"changes", "filters", "personal"},
     {"failures", "test_results"},
     {"body", "incidents"},
@@ -79,6 +79,7 @@ PURE = {
     "board.store.merging",
     "board.model",
     "board.storable",
+    "board.toml_files",
     "delivery.circuit_breaker",
     "delivery.retry",
     "durations",

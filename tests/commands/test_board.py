@@ -7,7 +7,7 @@ import signal
 import time
 
 from support.boards import ask
-from support.commands import Command, temporary_folder
+from support.commands import Command, run, temporary_folder
 from support.statuses import a_body, as_bytes
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -67,3 +67,18 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual(code, 0)
         self.assertIn("reading keys and passwords again failed", errors)
         self.assertEqual(errors.count("keys and passwords were read again"), 1)
+
+
+class CheckTests(SynchronousTestCase):
+    """``board check``."""
+
+    def test_known_failures(self) -> None:
+        """Each fault has its file, line and key; the exit code says whether there is one."""
+        folder = temporary_folder(self)
+        (folder / "disk.toml").write_text('title = "Disk full"\npattern = "No space left"\n')
+        self.assertEqual(run("board", "check", str(folder))[0], 0)
+        (folder / "other.toml").write_text('title = "x"\npatern = "y"\n')
+        code, output, errors = run("board", "check", str(folder))
+        self.assertEqual((code, errors), (1, ""))
+        self.assertIn("disk.toml: no faults\n", output)
+        self.assertIn("other.toml: line 2: patern: must be one of title", output)

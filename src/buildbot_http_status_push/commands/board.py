@@ -17,6 +17,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from buildbot_http_status_push.commands import board_settings as values
+from buildbot_http_status_push.commands.board_check import add_check
 from buildbot_http_status_push.commands.console import (
     DONE,
     complain,
@@ -48,6 +49,8 @@ def add_board(commands: SubParsers) -> None:
     _add_known(parser)
     _add_limits(parser)
     parser.set_defaults(run=run_board)
+    actions = parser.add_subparsers(metavar="ACTION", help="without an action, serve the board")
+    add_check(actions)
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from buildbot_http_status_push.board.toml_files import UNITS
 from buildbot_http_status_push.commands.credentials import first_line, key_file
 from buildbot_http_status_push.signing import KeyFormatError, parse_key
 
@@ -27,7 +28,6 @@ SECRET_VARIABLE = "HTTP_STATUS_PUSH_BOARD_SECRET"  # noqa: S105  a variable's na
 PASSWORD_VARIABLE = "HTTP_STATUS_PUSH_BOARD_PASSWORD"  # noqa: S105  likewise
 
 EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  compared with, not listened on
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 BYTES = {"": 1, "K": 1024, "M": 1024**2}
 
 
@@ -196,7 +196,7 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"write a number with s, m, h, d or w, such as 90d, not {text!r}"
         )
-    return float(int(found[1]) * SECONDS[found[2]])
+    return float(int(found[1]) * UNITS[found[2]])
 
 
 def size(text: str) -> int:

@@ -13,13 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.failures.known import (
     UNLIKE,
     Entry,
-    KnownError,
     entry_of,
     judged,
     seen,
 )
-from buildbot_http_status_push.board.failures.known_files import SIZE, KnownFiles
+from buildbot_http_status_push.board.failures.known_files import KnownFiles
 from buildbot_http_status_push.board.model import Known, Memory, Reason
+from buildbot_http_status_push.board.toml_files import SIZE, FileFault
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
 DISK = 'title = "Disk full"\npattern = "No space left"\nlink = "https://bugs.example.org/7"\n'
@@ -36,7 +36,7 @@ class EntryTest(SynchronousTestCase):
 
     def fault(self, **content: object) -> str:
         """Return what is wrong with an entry."""
-        with self.assertRaises(KnownError) as caught:
+        with self.assertRaises(FileFault) as caught:
             entry_of("disk", {"title": "Disk full", "pattern": "x", **content})
         return str(caught.exception)
 
@@ -55,7 +55,7 @@ class EntryTest(SynchronousTestCase):
             ({"until": "2027-01-01"}, "until is '2027-01-01': must be a date without quotes"),
         ):
             self.assertIn(words, self.fault(**content))
-        with self.assertRaises(KnownError):
+        with self.assertRaises(FileFault):
             entry_of("disk", {"pattern": "x"})
 
     def test_lines(self) -> None:
@@ -139,7 +139,12 @@ class FilesTest(SynchronousTestCase):
         self.write("notes.txt", "not read")
         self.assertEqual(self.names(), ["disk"])
         faults = "\n".join(self.files.faults)
-        for words in ("broken.toml: is no TOML", "line 2", "key.toml: titel: must", "large.toml"):
+        for words in (
+            "broken.toml: is no TOML",
+            "line 2",
+            "key.toml: line 1: titel: must",
+            "large.toml",
+        ):
             self.assertIn(words, faults)
         self.assertEqual(len(self.book.lines), 4)
         self.files.forget()
@@ -192,7 +197,7 @@ class KnownPagesTest(BoardCase):
         self.assertIn("known: Disk full", (await self.get("/feed.atom")).text)
         self.assertIn('"state":"known"', (await self.get("/api/builders")).text)
         html = (await self.get("/known")).text
-        for words in ("Disk full", "disk.toml", "without owner", "broken.toml: title is 7"):
+        for words in ("Disk full", "disk.toml", "without owner", "broken.toml: line 1: title is 7"):
             self.assertIn(words, html)
 
     async def test_partly(self) -> None:

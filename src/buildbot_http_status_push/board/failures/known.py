@@ -14,11 +14,8 @@ from attrs import evolve, frozen
 from buildbot_http_status_push.board.changes import web_address
 from buildbot_http_status_push.board.filters import name_fits
 from buildbot_http_status_push.board.model import Known, Memory, Reason
+from buildbot_http_status_push.board.toml_files import FileFault, check_keys, text_of, texts_of
 
-TEXT = 500
-"""The most characters of a title, a pattern, a name."""
-VALUES = 50
-"""The most values of one key."""
 TEXTS = ("title", "link", "owner")
 LISTS = ("pattern", "signature", "builders", "steps", "branches")
 KEYS = (*TEXTS, *LISTS, "until")
@@ -28,10 +25,6 @@ LATELY = 30
 """Days after which a failure that was not seen is remarked upon."""
 UNLIKE = 10
 """More unlike lines than this are too many for one pattern."""
-
-
-class KnownError(Exception):
-    """An entry is at fault; the text begins with the key."""
 
 
 @frozen(kw_only=True)
@@ -84,23 +77,21 @@ def entry_of(name: str, content: Mapping[str, Any]) -> Entry:
         content: Its keys and values, as TOML gives them.
 
     Raises:
-        KnownError: A key is missing, unknown, or has a value that it can't have.
+        FileFault: A key is missing, unknown, or has a value that it can't have.
     """
-    for key in content:
-        if key not in KEYS:
-            raise KnownError(f"{key}: must be one of {', '.join(KEYS)}")
-    texts = {key: _text(key, content.get(key)) for key in TEXTS}
-    lists = {key: _texts(key, content.get(key)) for key in LISTS}
+    check_keys(content, KEYS)
+    texts = {key: text_of(key, content.get(key)) for key in TEXTS}
+    lists = {key: texts_of(key, content.get(key)) for key in LISTS}
     title, link = texts["title"], texts["link"]
     if title is None:
-        raise KnownError('title: must be given, e.g. title = "Disk full on w3"')
+        raise FileFault('title: must be given, e.g. title = "Disk full on w3"')
     if link is not None and web_address(link) is None:
-        raise KnownError(f"link is {link!r}: must begin with http:// or https://")
+        raise FileFault(f"link is {link!r}: must begin with http:// or https://")
     for pattern in lists["pattern"]:
         if not pattern.replace("*", "").replace("?", "").strip():
-            raise KnownError(f"pattern is {pattern!r}: must have a text beside * and ?")
+            raise FileFault(f"pattern is {pattern!r}: must have a text beside * and ?")
     if not lists["pattern"] and not lists["signature"]:
-        raise KnownError('pattern: must be given, or signature, e.g. pattern = "No space left"')
+        raise FileFault('pattern: must be given, or signature, e.g. pattern = "No space left"')
     known = Known(
         name=name,
         title=title,
@@ -182,21 +173,6 @@ def _fits(wanted: Collection[str], name: str) -> bool:
     return not wanted or any(name_fits(each, name) for each in wanted)
 
 
-def _text(key: str, value: object) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value.strip() or len(value) > TEXT:
-        raise KnownError(f"{key} is {value!r:.60}: must be a text of 1 to {TEXT} characters")
-    return value.strip()
-
-
-def _texts(key: str, value: object) -> tuple[str, ...]:
-    values = [] if value is None else value if isinstance(value, list) else [value]
-    if len(values) > VALUES:
-        raise KnownError(f"{key} has {len(values)} values: must have at most {VALUES}")
-    return tuple(text for text in (_text(key, each) for each in values) if text)
-
-
 def _until(value: object) -> float | None:
     """Return the last second of a date, or a moment, in seconds since the epoch."""
     if value is None:
@@ -205,4 +181,4 @@ def _until(value: object) -> float | None:
         return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
     if isinstance(value, date):
         return datetime.combine(value, time.max, timezone.utc).timestamp()
-    raise KnownError(f"until is {value!r:.60}: must be a date without quotes, e.g. 2027-03-31")
+    raise FileFault(f"until is {value!r:.60}: must be a date without quotes, e.g. 2027-03-31")

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from attrs import define, field
 from twisted.logger import Logger
 
-from buildbot_http_status_push.board.failures.known import Entry, KnownError, entry_of
-
-# Python has it from 3.11 on.
-tomllib: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+from buildbot_http_status_push.board.failures.known import Entry, entry_of
+from buildbot_http_status_push.board.toml_files import FileFault, read_toml
 
 FILES = 500
 """How many files are read."""
-SIZE = 64 * 1024
-"""The largest file that is read, in bytes."""
 
 
 @define(eq=False)
@@ -61,8 +54,8 @@ class KnownFiles:
         faults: list[str] = []
         for path in found:
             try:
-                entries[path.stem] = entry_of(path.stem, _content(path))
-            except KnownError as fault:
+                entries[path.stem] = read_entry(path)
+            except FileFault as fault:
                 faults.append(f"{path.name}: {fault}")
         self._take(entries, faults)
 
@@ -76,15 +69,14 @@ class KnownFiles:
             )
 
 
-def _content(path: Path) -> dict[str, Any]:
+def read_entry(path: Path) -> Entry:
+    """Read the file of a known failure.
+
+    Raises:
+        FileFault: It is at fault; the text has the line.
+    """
+    file = read_toml(path)
     try:
-        with path.open("rb") as file:
-            text = file.read(SIZE + 1)
-        if len(text) > SIZE:
-            raise KnownError(f"is larger than {SIZE // 1024} KiB")
-        content: dict[str, Any] = tomllib.loads(text.decode())
-    except OSError as trouble:
-        raise KnownError(f"can't be read: {trouble.strerror}") from trouble
-    except (ValueError, RecursionError) as fault:  # UTF-8 and TOML both
-        raise KnownError(f"is no TOML: {fault}") from fault
-    return content
+        return entry_of(path.stem, file.content)
+    except FileFault as fault:
+        raise FileFault(file.place(fault)) from fault

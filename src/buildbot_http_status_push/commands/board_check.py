@@ -1,0 +1,54 @@
+"""The sub-command ``board check``: reports the faults of the board's files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildbot_http_status_push.commands.console import DONE, FAILED
+
+if TYPE_CHECKING:
+    from buildbot_http_status_push.commands.console import SubParsers
+    from buildbot_http_status_push.commands.terminal import Output
+
+
+def add_check(actions: SubParsers) -> None:
+    """Add ``check``."""
+    parser = actions.add_parser(
+        "check",
+        help="report the faults of the board's files",
+        description="Report the faults of the board's files, each with its line and key. Exit "
+        "codes: 0 without a fault, 1 with one.",
+    )
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        help="a file of a known failure, or a directory of such files",
+    )
+    parser.set_defaults(run=check)
+
+
+def check(arguments: argparse.Namespace, output: Output) -> int:
+    """Print the faults of files."""
+    from buildbot_http_status_push.board.failures.known_files import read_entry
+    from buildbot_http_status_push.board.toml_files import FileFault
+
+    code = DONE
+    for path in _files(arguments.files):
+        try:
+            read_entry(path)
+        except FileFault as fault:
+            code = FAILED
+            output.say(f"{path}: {fault}")
+        else:
+            output.say(f"{path}: no faults")
+    return code
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        yield from sorted(path.glob("*.toml")) if path.is_dir() else (path,)
