@@ -49,7 +49,7 @@ def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only see that everything works")
-    parser.add_argument("--into", type=Path, default=Path("docs"), help="the folder to write to")
+    parser.add_argument("--into", type=Path, default=Path("docs/project"), help="output directory")
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
     load = os.getloadavg()[0]

@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.browsers", description=__doc__)
     parser.add_argument("--browsers", type=int, default=10_000, help="how many at most")
     parser.add_argument("--changes", type=int, default=40, help="how many changes are told")
-    parser.add_argument("--into", type=Path, default=Path("docs"), help="the folder to write to")
+    parser.add_argument("--into", type=Path, default=Path("docs/project"), help="output directory")
     given = parser.parse_args()
     raise_limit(given.browsers)
     load = os.getloadavg()[0]

@@ -26,7 +26,7 @@ MEANINGS = {
 
 HEAD = """# Excerpts
 
-`want_excerpts=True` adds `excerpts` to the bodies of builds that finish as failure or exception; [Say why a build failed](../how-to/excerpts.md) shows how to use them.
+`want_excerpts=True` adds `excerpts` to the bodies of builds that finish as failure or exception; [Say why a build failed](../reporter/excerpts.md) shows how to use them.
 
 ## Limits
 

@@ -91,7 +91,7 @@ TRANSPORT = (
         "a pair `(user, password)`, an authentication object of the `requests` library or a "
         "callable like it, or a renderable that yields one of these",
         RENDERED,
-        "How to authenticate. See [Authenticate and verify TLS](../how-to/authenticate.md).",
+        "How to authenticate. See [Authenticate and verify TLS](../reporter/authenticate.md).",
         ("auth='token'", "auth=('user',)", "auth=('us:er', 'password')", "auth=dict"),
     ),
     Option(
@@ -113,7 +113,7 @@ TRANSPORT = (
         "signing_secret",
         "a `whsec_` key or another text, a renderable that yields one, or a list of these",
         RENDERED,
-        "Signs each request. See [Sign and verify](../how-to/sign-and-verify.md).",
+        "Signs each request. See [Sign and verify](../reporter/sign-and-verify.md).",
         (
             "signing_secret=''",
             "signing_secret='whsec_abc'",
@@ -181,9 +181,9 @@ DELIVERY = (
         "renderable that yields one",
         "at `buildbot checkconfig`; what is rendered, at each start and reconfiguration",
         "Where statuses wait. `None` is the file `http_status_push.sqlite` in the master's "
-        "folder, or Buildbot's own database where [several masters](../how-to/several-masters.md) "
-        "share one in PostgreSQL. `False` is memory only: see "
-        "[Why an outbox](../explanation/outbox.md) for what that gives up.",
+        "folder, or Buildbot's own database where "
+        "[several masters](../reporter/several-masters.md) share one in PostgreSQL. `False` is "
+        "memory only: see [Why an outbox](../concepts/outbox.md) for what that gives up.",
         ("outbox=True", "outbox='statuses.sqlite'", "outbox='mysql://user@host/database'"),
     ),
     Option(
@@ -192,7 +192,7 @@ DELIVERY = (
         "at `buildbot checkconfig`; what is rendered, at each attempt",
         "Sends through an HTTP proxy: the one of this URL, with user and password where it wants "
         "some, or the one that `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` name in the "
-        "master's environment. See [Send through a proxy](../how-to/proxies.md).",
+        "master's environment. See [Send through a proxy](../reporter/proxies.md).",
         ("proxy='proxy.example.com:3128'", "proxy='socks5://proxy.example.com'", "proxy=True"),
     ),
     Option(
@@ -200,7 +200,7 @@ DELIVERY = (
         "the description of a Twisted server endpoint",
         SHAPE,
         "Serves this reporter's metrics there, at `/metrics`, for Prometheus. Each reporter needs "
-        "a port of its own. See [Watch it with Prometheus](../how-to/monitor.md).",
+        "a port of its own. See [Watch it with Prometheus](../operate/monitor.md).",
         ("metrics=9118", "metrics='9118'"),
     ),
     Option(
@@ -219,7 +219,7 @@ PAYLOAD = (
         SHAPE,
         "Returns what to send: anything that JSON can hold, a text, or `None` for nothing; a "
         "Deferred or a coroutine of these too. For Slack, Discord, Teams and Mattermost there are "
-        "ready ones: see [Send to a chat](../how-to/chat.md).",
+        "ready ones: see [Send to a chat](../reporter/chat.md).",
         ("format_fn='short'", "format_fn=formats.slack(on=('failed',))"),
     ),
     Option(
@@ -293,7 +293,7 @@ PAYLOAD = (
         "detail",
         '`"board"` or `None`',
         SHAPE,
-        'With `"board"` the build has what [the board](../how-to/board.md) shows: `steps`, '
+        'With `"board"` the build has what [the board](../board/set-up.md) shows: `steps`, '
         "`logs` without their content, `changes`, and the `master`'s title. Each costs the "
         "master a query for each status.",
         ("detail='everything'",),

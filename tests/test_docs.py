@@ -85,13 +85,13 @@ class ReferenceTests(unittest.SynchronousTestCase):
 
     def test_every_log_line_is_explained(self) -> None:
         """The pages on operating and on the board quote each line that they can log."""
-        told = words(page("how-to/operate.md") + page("how-to/board.md"))
+        told = words(page("operate/log-messages.md") + page("board/set-up.md"))
         missing = [each for each in load("log_lines").log_lines() if words(each) not in told]
         assert not missing
 
     def test_every_cause_of_trouble_is_explained(self) -> None:
         """The page on operating has the words for each kind of network and TLS trouble."""
-        told = page("how-to/operate.md")
+        told = page("operate/log-messages.md")
         texts = [text for _, text in errors.TROUBLES]
         texts += [*tls_errors.REFUSALS.values(), *tls_errors.BREAKDOWNS.values()]
         texts += [tls_errors.ANOTHER_HOST, tls_errors.UNREADABLE_HOSTS, tls_errors.UNKNOWN_REFUSAL]
@@ -117,7 +117,7 @@ class ReferenceTests(unittest.SynchronousTestCase):
 
     def test_promises_are_held(self) -> None:
         """Each promise names tests or cases of the fault suite, and all that are named exist."""
-        text = page("explanation/promises.md")
+        text = page("concepts/guarantees.md")
         promised = text.partition("## Promised\n")[2].partition("## Not promised\n")[0]
         cells = HELD_BY.findall(promised)
         assert cells
@@ -129,7 +129,7 @@ class ReferenceTests(unittest.SynchronousTestCase):
 
     def test_wings_are_listed(self) -> None:
         """The architecture page has each wing, and each module that stands beside them."""
-        table = page("architecture.md").partition("## Wings")[2].partition("## ")[0]
+        table = page("project/architecture.md").partition("## Wings")[2].partition("## ")[0]
         rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
         named = re.findall(r"`(\w+)/?`", " ".join(rows))
         wings = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
@@ -165,7 +165,7 @@ class BoardAloneTests(unittest.SynchronousTestCase):
         assert extra is not None
         needs = re.findall(r'"(.*?)"', extra[1])
         command = " ".join(["pip install", *map(json.dumps, needs)])
-        assert f"{command}\n" in page("how-to/board.md")
+        assert f"{command}\n" in page("board/set-up.md")
 
 
 @pytest.mark.timeout(300)
@@ -183,7 +183,7 @@ class TutorialTests(unittest.SynchronousTestCase):
 
     def test_commands_do_what_the_tutorial_shows(self) -> None:
         """Builds arrive, statuses wait while the receiver is away, and arrive when it is back."""
-        blocks = FENCE.findall(page("tutorial.md"))
+        blocks = FENCE.findall(page("get-started/tutorial.md"))
         (config,) = [block for language, block in blocks if language == "python"]
         shell = [block for language, block in blocks if language == "shell"]
         install, ask, receive, create, start, look, list_outbox, receive_again, board, stop = shell

@@ -36,8 +36,8 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def command(page: str, *words: str) -> list[str]:
-    """Return the one command of a how-to page that has these words."""
-    there = commands(ROOT / "docs" / "how-to" / page)
+    """Return the one command of a page on receivers that has these words."""
+    there = commands(ROOT / "docs" / "receivers" / page)
     [found] = [each for each in there if set(words) <= set(each)]
     return found
 
@@ -67,10 +67,10 @@ class DocumentedTests(SynchronousTestCase):
         for page, name in EXAMPLES:
             example = Example(page, name, temporary_folder(self))
             self.addCleanup(example.kill)
-            code, output, errors = self.use(example, command("receiver.md", "ping"))
+            code, output, errors = self.use(example, command("write.md", "ping"))
             self.assertEqual((code, errors), (0, ""), output)
             self.assertEqual(example.builds(), [])
-        demo = command("receiver.md", "demo")
+        demo = command("write.md", "demo")
         code, output, errors = self.use(example, [*demo, "--builds", "2"])
         self.assertEqual((code, errors), (0, ""), output)
         self.assertEqual(len(example.builds()), 2)
@@ -84,7 +84,7 @@ class DocumentedTests(SynchronousTestCase):
             "--hang": "was not delivered",
         }
         for option, words in answers.items():
-            arguments = command("receiver.md", "receive", option)
+            arguments = command("write.md", "receive", option)
             arguments[arguments.index("8099")] = "0"
             receiver = Command(*arguments)
             self.addCleanup(receiver.kill)

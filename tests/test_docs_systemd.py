@@ -12,8 +12,8 @@ from unittest import SkipTest
 from support.commands import run, temporary_folder
 from twisted.trial.unittest import SynchronousTestCase
 
-DOCS = Path(__file__).parents[1] / "docs"
-UNIT = DOCS / "how-to" / "buildbot-board.service"
+ROOT = Path(__file__).parents[1]
+UNIT = ROOT / "examples" / "buildbot-board.service"
 EXPOSURE = 15
 """Tenths of what `systemd-analyze security` may rate the unit: 100 is unprotected."""
 

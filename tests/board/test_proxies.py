@@ -24,7 +24,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "board-behind-a-proxy.md"
+PAGE = Path(__file__).parents[2] / "docs" / "board" / "secure.md"
 NAME = "board.example.com"
 LARGE = 9_000_000
 CADDY = """

@@ -1,4 +1,4 @@
-"""The receivers of the how-to pages, as processes of their own."""
+"""The receivers of the pages on receivers, as processes of their own."""
 
 from __future__ import annotations
 

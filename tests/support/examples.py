@@ -1,4 +1,4 @@
-"""The programs on the how-to pages, run as their readers run them, and posted to over HTTP."""
+"""The programs on the receivers' pages, run as their readers run them, and posted to over HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.programs import missing
 
 from buildbot_http_status_push.signing import sign
 
-PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+PAGES = Path(__file__).parents[2] / "docs" / "receivers"
 KEY = "whsec_" + "QUJD" * 12
 _BLOCK = r"^```\{{code-block\}} \w+\n:caption: {}\n\n(.*?)^```$"
 _URL = re.compile(r"http://127\.0\.0\.1:\d+")
