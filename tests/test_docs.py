@@ -115,6 +115,16 @@ class ReferenceTests(unittest.SynchronousTestCase):
             body = json.loads(page(f"reference/examples/{example}.json"))
             jsonschema.validate(body, contract.body_schema())
 
+    def test_each_event_has_an_example(self) -> None:
+        """Of each event of requests, workers and builders there is a valid body."""
+        for kind in contract.KINDS[1:]:
+            schema = contract.body_schema(kind=kind)
+            for event in schema["properties"]["event"]["enum"]:
+                body = json.loads(page(f"reference/examples/{event.replace('.', '-')}.json"))
+                jsonschema.validate(body, schema)
+                assert body["event"] == event
+                assert f"`{event}`" in page("reference/events.md")
+
     def test_promises_are_held(self) -> None:
         """Each promise names tests or cases of the fault suite, and all that are named exist."""
         text = page("concepts/guarantees.md")

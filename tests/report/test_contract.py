@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from support.master import BUILDERS, PATCHED, EndWithOnce, ReporterTestCase, configuration
 from twisted.trial import unittest
 
-from buildbot_http_status_push.report.contract import body_schema
+from buildbot_http_status_push.report.contract import KINDS, body_schema
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 
@@ -98,8 +98,9 @@ class Schema(unittest.SynchronousTestCase):
     """The schema itself."""
 
     def test_is_a_schema(self) -> None:
-        """The schema is valid by the rules of JSON Schema 2020-12."""
-        Draft202012Validator.check_schema(body_schema())
+        """The schemas are valid by the rules of JSON Schema 2020-12."""
+        for kind in KINDS:
+            Draft202012Validator.check_schema(body_schema(kind=kind))
 
     def test_refuses(self) -> None:
         """A body that lacks a key is refused."""

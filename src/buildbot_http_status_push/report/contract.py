@@ -1,4 +1,4 @@
-"""The contract with receivers: the JSON Schemas of the default body.
+"""The contract with receivers: the JSON Schemas of the default bodies.
 
 Public: receivers may import it. Needs the standard library alone.
 """
@@ -10,19 +10,24 @@ from importlib.resources import files
 from typing import Any
 
 VERSION = 1
-"""The version of the default body. Within one version keys are added, never removed."""
+"""The version of each body. Within one version keys are added, never removed."""
 
 
-def body_schema(version: int = VERSION) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of the default body.
+KINDS = ("build", "requests", "workers", "builders")
+"""What a body may be about: a build, or with the options of these names one of the others."""
+
+
+def body_schema(version: int = VERSION, kind: str = "build") -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a default body.
 
     Args:
         version: The body's version.
+        kind: One of ``KINDS``.
 
     Raises:
         FileNotFoundError: There is no such version.
     """
     schema: dict[str, Any] = json.loads(
-        (files(__package__) / "schemas" / f"build-{version}.json").read_text()
+        (files(__package__) / "schemas" / f"{kind}-{version}.json").read_text()
     )
     return schema
