@@ -34,7 +34,7 @@ FLOORS = (
 
 BOARD_FLOORS = (
     {"model", "storable", "toml_files"},
-    {"changes", "filters", "personal"},
+    {"changes", "filters", "judgements", "personal"},
     {"failures", "test_results"},
     {"body", "incidents"},
     {"store"},
@@ -71,7 +71,13 @@ PURE = {
     "board.failures.lines",
     "board.failures.words",
     "board.incidents",
+    "board.incidents.acts",
+    "board.incidents.common",
+    "board.incidents.engine",
+    "board.incidents.events",
     "board.incidents.incident",
+    "board.incidents.ranges",
+    "board.judgements",
     "board.test_results",
     "board.test_results.history",
     "board.test_results.results",

@@ -104,6 +104,32 @@ class IncidentBuild:
 
 
 @frozen(kw_only=True)
+class ChangeRange:
+    """What has changed at a builder since it was good.
+
+    Args:
+        good_at: When its last good build began, in seconds since the epoch, 0 where it never was.
+        bad_at: When its first bad build began.
+        code: The code of that, as ``(codebase, branch, revision)`` where all revisions are known.
+        ids: The ids of the changes in between; None where they are not known.
+        shown: The newest of these.
+        count: How many there are, None where that is not known.
+    """
+
+    good_at: int = 0
+    bad_at: int = 0
+    code: tuple[tuple[str, str | None, str], ...] = ()
+    ids: frozenset[int] | None = None
+    shown: tuple[SourceChange, ...] = ()
+    count: int | None = None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing has changed."""
+        return self.count == 0
+
+
+@frozen(kw_only=True)
 class Place:
     """A builder and branch that an incident is on.
 
@@ -119,7 +145,11 @@ class Place:
         signatures: The incident's reasons that were seen here.
         step: The name of the step that failed, where it is known.
         worker: The worker of the first build, where it is known.
-        was_good: Whether the builder had been good on this branch before.
+        changes: What has changed since it was good.
+        code: The code of the last build with it, where all revisions are known.
+        has_no_result: Whether the build ended in an exception.
+        is_of_machine: Whether the build says that its worker is at fault.
+        is_parent: Whether a build that it triggered is bad, and speaks for it.
         is_masked: Whether it fails for another reason before it could show whether this is over.
         over_at: When it was over here, in seconds since the epoch, None while it is not.
         ending: How it was over, one of ``ENDINGS``.
@@ -137,7 +167,11 @@ class Place:
     signatures: frozenset[str] = frozenset()
     step: str | None = None
     worker: str | None = None
-    was_good: bool = True
+    changes: ChangeRange = field(default=ChangeRange())
+    code: tuple[tuple[str, str | None, str], ...] = ()
+    has_no_result: bool = False
+    is_of_machine: bool = False
+    is_parent: bool = False
     is_masked: bool = False
     over_at: int | None = None
     ending: str | None = None
@@ -147,6 +181,11 @@ class Place:
     def since(self) -> int:
         """When it began here: the end of the first build with it."""
         return self.first_bad.complete_at
+
+    @property
+    def was_good(self) -> bool:
+        """Whether the builder had been good on this branch before."""
+        return self.changes.good_at > 0
 
     @property
     def is_over(self) -> bool:
@@ -159,8 +198,8 @@ class Suspects:
     """The changes that may have caused an incident.
 
     Args:
-        changes: The newest of them, ``model.SUSPECTS`` at most.
-        count: How many there are; None where that is not known.
+        changes: They; empty where there are more than ``model.SUSPECTS``.
+        count: How many there are; None where that is not known, and where code is not at fault.
         is_unchanged: Whether nothing changed since the last good build.
     """
 
@@ -208,8 +247,9 @@ class Incident:
         muted_until: Until when nothing is said of it, in seconds since the epoch.
         covers: The incidents that it is the cause of.
         covered_by: The incident that is the cause of it.
+        merged_into: The incident that a person has joined it with.
         is_first_start: Whether it was there when the board first looked.
-        by_hand: The places (builder's number and branch) that a person has split off or joined.
+        by_hand: The builders and branches that a person has split off: they join no more.
     """
 
     id: str
@@ -227,6 +267,7 @@ class Incident:
     muted_until: float | None = None
     covers: tuple[str, ...] = ()
     covered_by: str | None = None
+    merged_into: str | None = None
     is_first_start: bool = False
     by_hand: frozenset[tuple[int, str | None]] = frozenset()
 

@@ -6,13 +6,14 @@ end: nothing here looks at when a status came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TypeAlias
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from buildbot_http_status_push.board.failures.history import has_flaked
+from buildbot_http_status_push.board.judgements import judgements, place
 from buildbot_http_status_push.board.model import (
     GOOD,
     RECENT,
@@ -20,7 +21,6 @@ from buildbot_http_status_push.board.model import (
     Build,
     Changes,
     FailingTests,
-    Source,
     SourceChange,
 )
 from buildbot_http_status_push.results import RETRY
@@ -62,11 +62,6 @@ class State:
     tests: FailingTests | None = None
 
 
-def place(build: Build) -> tuple[int, int, int]:
-    """Return a build's place in the order of all builds: by its times, whenever it was told."""
-    return (build.started_at, build.number, build.id)
-
-
 def state_of(builds: Iterable[Build]) -> State:
     """Say what all builds of a builder and a branch say of the builder.
 
@@ -86,63 +81,6 @@ def state_of(builds: Iterable[Build]) -> State:
         usual=usual(good[:LOOKED_AT]),
         flaky=has_flaked(reversed(newest)),
     )
-
-
-def judgements(newest: Iterable[Build]) -> list[Build]:
-    """Return the builds that judge their branch: not those of code older than was judged before.
-
-    Args:
-        newest: A branch's builds, newest first by their begin.
-
-    Returns:
-        Those that judge, newest first.
-    """
-    reached: dict[str, Source] = {}
-    before: Build | None = None
-    judged: list[Build] = []
-    for build in sorted((each for each in newest if each.is_conclusive and each.judges), key=place):
-        # A master's database that was made anew counts its changes from 1 again.
-        if before is not None and build.buildid < before.buildid and build.number < before.number:
-            reached.clear()
-        before = build
-        if is_older(build.sources, reached):
-            continue
-        judged.append(build)
-        for source in build.sources:
-            known = reached.get(source.codebase)
-            reached[source.codebase] = source if known is None else _furthest(known, source)
-    return judged[::-1]
-
-
-def is_older(sources: Iterable[Source], reached: Mapping[str, Source]) -> bool:
-    """Tell whether code is older than some other: in one codebase at least, and newer in none.
-
-    Args:
-        sources: The code.
-        reached: The other one, by codebase.
-    """
-    signs = {_sign(each, reached.get(each.codebase)) for each in sources}
-    return -1 in signs and 1 not in signs
-
-
-def _sign(source: Source, known: Source | None) -> int:
-    """Return -1 where a source is older than what is known of its codebase, 1 where newer."""
-    if known is None:
-        return 0
-    for own, other in ((source.change, known.change), (source.stamp, known.stamp)):
-        if own is not None and other is not None:
-            return (own > other) - (own < other)
-    return 0
-
-
-def _furthest(one: Source, other: Source) -> Source:
-    return evolve(
-        other, change=_most(one.change, other.change), stamp=_most(one.stamp, other.stamp)
-    )
-
-
-def _most(one: int | None, other: int | None) -> int | None:
-    return max((each for each in (one, other) if each is not None), default=None)
 
 
 def suspects_of(first_bad: Changes, last_good: Changes) -> tuple[tuple[SourceChange, ...], int]:

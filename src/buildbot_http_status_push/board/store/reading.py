@@ -18,6 +18,7 @@ from attrs import define, evolve, field
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.filters import fits_build, fits_builder
+from buildbot_http_status_push.board.judgements import place
 from buildbot_http_status_push.board.model import (
     SHORTEST,
     Build,
@@ -41,7 +42,7 @@ from buildbot_http_status_push.board.personal import (
 )
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store import test_results
-from buildbot_http_status_push.board.store.merging import place, state_of
+from buildbot_http_status_push.board.store.merging import state_of
 from buildbot_http_status_push.board.store.remembering import (
     Memories,
     builds_with,

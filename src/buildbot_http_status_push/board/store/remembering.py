@@ -19,6 +19,7 @@ from buildbot_http_status_push.board.failures.history import Occurrence, built_a
 from buildbot_http_status_push.board.failures.known import Entry, judged
 from buildbot_http_status_push.board.failures.lines import FailedLine, reason_of
 from buildbot_http_status_push.board.filters import fits_build
+from buildbot_http_status_push.board.judgements import is_older, place
 from buildbot_http_status_push.board.model import (
     GOOD,
     Build,
@@ -29,7 +30,6 @@ from buildbot_http_status_push.board.model import (
     Source,
 )
 from buildbot_http_status_push.board.store import statements as sql
-from buildbot_http_status_push.board.store.merging import is_older, place
 from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS, build_of, line_of
 from buildbot_http_status_push.board.store.tables import (
     builds,

@@ -14,6 +14,7 @@ from typing import Any
 from attrs import asdict, astuple, evolve, frozen
 
 from buildbot_http_status_push.board.body import NAME, SENTENCE, Status
+from buildbot_http_status_push.board.judgements import place
 from buildbot_http_status_push.board.model import (
     Build,
     Builder,
@@ -24,7 +25,7 @@ from buildbot_http_status_push.board.model import (
     SourceChange,
 )
 from buildbot_http_status_push.board.storable import storable_json
-from buildbot_http_status_push.board.store.merging import State, place
+from buildbot_http_status_push.board.store.merging import State
 from buildbot_http_status_push.board.store.tables import builds
 
 FIELDS = (

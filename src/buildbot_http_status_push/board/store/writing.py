@@ -17,9 +17,10 @@ from attrs import define, evolve, field, frozen
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.body import Status
+from buildbot_http_status_push.board.judgements import place
 from buildbot_http_status_push.board.model import GOOD, Build, Position, Source
 from buildbot_http_status_push.board.store import statements as sql
-from buildbot_http_status_push.board.store.merging import place, rank, state_of, suspects_of
+from buildbot_http_status_push.board.store.merging import rank, state_of, suspects_of
 from buildbot_http_status_push.board.store.remembering import Remembering
 from buildbot_http_status_push.board.store.rows import (
     About,

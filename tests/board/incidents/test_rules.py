@@ -1,0 +1,120 @@
+"""Rules of incidents, one by one."""
+
+from __future__ import annotations
+
+from support.histories import histories
+from twisted.trial.unittest import SynchronousTestCase
+
+from buildbot_http_status_push.board.incidents.acts import Act, ActError, perform
+from buildbot_http_status_push.board.incidents.common import (
+    MOST,
+    has_stopped,
+    is_source_step,
+    says_little,
+)
+from buildbot_http_status_push.board.incidents.engine import Engine
+from buildbot_http_status_push.board.incidents.events import EndedBuild
+
+LITTLE = """
+command timed out: 1200 seconds without output running [b'make', b'check'], attempting to kill
+make[2]: *** [src/CMakeFiles/a.dir/build.make:63: a.o] Error 1
+ninja: build stopped: subcommand failed.
+process exited with code 1
+program finished with exit code 2
+process killed by signal 9
+Segmentation fault (core dumped)
+Connection timed out
+3 failed, 10 passed in 3.2s
+Tests run: 5, Failures: 2, Errors: 0, Skipped: 0
+FAILED (failures=3)
+ERROR
+""".strip().splitlines()
+TELLING = """
+parse.c:3: error: no member named 'next'
+FAILED tests/test_x.py::test_y - AssertionError
+test_timeout timed out
+cp: error writing 'x': No space left on device
+fatal: unable to access 'https://git.example.org/': Could not resolve host
+AssertionError: 3 failed != 4
+""".strip().splitlines()
+
+
+class LineTest(SynchronousTestCase):
+    """Lines that could stand anywhere."""
+
+    def test_little(self) -> None:
+        """Time-outs, signals, make's lines, exit codes and counts say nothing of why."""
+        self.assertEqual([each for each in LITTLE if not says_little(each)], [])
+
+    def test_telling(self) -> None:
+        """A line with any other word says something."""
+        self.assertEqual([each for each in TELLING if says_little(each)], [])
+
+    def test_more(self) -> None:
+        """The list can be extended by globs."""
+        self.assertTrue(says_little("error: worker went away", ["*went away*"]))
+
+    def test_end(self) -> None:
+        """Of a line nothing is looked at beyond the first characters."""
+        self.assertTrue(says_little("failed " + " " * MOST + "no such file"))
+
+    def test_stopped(self) -> None:
+        """A step that ran out of time, or whose make stopped, has not run to its end."""
+        stopped = [has_stopped(each) for each in (*LITTLE[:3], "FAIL: parser")]
+        self.assertEqual(stopped, [True, True, True, False])
+
+    def test_source(self) -> None:
+        """Steps that get the source are known by Buildbot's names for them."""
+        names = [
+            "git",
+            "git-lib",
+            "update",
+            "checkout source",
+            "gitlint docs",
+            "update docs",
+            "test",
+        ]
+        found = [each for each in names if is_source_step(each)]
+        self.assertEqual(found, names[:4])
+
+
+class ActTest(SynchronousTestCase):
+    """What people can't do."""
+
+    def setUp(self) -> None:
+        """Open an incident on three builders."""
+        self.engine = Engine()
+        for event in histories()["half a repair"].events[:6]:
+            assert isinstance(event, EndedBuild)
+            self.engine.end(event)
+        (self.incident,) = self.engine.incidents
+
+    def fault(self, kind: str, **more: object) -> str:
+        """Return why something can't be done."""
+        given = {"incident": self.incident, "by": "ada", "at": 1e9, **more}
+        with self.assertRaises(ActError) as caught:
+            perform(self.engine, Act(kind=kind, **given))  # type: ignore[arg-type]  # made up
+        return str(caught.exception)
+
+    def test_faults(self) -> None:
+        """What is not possible is refused with the reason."""
+        far, gone = 1e9 + 31 * 86_400, frozenset({"bsd"})
+        every = frozenset({"linux", "mac", "win"})
+        self.assertEqual(self.fault("claim", incident="x"), "incident 'x' is not open")
+        self.assertIn("30 days", self.fault("mute", until=far))
+        self.assertIn("30 days", self.fault("mute", until=1.0))
+        self.assertIn("http", self.fault("claim", link="javascript:alert(1)"))
+        self.assertIn("501 characters", self.fault("claim", note="x" * 501))
+        self.assertIn("is not on bsd", self.fault("split", builders=gone))
+        self.assertIn("keep one builder", self.fault("split", builders=every))
+        self.assertIn("another open incident", self.fault("join", into=self.incident))
+        self.assertIn("neither claimed nor muted", self.fault("release"))
+        self.assertIn("must be one of", self.fault("close"))
+
+    def test_claim(self) -> None:
+        """A claim covers the reasons that the incident has then."""
+        perform(self.engine, Act(kind="claim", incident=self.incident, by="ada", at=1e9))
+        incident = self.engine.incidents[self.incident]
+        assert incident.claim is not None
+        of_incident = {each.reason.signature for each in incident.reasons}
+        self.assertEqual(incident.claim.signatures, of_incident)
