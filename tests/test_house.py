@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import buildbot_http_status_push
+from buildbot_http_status_push.commands.board_settings import OWN_PATHS
 
 PACKAGE = "buildbot_http_status_push"
 SOURCE = Path(buildbot_http_status_push.__file__).parent
@@ -186,6 +188,13 @@ class FloorsTest(SynchronousTestCase):
             if level[other] >= level[part]
         ]
         self.assertEqual(upwards, [])
+
+    def test_addresses(self) -> None:
+        """All routes of the board begin with what no path of a public address may begin with."""
+        sources = "".join(each.read_text() for each in (SOURCE / "board").rglob("*.py"))
+        first = set(re.findall(r"""\(r"/([a-z]+(?:\\\.[a-z]+)?)""", sources))
+        own = {each.replace("\\", "") for each in first}
+        self.assertEqual(own - {"favicon"}, set(OWN_PATHS) - {"favicon.svg", "favicon.ico", "live"})
 
     def test_no_circles(self) -> None:
         """Inside the wings too no module imports, by whatever way round, what imports it."""

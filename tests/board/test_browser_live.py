@@ -35,14 +35,15 @@ class TroubleTest(SynchronousTestCase):
     """A board that can't write, and a browser."""
 
     def test_can_not_store(self) -> None:
-        """A page says that it may be old while the board can't store, and for how long."""
+        """A page says that it may be old while the board can't store; below a path as well."""
         with tempfile.TemporaryDirectory() as folder, browser() as window:
-            board = BoardProcess(Path(folder))
+            board = BoardProcess(Path(folder), "--public-url", "http://127.0.0.1/ci/board/")
             board.start()
             self.addCleanup(board.kill)
             board.send([a_body(1)])
-            window.open(board.address)
+            window.open(f"{board.address}ci/board/")
             window.wait(lambda: window.is_live)
+            self.assertEqual(window.complaints(), [])
             with closing(sqlite3.connect(str(Path(folder) / "board.sqlite"))) as database:
                 database.execute("BEGIN IMMEDIATE")
                 with self.assertRaises(AssertionError):

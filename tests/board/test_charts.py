@@ -62,15 +62,15 @@ class CellsTest(SynchronousTestCase):
     def test_count(self, codes: list[int | None]) -> None:
         """There are as many cells in each row, however many builds there are."""
         builds = [build(len(codes) - age, result) for age, result in enumerate(codes)]
-        row = parsed(f"<tr>{charts.cells(builds)}</tr>")
+        row = parsed(f"<tr>{charts.cells(builds, '/')}</tr>")
         self.assertEqual(len(row), charts.GRID)
         links = [cell[0].attrib["href"] for cell in row if len(cell)]
         self.assertEqual(links, [f"/builds/{each.id}" for each in reversed(builds[: charts.GRID])])
 
     def test_title(self) -> None:
         """A cell tells number, result and duration."""
-        self.assertIn('title="#3 failure, 1 min"', charts.cell(build(3, FAILURE)))
-        self.assertIn('title="#4 running"', charts.cell(build(4, None)))
+        self.assertIn('title="#3 failure, 1 min"', charts.cell(build(3, FAILURE), "/"))
+        self.assertIn('title="#4 running"', charts.cell(build(4, None), "/"))
 
 
 class DurationsTest(SynchronousTestCase):

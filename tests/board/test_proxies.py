@@ -36,9 +36,10 @@ CADDY = """
 """
 
 
-def fragment(language: str) -> str:
-    """Return what the page says of a proxy."""
-    [found] = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+def fragment(language: str, heading: str) -> str:
+    """Return what a part of the page says of a proxy."""
+    part = PAGE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    [found] = re.findall(rf"^```{language}\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
     return str(found)
 
 
@@ -82,20 +83,37 @@ class BehindProxies(SynchronousTestCase):
     """A board that senders and browsers reach through TLS only."""
 
     def setUp(self) -> None:
-        """Start a board, and make certificates."""
+        """Make certificates."""
         self.folder = temporary_folder(self)
-        where = ("--port", "0", "--database", f"sqlite:///{self.folder}/b.sqlite")
-        command = Command("board", *where, "--allow-host", NAME)
-        self.addCleanup(command.kill)
-        self.board = int(command.line().partition("127.0.0.1:")[2].partition("/")[0])
         authority = trustme.CA()
         self.certificate, self.key = write_pair(self.folder, authority.issue_cert(NAME))
         self.trust = ssl.create_default_context()
         authority.configure_trust(self.trust)
 
+    def start_board(self, *arguments: str) -> None:
+        """Start the board."""
+        where = ("--port", "0", "--database", f"sqlite:///{self.folder}/b.sqlite")
+        command = Command("board", *where, *arguments)
+        self.addCleanup(command.kill)
+        self.board = int(command.line().partition("127.0.0.1:")[2].partition("/")[0])
+
     def test_nginx(self) -> None:
         """Everything gets through nginx."""
-        text = fragment("nginx")
+        self.start_board("--allow-host", NAME)
+        port = self.start_nginx(fragment("nginx", "nginx"))
+        self.check(port, f"https://{NAME}:{port}/")
+
+    def test_path(self) -> None:
+        """Everything gets through nginx below a path, which it takes away."""
+        self.start_board("--public-url", f"https://{NAME}/board/")
+        server, location = fragment("nginx", "nginx"), fragment("nginx", "Below a path")
+        other = re.sub(r"    location / \{.*?\n    \}\n", location, server, flags=re.DOTALL)
+        port = self.start_nginx(other)
+        self.check(port, f"https://{NAME}/board/", "/board")
+        self.assertIn('href="/board/builders/1"', self.ask(port, "GET", path="/board/grid")[1])
+
+    def start_nginx(self, text: str) -> int:
+        """Start nginx with documented servers, and return its port."""
         for documented, here in (
             ("/etc/ssl/board.example.com.pem", str(self.certificate)),
             ("/etc/ssl/private/board.example.com.key", str(self.key)),
@@ -107,30 +125,31 @@ class BehindProxies(SynchronousTestCase):
         self.addCleanup(nginx.stop)
         self.assertIn("listen 443 ", text)
         nginx.start_with(text.replace("listen 443 ", f"listen {ADDRESS} "))
-        self.check(nginx.port)
+        return nginx.port
 
     def test_caddy(self) -> None:
         """Everything gets through Caddy."""
+        self.start_board("--allow-host", NAME)
         caddy = Caddy(self.folder)
-        text = fragment("caddy").replace("127.0.0.1:8020", f"127.0.0.1:{self.board}")
+        text = fragment("caddy", "Caddy").replace("127.0.0.1:8020", f"127.0.0.1:{self.board}")
         own = f"{NAME}:{caddy.port} {{\n tls {self.certificate} {self.key}\n"
         self.assertIn(f"{NAME} {{\n", text)
         caddy.start(text.replace(f"{NAME} {{\n", own))
         self.addCleanup(caddy.stop)
-        self.check(caddy.port)
+        self.check(caddy.port, f"https://{NAME}:{caddy.port}/")
 
-    def check(self, port: int) -> None:
+    def check(self, port: int, address: str, path: str = "") -> None:
         """Send, look and watch as from outside."""
         origin = f"https://{NAME}:{port}"
-        self.assertEqual(self.ask(port, "POST", as_bytes(a_body())), (200, "stored\n"))
+        self.assertEqual(self.ask(port, "POST", as_bytes(a_body()), f"{path}/"), (200, "stored\n"))
         large = a_body(2) | {"padding": "x" * LARGE}
-        self.assertEqual(self.ask(port, "POST", as_bytes(large)), (200, "stored\n"))
-        status, page = self.ask(port, "GET", path="/?builder=linux")
+        self.assertEqual(self.ask(port, "POST", as_bytes(large), f"{path}/"), (200, "stored\n"))
+        status, page = self.ask(port, "GET", path=f"{path}/?builder=linux")
         self.assertEqual(status, 200)
         found = re.search(r'data-epoch="(\w+)" data-sequence="(\d+)"', page)
         assert found is not None
-        self.assertIn(f"{origin}/", self.ask(port, "GET", path="/feed.atom")[1])
-        where = f"epoch={found[1]}&since={found[2]}"
+        self.assertIn(f'"{address}"', self.ask(port, "GET", path=f"{path}/feed.atom")[1])
+        where = f"{path}/live?epoch={found[1]}&since={found[2]}"
         with self.watch(port, where, origin) as watching:
             ask(self.board, "POST", "/", as_bytes(a_body(3)))
             while (frame := json.loads(watching.recv(PATIENCE)))["sequence"] < 3:
@@ -156,7 +175,7 @@ class BehindProxies(SynchronousTestCase):
         """Open a WebSocket through the proxy."""
         sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
         return connect(
-            f"wss://{NAME}:{port}/live?{where}",
+            f"wss://{NAME}:{port}{where}",
             sock=sock,
             ssl=self.trust,
             origin=Origin(origin),

@@ -56,8 +56,9 @@ class SettingsTests(SynchronousTestCase):
             *("--port", "0", "--host", "::1", "--database", "postgresql://db/board"),
             *("--master", "main=https://a.example.org", "--master", "main=https://b.example.org/"),
             *("--origin", "https://wall.example.org/", "--keep", "90d", "--max-body", "2K"),
-            *("--max-browsers", "7"),
+            *("--max-browsers", "7", "--public-url", "https://ci.example.org/board"),
         )
+        self.assertEqual(found.public_url, "https://ci.example.org/board/")
         self.assertEqual((found.port, found.host, found.max_browsers), (0, "::1", 7))
         self.assertEqual(found.database, "postgresql://db/board")
         names = {"https://a.example.org/": "main", "https://b.example.org/": "main"}
@@ -125,6 +126,7 @@ class ArgumentTests(SynchronousTestCase):
             "--max-browsers": ("0", "a number of browsers"),
             "--read-auth": ("ada", "USER:FILE"),
             "--secret-file": ("/nowhere/key", "can't be read"),
+            "--public-url": ("https://ci.example.org/?a", "https://ci.example.org/board/"),
         }
         for argument, (value, words) in wrong.items():
             complaint = self.complaint(argument, value)
@@ -138,6 +140,10 @@ class ArgumentTests(SynchronousTestCase):
             ("--keep", "0d"), ("--keep", "-1d"), ("--keep", "d"), ("--max-body", "0"),
             ("--master", "=https://x/"), ("--master", "a=ftp://x/"), ("--master", "a=https://[x/"),
             ("--origin", "wall.example.org"), ("--read-auth", ":file"), ("--read-auth", "ada:"),
+            ("--public-url", "/board/"), ("--public-url", "https://ada:pw@ci.example.org/"),
+            ("--public-url", "https://ci.example.org//board/"),
+            ("--public-url", "https://ci.example.org/../"),
+            ("--public-url", "https://ci.example.org/builds/"),
         ):  # fmt: skip
             self.assertIn(f"argument {argument}: ", self.complaint(argument, value))
 

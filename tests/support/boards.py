@@ -66,6 +66,7 @@ class BoardCase(TestCase):
     max_body = 20_000
     hosts: tuple[str, ...] = ()
     known: Path | None = None
+    public_url: str | None = None
 
     async def setUp(self) -> None:
         """Start the board."""
@@ -77,6 +78,7 @@ class BoardCase(TestCase):
             max_body=self.max_body,
             hosts=self.hosts,
             known=self.known,
+            public_url=self.public_url,
         )
         self.board = Board(reactor, settings, deferToThread, self.book.log)
         self.port = await self.board.start()

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 from autobahn.websocket.protocol import PreparedMessage
@@ -56,6 +57,8 @@ class Settings:
         hosts: Other names than loopback ones and ``host`` that an open board may be called by.
         origins: Other sites whose pages may watch, such as ``https://wall.example.org``.
         known: The directory of known failures, None for none.
+        public_url: The address that readers open, with a slash at the end: links in feeds and
+            messages begin with it. None for the one that each reader's request names.
     """
 
     database: str
@@ -70,6 +73,24 @@ class Settings:
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     known: Path | None = None
+    public_url: str | None = None
+
+    @property
+    def root(self) -> str:
+        """The path of the public address, with a slash at the end."""
+        return urlsplit(self.public_url or "/").path
+
+    @property
+    def all_hosts(self) -> tuple[str, ...]:
+        """The names that an open board may be called by, beside loopback ones."""
+        public = urlsplit(self.public_url or "").hostname
+        return (self.host, *self.hosts, *filter(None, [public]))
+
+    @property
+    def all_origins(self) -> tuple[str, ...]:
+        """The sites whose pages may watch, beside the one that a request names as its host."""
+        parts = urlsplit(self.public_url or "")
+        return (*self.origins, f"{parts.scheme}://{parts.netloc}") if parts.netloc else self.origins
 
 
 @define(eq=False)
@@ -110,8 +131,8 @@ class Board:
             is_open=not settings.access.readers,
         )
         self._listener = Listener(settings.database, self._heard)
-        live = LiveFactory(self._reactor, settings.max_browsers, settings.origins, self._log)
-        renderer = FragmentRenderer(self.store, seconds)
+        live = LiveFactory(self._reactor, settings.max_browsers, settings.all_origins, self._log)
+        renderer = FragmentRenderer(self.store, seconds, settings.root)
         self.hub = live.hub = Hub(self._reactor, self.store, renderer, live.prepare, self._log)
         run = CooperativeScheduler(self._reactor).run
         intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
@@ -123,7 +144,8 @@ class Board:
         )
         if settings.known is not None:
             self._known = KnownFiles(settings.known, self._log)
-        routes = _routes(Pages(self.store, seconds, run, self._known), for_programs)
+        pages = Pages(self.store, seconds, run, self._known, settings.root)
+        routes = _routes(pages, for_programs)
         outgoing = Outgoing(self._reactor)
         self._accept_errors = AcceptErrors(seconds, self._log)
         answers = Answers(
@@ -132,12 +154,19 @@ class Board:
             settings.access,
             metrics.answered,
             outgoing,
-            (settings.host, *settings.hosts),
+            settings.all_hosts,
+            settings.public_url,
             self._log,
         )
         root = Root(answers, LiveResource(live))
         self._site = BoardSite(
-            root, settings.max_body, answers, outgoing, self._accept_errors, self._reactor
+            root,
+            settings.max_body,
+            answers,
+            outgoing,
+            self._accept_errors,
+            self._reactor,
+            settings.root,
         )
 
     async def start(self) -> int:

@@ -144,7 +144,16 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="another name that a board without --secret and --user may be called by, such as "
-        "board.example.org; repeatable (default: loopback names and --host)",
+        "board.example.org; repeatable (default: loopback names, --host and the host of "
+        "--public-url)",
+    )
+    parser.add_argument(
+        "--public-url",
+        metavar="URL",
+        type=values.public_url,
+        help="the address that readers open, such as https://ci.example.org/board/: links in "
+        "feeds and messages begin with it, and its path is the board's (default: the host that "
+        "each request names)",
     )
 
 

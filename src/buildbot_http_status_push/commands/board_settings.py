@@ -28,6 +28,14 @@ SECRET_VARIABLE = "HTTP_STATUS_PUSH_BOARD_SECRET"  # noqa: S105  a variable's na
 PASSWORD_VARIABLE = "HTTP_STATUS_PUSH_BOARD_PASSWORD"  # noqa: S105  likewise
 
 EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  compared with, not listened on
+PUBLIC_URL = r"""(?ax) https?:// ([\w.-]+ | \[[\da-fA-F:.]+\]) (:\d{1,5})?
+    (?P<path> (/ [\w~-][\w.~-]*)* /? )"""
+OWN_PATHS = (
+    "api", "badge", "builders", "builds", "cctray.xml", "failures", "favicon.ico", "favicon.svg",
+    "feed.atom", "grid", "known", "live", "metrics", "revisions", "robots.txt", "search", "static",
+    "tests",
+)  # fmt: skip
+"""What the board's addresses begin with."""
 BYTES = {"": 1, "K": 1024, "M": 1024**2}
 
 
@@ -67,6 +75,7 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
         origins=tuple(arguments.origin),
         known=arguments.known,
         hosts=tuple(arguments.allow_host),
+        public_url=arguments.public_url,
     )
 
 
@@ -171,6 +180,23 @@ def origin(text: str) -> str:
             f"write a site's scheme and host, such as https://wall.example.org, not {text!r}"
         )
     return text.rstrip("/")
+
+
+def public_url(text: str) -> str:
+    """Take the address that readers open, such as ``https://ci.example.org/board/``."""
+    found = re.fullmatch(PUBLIC_URL, text)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            "write scheme, host and a path of letters, digits, '-', '_', '~' and '.', such as "
+            f"https://ci.example.org/board/, not {text!r}"
+        )
+    # A proxy may take the path away or leave it: /builds/1 would be read in two ways.
+    if (first := found["path"].strip("/").split("/")[0]) in OWN_PATHS:
+        raise argparse.ArgumentTypeError(
+            f"the board's own addresses begin with /{first}: use another path, such as /board/, "
+            f"not {text!r}"
+        )
+    return text if text.endswith("/") else f"{text}/"
 
 
 def _is_web_address(text: str) -> bool:

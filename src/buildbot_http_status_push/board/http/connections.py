@@ -251,7 +251,7 @@ class BoardRequest(RawRequest):
         if self.startedWriting:
             self.finish()  # type: ignore[no-untyped-call]  # likewise
         else:
-            super().requestReceived(command, path, version)
+            super().requestReceived(command, self.site.below_root(path), version)
 
     def process(self) -> None:
         """Answer, with the headers that all answers have."""
@@ -344,6 +344,7 @@ class BoardSite(Site):
         outgoing: Sends answers.
         accept_errors: Told of each connection.
         reactor: The network and the clock.
+        path: The path of the board's public address, with a slash at the end.
     """
 
     noisy = False
@@ -360,11 +361,13 @@ class BoardSite(Site):
         outgoing: Outgoing,
         accept_errors: AcceptErrors,
         reactor: Any,
+        path: str = "/",
     ) -> None:
         self._max_body = max_body
         self.judge = judge
         self.outgoing = outgoing
         self._accept_errors = accept_errors
+        self._path = path.encode()
         self._connections: WeakSet[Any] = WeakSet()
         super().__init__(  # type: ignore[no-untyped-call]  # Twisted's, not typed
             root, requestFactory=self._make_request, reactor=reactor
@@ -372,6 +375,13 @@ class BoardSite(Site):
 
     def _make_request(self, channel: object, *_: object) -> Request:
         return BoardRequest(channel, self._max_body)
+
+    def below_root(self, uri: bytes) -> bytes:
+        """Return a URI without the public address's path, which some proxies leave in it."""
+        path, mark, query = uri.partition(b"?")
+        if (path + b"/").startswith(self._path):
+            path = path[len(self._path) - 1 :] or b"/"
+        return path + mark + query
 
     def log(self, request: object) -> None:
         """Write nothing: that is what a proxy's access log is for."""

@@ -77,7 +77,7 @@ class RouteRequest:
     Args:
         path: The path, decoded.
         query: What stood after ``?``, as it came.
-        address: The board's address as the asker wrote it, with a slash at the end.
+        address: The board's public address, else as the asker wrote it; with a slash at the end.
     """
 
     path: str

@@ -68,6 +68,7 @@ class Answers:
         taken: Called with the HTTP status that a status is answered with.
         outgoing: Sends answers.
         hosts: Names that an open board may be called by, beside loopback ones.
+        public_url: The board's address for readers; None for the one that each request names.
         log: Where mistakes of ours are told.
     """
 
@@ -77,6 +78,7 @@ class Answers:
     _taken: Callable[[int], None]
     _outgoing: Outgoing
     _hosts: Collection[str]
+    _public_url: str | None = None
     _log: Logger = field(factory=Logger)
 
     def may_read(self, request: Request) -> bool:
@@ -134,7 +136,7 @@ class Answers:
     async def show(self, request: BoardRequest) -> Document:
         """Show a document."""
         try:
-            document = await self._routes.document(_asked(request))
+            document = await self._routes.document(_asked(request, self._public_url))
         except StorageError:
             return sentence(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -247,14 +249,14 @@ def _too_much_asked(uri: bytes) -> Document | None:
     )
 
 
-def _asked(request: Request) -> RouteRequest:
+def _asked(request: Request, public_url: str | None) -> RouteRequest:
     path, _, query = request.uri.decode("ascii", "replace").partition("?")
     host = request.getHeader("Host") or "localhost"
     return RouteRequest(
         # Two slashes at the beginning would name another host where a browser is sent there.
         path="/" + unquote(path, errors="replace").lstrip("/"),
         query=query,
-        address=f"{_scheme(request)}://{host}/",
+        address=public_url or f"{_scheme(request)}://{host}/",
     )
 
 

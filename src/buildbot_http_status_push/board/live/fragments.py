@@ -37,16 +37,19 @@ class FragmentRenderer:
     Args:
         source: The store.
         seconds: Returns the time in seconds since the epoch.
+        root: The path that the board's own addresses begin with, with a slash at the end.
     """
 
     _source: Source
     _seconds: Callable[[], float]
-    _macros: Any = field(
-        factory=lambda: environment().get_template("_parts.html").module, init=False
-    )
+    _root: str = "/"
+    _macros: Any = field(init=False)
     _counts: dict[int, tuple[bool, bool, int]] = field(factory=dict, init=False)
     _red: dict[int, Builder] = field(factory=dict, init=False)
     _cards: dict[str, Cause] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._macros = environment(self._root).get_template("_parts.html").module
 
     async def open(self) -> None:
         """Count the whole board.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from buildbot_http_status_push.board.model import Build
 from buildbot_http_status_push.board.pages.wording import span, symbol, word
@@ -114,24 +114,26 @@ def summary(builds: Iterable[Build]) -> str:
     return "newest first: " + ", ".join(words) if runs else "no builds yet"
 
 
-def cells(builds: Sequence[Build]) -> Markup:
+def cells(builds: Sequence[Build], root: str) -> Markup:
     """Write a builder's latest builds as cells of a table, the newest on the right.
 
     Args:
         builds: The builds, newest first.
+        root: The path that the board's own addresses begin with.
     """
     shown = builds[:GRID]
     missing = "<td></td>" * (GRID - len(shown))
-    return Markup(missing + "".join(map(cell, reversed(shown))))  # noqa: S704  numbers and words
+    written = "".join(cell(each, root) for each in reversed(shown))
+    return Markup(missing + written)  # noqa: S704  numbers and words
 
 
-def cell(build: Build) -> Markup:
-    """Write a build as a cell of a table: a shape that leads to its page."""
+def cell(build: Build, root: str) -> Markup:
+    """Write a build as a cell of a table: a shape that leads to its page below a root."""
     took = "" if build.duration is None else f", {span(build.duration)}"
     label = f"#{build.number} {word(build)}{took}"
     return Markup(  # noqa: S704  numbers and fixed words only
-        f'<td><a href="/builds/{build.id}" title="{label}"><svg class="mark" aria-hidden="true">'
-        f'<use href="#{symbol(build)}"/></svg></a></td>'
+        f'<td><a href="{escape(root)}builds/{build.id}" title="{label}">'
+        f'<svg class="mark" aria-hidden="true"><use href="#{symbol(build)}"/></svg></a></td>'
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from attrs import define, field, frozen
 from jinja2 import Environment
@@ -26,6 +26,8 @@ LASTING = 5.0
 """For how many seconds a page is good without any change: what it says of times grows old."""
 MOST = 64
 """How many pages are kept."""
+PATH_CHARACTERS = "/:@!$&'()*+,;="
+"""What stands for itself in a path (RFC 3986, 3.3), beside what ``quote`` leaves alone anyway."""
 SILENT = 12 * 3600
 """From how many seconds on it is told loudly that a master has said nothing."""
 
@@ -58,16 +60,19 @@ class Pages:
         seconds: Returns the time in seconds since the epoch.
         run: Runs long work, given as an iterator of small steps, in short time slices.
         known: The known failures, where the board has any.
+        root: The path that the board's own addresses begin with, with a slash at the end.
     """
 
     _store: Reader
     _seconds: Callable[[], float]
     _run: Callable[[Iterator[object]], Awaitable[object]]
     _known: KnownFiles | None = None
-    _environment: Environment = field(factory=environment, init=False)
+    _root: str = "/"
+    _environment: Environment = field(init=False)
     _cache: Cache[Page] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._environment = environment(self._root)
         self._cache = Cache(self._seconds, LASTING, MOST, lambda page: len(page.html))
 
     async def page(self, path: str, query: str, address: str) -> Page:
@@ -85,7 +90,7 @@ class Pages:
             StorageError: The store can't be read.
         """
         if (tidy := tidied(query)) is not None:
-            return Page(b"", "", 303, f"{path}?{tidy}".rstrip("?"))
+            return Page(b"", "", 303, f"{self._root}{_below_root(path)}?{tidy}".rstrip("?"))
         # Another board may have told the browser of what this one does not know yet.
         position = await self._store.position()
         key = (path, query, address, position)
@@ -115,7 +120,7 @@ class Pages:
             results=RESULTS,
             address=address,
             now=now,
-            here=path,
+            here=_below_root(path),
             query="&".join(filter(None, (filters.to_query(asked.chosen), kept))),
             by_tag=asked.is_by_tag,
             filter=asked.chosen,
@@ -129,6 +134,11 @@ class Pages:
         await self._run(map(pieces.append, made))
         text = "".join(pieces).encode()
         return Page(text, tag(text), shown.status, gzipped=gzipped(text))
+
+
+def _below_root(path: str) -> str:
+    """Return a path as it stands in an address, without the slash at its beginning."""
+    return quote(path[1:], safe=PATH_CHARACTERS)
 
 
 def tidied(query: str) -> str | None:

@@ -14,7 +14,7 @@ from buildbot_http_status_push.board.http.documents import (
     sentence,
     with_etag,
 )
-from buildbot_http_status_push.board.pages.templating import STATIC, static
+from buildbot_http_status_push.board.pages.templating import STATIC, version
 
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -48,8 +48,7 @@ class StaticFiles:
         document = self._files.get(name)
         if document is None:
             return sentence(404, f"there is no file {name!r} here")
-        given = parse_qs(asked.query).get("v")
-        is_this_version = given is not None and static(name).endswith(f"?v={given[0]}")
+        is_this_version = parse_qs(asked.query).get("v") == [version(name)]
         return evolve(document, caching=FOREVER if is_this_version else LATEST)
 
     async def icon(self, _: RouteRequest) -> Document:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,12 @@ STATIC = FOLDER / "static"
 """Where the files are that pages refer to."""
 
 
-def environment() -> Environment:
-    """Return the environment of all templates."""
+def environment(root: str) -> Environment:
+    """Return the environment of all templates.
+
+    Args:
+        root: The path that the board's own addresses begin with, with a slash at the end.
+    """
     made = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
@@ -51,7 +55,8 @@ def environment() -> Environment:
         made.filters[function.__name__] = function
     made.filters["test_words"] = words.words_of
     made.globals["due"] = wording.due
-    made.globals["static"] = static
+    made.globals["root"] = root
+    made.globals["static"] = partial(static, root)
     made.globals["parts"] = made.get_template("_parts.html").module
     return made
 
@@ -79,12 +84,17 @@ def excerpts_with(body: Mapping[str, Any], signature: str) -> list[Excerpt]:
     ]
 
 
-@cache
-def static(name: str) -> str:
+def static(root: str, name: str) -> str:
     """Return a file's address, which changes with what is in it.
 
     Args:
+        root: The path that the board's own addresses begin with.
         name: The file's name in ``STATIC``.
     """
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()
-    return f"/static/{name}?v={digest[:12]}"
+    return f"{root}static/{name}?v={version(name)}"
+
+
+@cache
+def version(name: str) -> str:
+    """Return what is different for different contents of a file in ``STATIC``."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]

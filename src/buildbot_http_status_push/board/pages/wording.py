@@ -134,8 +134,8 @@ def _belongs_before(character: str) -> bool:
 
 
 def test_address(name: str) -> str:
-    """Return the address of a test's page, in which no part of the name is a part of a path."""
-    return "/tests/" + quote(name, safe="")
+    """Return the address of a test's page below the board's root; its name is one part of it."""
+    return "tests/" + quote(name, safe="")
 
 
 def person(author: str) -> str:

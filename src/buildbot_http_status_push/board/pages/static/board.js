@@ -22,6 +22,9 @@
  *   masters: Master[], storing: boolean}} Heard
  */
 
+/** The board's address: this script is one folder below it. */
+const ROOT = new URL("../", import.meta.url);
+
 const SILENCE = 25_000; // the board gives a sign of life every ten seconds
 const FIRST_RETRY = 1_000;
 const LAST_RETRY = 30_000;
@@ -465,7 +468,7 @@ class Stream {
   }
 
   connect() {
-    const address = new URL(`/live?${this.position}`, location.href);
+    const address = new URL(`live?${this.position}`, ROOT);
     address.protocol = address.protocol.replace("http", "ws");
     this.socket?.close();
     const socket = new WebSocket(address);
@@ -547,7 +550,7 @@ class Stream {
     this.question = question;
     try {
       const options = { cache: /** @type {const} */ ("no-store"), signal: question.signal };
-      const answer = await fetch(`/live/updates?${this.position}`, options);
+      const answer = await fetch(new URL(`live/updates?${this.position}`, ROOT), options);
       if (!answer.ok) throw new Error(`the board answered with ${answer.status}`);
       const frame = answer.status === 204 ? null : await answer.json();
       this.nextWithin(ASK_EVERY * (0.8 + 0.4 * Math.random()));
