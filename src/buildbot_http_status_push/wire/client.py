@@ -12,11 +12,10 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 from twisted.internet import defer, error
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 
@@ -26,6 +25,7 @@ from buildbot_http_status_push.redaction import Mask, one_line
 from buildbot_http_status_push.wire import cloudevents, urls
 from buildbot_http_status_push.wire.answers import Answer, receive
 from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
+from buildbot_http_status_push.wire.deadline import attempt_within
 from buildbot_http_status_push.wire.errors import explain, is_cancelled, is_unsent, was_stale
 from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
 from buildbot_http_status_push.wire.target import RenderingError, Target, resolve
@@ -134,19 +134,7 @@ class Client:
         Returns:
             What came of it; trouble of the network is an outcome, not a failure.
         """
-        reactor = self.requester.reactor
-        began = reactor.seconds()
-        attempt = ensureDeferred(self._attempt(delivery)).addTimeout(self.timeout, reactor)
-        attempt.addErrback(self._cut_off)
-        return attempt.addCallback(self._timed, began)
-
-    def _cut_off(self, failure: Failure) -> Outcome:
-        if failure.trap(defer.TimeoutError, defer.CancelledError) is defer.TimeoutError:
-            return Unreachable(f"no answer within {self.timeout:g} s")
-        return Unreachable("the attempt was cut off")
-
-    def _timed(self, outcome: Outcome, began: float) -> Outcome:
-        return evolve(outcome, duration=self.requester.reactor.seconds() - began)
+        return attempt_within(self.timeout, self._attempt(delivery), self.requester.reactor)
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
         try:

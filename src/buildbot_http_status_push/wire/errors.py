@@ -56,6 +56,7 @@ TROUBLES: tuple[tuple[type[Exception], str], ...] = (
     (error.DNSLookupError, "the host name can't be resolved"),
     (error.TimeoutError, "no connection came about in time"),
     (error.ConnectError, "no connection: {trouble}"),
+    (error.ConnectionClosed, "the connection was closed before an answer came"),
     (AuthenticationFailed, "{trouble}"),
     (tls_errors.TLSFileError, "{trouble}"),
     (ResponseNeverReceived, "the connection was closed before an answer came"),

@@ -1,0 +1,231 @@
+"""One attempt over SMTP: a delivery, whose body is a whole mail, is sent once, with an outcome.
+
+Knows nothing of retries or storage, nor what a mail says.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.mail import smtp
+from twisted.python.failure import Failure
+from twisted.web.iweb import IPolicyForHTTPS
+
+from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
+from buildbot_http_status_push.redaction import Mask, one_line
+from buildbot_http_status_push.wire.deadline import attempt_within
+from buildbot_http_status_push.wire.errors import explain, is_cancelled, is_unsent
+from buildbot_http_status_push.wire.target import RenderingError
+from buildbot_http_status_push.wire.tls_errors import TLSFileError
+from buildbot_http_status_push.wire.transport import Place, route
+
+CONTENT_TYPE = "message/rfc822"
+PERMANENT = range(500, 600)
+TEXT_MOST = 200
+
+
+@frozen(kw_only=True)
+class MailTarget:
+    """Where and as whom to send mail, with all secrets in place.
+
+    Args:
+        host: The server's name in ASCII, or its address.
+        port: Its port.
+        is_tls: Whether the connection begins with TLS.
+        starttls: Whether TLS must begin with STARTTLS (RFC 3207) where it did not at once.
+        sender: The envelope's sender.
+        recipients: The envelope's recipients.
+        login: User and password (RFC 4954), None for no login.
+    """
+
+    host: str
+    port: int
+    is_tls: bool
+    starttls: bool
+    sender: str
+    recipients: tuple[str, ...]
+    login: tuple[str, str] | None = field(default=None, repr=False)
+
+
+RenderMail: TypeAlias = Callable[[], "Deferred[MailTarget]"]
+
+
+class NoLoginError(Exception):
+    """The server offers no way to log in, or no TLS before it; the text says which."""
+
+
+@frozen
+class MailClient:
+    """Sends a mail once.
+
+    Args:
+        reactor: The network and the clock.
+        policy: How TLS connections are made and checked.
+        render: Yields the target anew for every attempt, or fails with ``RenderingError``.
+        timeout: Seconds for a whole exchange.
+    """
+
+    reactor: Any
+    policy: IPolicyForHTTPS
+    render: RenderMail
+    timeout: float
+
+    def send(self, delivery: Delivery) -> Deferred[Outcome]:
+        """Make one attempt.
+
+        Args:
+            delivery: What to send: its body is the mail, with its headers.
+
+        Returns:
+            What came of it; trouble of the network is an outcome, not a failure.
+        """
+        return attempt_within(self.timeout, self._attempt(delivery), self.reactor)
+
+    async def _attempt(self, delivery: Delivery) -> Outcome:
+        try:
+            target = await self.render()
+        except RenderingError as trouble:
+            return Unreachable(one_line(str(trouble))[:TEXT_MOST], here=True)
+        mask = Mask({target.login[1]} if target.login else ())
+        try:
+            answer = await self._exchange(delivery, target)
+        except Exception as trouble:  # any trouble of one attempt is that attempt's outcome
+            if is_cancelled(trouble):
+                raise CancelledError from trouble
+            text = one_line(mask.text(_explain(trouble)))[:TEXT_MOST]
+            here = isinstance(trouble, TLSFileError)
+            return Unreachable(text, here=here, unsent=here or is_unsent(trouble))
+        return _outcome(answer, mask)
+
+    async def _exchange(self, delivery: Delivery, target: MailTarget) -> _Answer:
+        creator = None
+        if target.starttls and not target.is_tls:
+            creator = self.policy.creatorForNetloc(target.host.encode("ascii"), target.port)
+        session = _Session(delivery, target, creator)
+        place = Place(target.host, target.port)
+        policy = self.policy if target.is_tls else None
+        endpoint = route(self.reactor, place, policy, None)
+        await endpoint.connect(_Once(session))
+        try:
+            return await session.answer
+        finally:
+            session.leave()
+
+
+def _explain(trouble: Exception) -> str:
+    return str(trouble) if isinstance(trouble, NoLoginError) else explain(trouble)
+
+
+@frozen
+class _Answer:
+    """What the server said last: of the mail, or of what it did not let come to that."""
+
+    code: int
+    text: str
+
+
+def _outcome(answer: _Answer, mask: Mask) -> Outcome:
+    text = one_line(mask.text(answer.text))[:TEXT_MOST]
+    if answer.code in range(200, 300):
+        return Accepted(answer.code)
+    if answer.code in PERMANENT:
+        return Refused(answer.code, text)
+    # Transient negative completion (RFC 5321, 4.2.1): the same mail may pass later.
+    return Unreachable(f"refused with {answer.code}: {text}", unsent=True)
+
+
+class _Once(Factory):
+    """Makes one connection's protocol."""
+
+    noisy = False
+
+    def __init__(self, session: _Session) -> None:
+        self._session = session
+
+    def buildProtocol(self, _: object) -> _Session:
+        return self._session
+
+
+class _Session(smtp.ESMTPClient):
+    """One mail over one connection. Twisted's side of it has no types.
+
+    Args:
+        delivery: The mail.
+        target: As whom to send it, and to whom.
+        creator: What makes the TLS side after STARTTLS, None where there is none.
+    """
+
+    debug = False  # its log of lines would hold the password
+    transport: Any
+
+    def __init__(self, delivery: Delivery, target: MailTarget, creator: Any) -> None:
+        user, password = target.login or ("", "")
+        super().__init__(password.encode(), creator, smtp.DNSNAME)  # type: ignore[no-untyped-call]
+        self.requireTransportSecurity = creator is not None
+        self.requireAuthentication = target.login is not None
+        if target.login:
+            for kind in (smtp.PLAINAuthenticator, smtp.LOGINAuthenticator):
+                self.registerAuthenticator(kind(user.encode()))  # type: ignore[no-untyped-call]
+        self._delivery, self._target = delivery, target
+        self._is_sent = False
+        self.answer: Deferred[_Answer] = Deferred()
+
+    def getMailFrom(self) -> str | None:  # noqa: N802 - Twisted's name
+        """Return the sender, once."""
+        if self._is_sent:
+            return None
+        self._is_sent = True
+        return self._target.sender
+
+    def getMailTo(self) -> tuple[str, ...]:  # noqa: N802 - Twisted's name
+        """Return the recipients."""
+        return self._target.recipients
+
+    def getMailData(self) -> io.BytesIO:  # noqa: N802 - Twisted's name
+        """Return the mail, with the line ends that Twisted wants."""
+        return io.BytesIO(self._delivery.body.replace(b"\r\n", b"\n"))
+
+    def sentMail(self, code: int, resp: object, *_: object) -> None:  # noqa: N802 - Twisted's name
+        """Take the answer to the mail."""
+        self._answered(code, resp)
+
+    def sendError(self, exc: Exception) -> None:  # noqa: N802 - Twisted's name
+        """Take what went wrong before that."""
+        if isinstance(exc, smtp.TLSRequiredError):
+            self._failed(NoLoginError("the server offers no STARTTLS (set starttls = false)"))
+        elif isinstance(exc, smtp.AUTHRequiredError):
+            self._failed(NoLoginError("the server offers no login by PLAIN or LOGIN"))
+        elif isinstance(exc, smtp.SMTPClientError) and exc.code > 0:
+            self._answered(exc.code, exc.resp)
+        else:
+            self._failed(exc)
+        super().sendError(exc)  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Take the connection's end."""
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        self._failed(reason.value or error.ConnectionLost())
+
+    def leave(self) -> None:
+        """End the connection: with a QUIT where an answer has come, else at once."""
+        if self.answer.called:
+            self.sendLine(b"QUIT")  # type: ignore[no-untyped-call]
+            self.transport.loseConnection()
+        else:
+            self.answer.addErrback(lambda _: None)
+            self.transport.abortConnection()
+
+    def _answered(self, code: int, text: object) -> None:
+        if not self.answer.called:
+            said = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+            self.answer.callback(_Answer(code, said))
+
+    def _failed(self, trouble: BaseException) -> None:
+        if not self.answer.called:
+            self.answer.errback(trouble)

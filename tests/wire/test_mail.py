@@ -1,0 +1,155 @@
+"""Mail over SMTP, to a real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import trustme
+from support.certificates import write_authorities, write_leaf
+from support.fakes import a_delivery
+from support.mail import PASSWORD, MailServer
+from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import TestCase
+
+from buildbot_http_status_push.model import Accepted, Outcome, Refused, Unreachable
+from buildbot_http_status_push.wire import tls
+from buildbot_http_status_push.wire.mail import CONTENT_TYPE, MailClient, MailTarget
+from buildbot_http_status_push.wire.target import RenderingError
+
+reactor: Any = global_reactor
+BODY = b"From: b@example.org\r\nSubject: x\r\nMessage-ID: <1@example.org>\r\n\r\n.dots\r\n..\r\n"
+
+
+class MailTest(TestCase):
+    """One attempt."""
+
+    def setUp(self) -> None:
+        """Make an authority and a server with a certificate."""
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        authority = trustme.CA()
+        self.trusted = write_authorities(self.folder / "ca.pem", authority)
+        self.leaf = write_leaf(self.folder / "leaf.pem", authority.issue_cert("localhost"))
+
+    def serve(self, **options: Any) -> MailServer:
+        """Start a server."""
+        server = MailServer(**options)
+        server.start()
+        self.addCleanup(server.stop)
+        return server
+
+    def send(self, port: int, verify: Any = None, **changed: Any) -> Deferred[Outcome]:
+        """Make an attempt."""
+        known = {
+            "host": "localhost",
+            "port": port,
+            "is_tls": False,
+            "starttls": False,
+            "sender": "b@example.org",
+            "recipients": ("ada@example.org", "bob@example.org"),
+        }
+        target = MailTarget(**{**known, **changed})
+        policy = tls.make_policy(self.trusted if verify is None else verify, None)
+        client = MailClient(reactor, policy, lambda: succeed(target), 10.0)
+        return client.send(a_delivery(1, content_type=CONTENT_TYPE, body=BODY))
+
+    async def test_plain(self) -> None:
+        """A mail arrives whole, for all recipients, without TLS where that is asked for."""
+        server = self.serve()
+        self.assertEqual(str(await self.send(server.port)), "accepted with 250")
+        [mail] = server.seen
+        self.assertEqual(mail["Message-ID"], "<1@example.org>")
+        self.assertEqual(mail.get_content(), ".dots\r\n..\r\n")
+        self.assertEqual(server.recipients, [["ada@example.org", "bob@example.org"]])
+
+    async def test_starttls_and_login(self) -> None:
+        """STARTTLS comes before the login; a wrong password is the server's refusal."""
+        server = self.serve(certificate=self.leaf)
+        for password, expected in ((PASSWORD, Accepted), ("wrong", Refused)):
+            outcome = await self.send(server.port, starttls=True, login=("board", password))
+            self.assertIsInstance(outcome, expected, str(outcome))
+        self.assertEqual((len(server.seen), set(server.logins)), (1, {b"board"}))
+        self.assertIn("535", str(outcome))
+
+    async def test_tls(self) -> None:
+        """A connection may begin with TLS; a certificate of nobody's is refused."""
+        server = self.serve(certificate=self.leaf, is_tls=True)
+        outcome = await self.send(server.port, is_tls=True)
+        self.assertIsInstance(outcome, Accepted, str(outcome))
+        outcome = await self.send(server.port, verify=True, is_tls=True)
+        self.assertIn("its issuer is not trusted", str(outcome))
+
+    async def test_untrusted_starttls(self) -> None:
+        """STARTTLS with a certificate that is not trusted sends nothing, no password either."""
+        server = self.serve(certificate=self.leaf)
+        outcome = await self.send(
+            server.port, verify=True, starttls=True, login=("board", PASSWORD)
+        )
+        self.assertIn("its issuer is not trusted", str(outcome))
+        self.assertEqual((server.seen, server.logins), ([], []))
+
+    async def test_no_starttls(self) -> None:
+        """Without STARTTLS nothing is sent where it is required."""
+        server = self.serve()
+        outcome = await self.send(server.port, starttls=True)
+        self.assertEqual(str(outcome), "the server offers no STARTTLS (set starttls = false)")
+        self.assertEqual(server.seen, [])
+
+    async def test_refusals(self) -> None:
+        """4yz is trouble of the moment, after which nothing has arrived; 5yz is a refusal."""
+        answers = iter(["452 no room", "554 no thanks"])
+        server = self.serve(answer=lambda: next(answers))
+        first, second = await self.send(server.port), await self.send(server.port)
+        assert isinstance(first, Unreachable)
+        self.assertEqual((first.reason, first.unsent), ("refused with 452: no room", True))
+        assert isinstance(second, Refused)
+        self.assertEqual(str(second), "refused with 554: no thanks")
+
+    async def test_no_server(self) -> None:
+        """Nobody listens: nothing was sent."""
+        server = self.serve()
+        server.stop()
+        outcome = await self.send(server.port)
+        assert isinstance(outcome, Unreachable)
+        self.assertEqual((outcome.reason, outcome.unsent), ("connection refused", True))
+
+    async def test_no_secret(self) -> None:
+        """A password that can't be read is trouble on this side."""
+
+        def render() -> Deferred[MailTarget]:
+            return fail(RenderingError("no file"))
+
+        client = MailClient(reactor, tls.make_policy(None, None), render, 10.0)
+        outcome = await client.send(a_delivery(1))
+        assert isinstance(outcome, Unreachable)
+        self.assertEqual((outcome.reason, outcome.here), ("no file", True))
+
+    async def test_cut_off(self) -> None:
+        """A server that says nothing, or hangs up, has perhaps taken the mail; nothing stays."""
+        lost: list[Deferred[None]] = []
+
+        class Silent(Protocol):
+            def connectionMade(self) -> None:
+                lost.append(Deferred())
+                attempt.cancel()
+
+            def connectionLost(self, _: object = None) -> None:
+                lost[-1].callback(None)
+
+        class HangingUp(Protocol):
+            def connectionMade(self) -> None:
+                assert self.transport is not None
+                self.transport.loseConnection()
+
+        silent = reactor.listenTCP(0, Factory.forProtocol(Silent), interface="127.0.0.1")
+        self.addCleanup(silent.stopListening)
+        attempt = self.send(silent.getHost().port)
+        self.assertEqual(str(await attempt), "the attempt was cut off")
+        await lost[-1]
+        rude = reactor.listenTCP(0, Factory.forProtocol(HangingUp), interface="127.0.0.1")
+        self.addCleanup(rude.stopListening)
+        outcome = await self.send(rude.getHost().port)
+        self.assertEqual(str(outcome), "the connection was closed before an answer came")
