@@ -93,9 +93,9 @@ def milliseconds(store: Store, signature: str) -> dict[str, float]:
         "/failures": lambda: store.failures(Filter(), 40),
         "/failures?builder=": lambda: store.failures(Filter(builder="builder 7"), 40),
         "/failures/SIGNATURE": lambda: store.failed_builds(
-            Filter(), signature=signature, limit=20, with_body=True
+            Filter(), signature=signature, limit=10, with_body=True
         ),
-        "/api/failures": lambda: store.failed_builds(Filter(), limit=50),
+        "/api/failures": lambda: store.failed_builds(Filter(), limit=50, with_memory=True),
     }
     found: dict[str, float] = {}
     for name, ask in asked.items():
@@ -110,13 +110,13 @@ def milliseconds(store: Store, signature: str) -> dict[str, float]:
 
 def scans(url: str) -> list[str]:
     """Return the plans of the failures' statements that read a whole table."""
-    from buildbot_http_status_push.board.store import remembering
+    from buildbot_http_status_push.board.store import memories, remembering
     from buildbot_http_status_push.prepared import Prepared
 
     engine = sa.create_engine(url)
     bad = []
     with engine.connect() as connection:
-        for name, statement in vars(remembering).items():
+        for name, statement in {**vars(memories), **vars(remembering)}.items():
             if isinstance(statement, Prepared) and name != "ANY":
                 sql = statement._build()
                 if isinstance(sql, sa.sql.Insert):

@@ -6,12 +6,15 @@ import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 from support.large import Large
 from support.outboxes import result
+from support.reasons import excerpts
+from support.results import results_key
 from support.statuses import NOW, a_status
 from support.threads import at_once
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -23,7 +26,7 @@ from buildbot_http_status_push.board.pages.pages import Page, Pages
 from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import file_url
-from buildbot_http_status_push.results import CONCLUSIVE, FAILURE, RETRY, SKIPPED
+from buildbot_http_status_push.results import CONCLUSIVE, FAILURE, RETRY, SKIPPED, SUCCESS
 
 LARGE = Large(builders=200, builds=50_000, until=NOW)
 PAGES = (
@@ -160,6 +163,39 @@ class LargeTests(SynchronousTestCase):
                 self.assertEqual(self.page(pages, path, query).status, 200, f"{path}?{query}")
             result(store.updates(49_000, 100))
             result(store.builds(Filter(results=CONCLUSIVE)))
+        self.assertEqual(self.scans(heard), [])
+
+    def test_failures_and_tests_on_indexes(self) -> None:
+        """Neither why builds fail nor which tests failed is looked for in all there is."""
+        every = [{}, {"builder": "*7"}, {"branch": "main"}, {"owner": "Ada"}]
+        with Listening() as heard:
+            store = self.opened()
+            for number, ended in enumerate((FAILURE, SUCCESS, FAILURE, FAILURE), 60_000):
+                more = {**excerpts("error: x"), "tests": results_key(["test_x"])} if ended else {}
+                body = {"builder": "builder 7", "revision": "r60000", **more}
+                result(store.put(a_status(number, ended, **body)))
+            [found] = result(store.failures(Filter(), 1))
+            chosen = [Filter(**each) for each in every]
+            pages = Pages(store, self.clock.seconds, at_once)
+            signature = found.reason.signature
+            for path in (
+                "/failures",
+                f"/failures/{signature}",
+                "/known",
+                "/tests",
+                "/tests/test_x",
+            ):
+                for query in map(urlencode, every):
+                    self.assertEqual(self.page(pages, path, query).status, 200, f"{path}?{query}")
+            self.assertEqual(self.page(pages, "/tests", "q=tes").status, 200)
+            for asked in ({}, {"signature": signature}, {"revision": "r60000"}):
+                for each in chosen:
+                    some = result(store.failed_builds(each, **asked, with_memory=True))
+                    self.assertEqual(len(some), 3, (asked, each))
+            for each in chosen:
+                result(store.test_rates(each, "test_x", NOW))
+            result(store.failures_at("test_x", "r60000"))
+            result(Deferred.fromCoroutine(store.prune(1.0)))
         self.assertEqual(self.scans(heard), [])
 
     def test_writes_on_indexes(self) -> None:

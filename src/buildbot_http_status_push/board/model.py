@@ -358,12 +358,12 @@ class FailedBuild:
 
     Args:
         build: The build.
-        memory: What is remembered.
+        memory: What is remembered, where it was asked for.
         body: The latest status's JSON, where it was asked for.
     """
 
     build: Build
-    memory: Memory
+    memory: Memory = field(factory=Memory)
     body: Mapping[str, Any] | None = None
 
 

@@ -5,7 +5,7 @@ Knows no database and no template.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import pairwise, takewhile
 
 from attrs import define, evolve, field, frozen
@@ -36,8 +36,6 @@ class Occurrence:
         passed_again: Whether the next build of the same code was good; None where there is no
             such build, or where it failed otherwise.
         judges: Whether the build is about its branch.
-        older: The revision that was built, where its code is older than that of the build which
-            all is compared with; else None.
     """
 
     signature: str
@@ -49,7 +47,6 @@ class Occurrence:
     since: int
     passed_again: bool | None
     judges: bool
-    older: str | None = None
 
     @property
     def breakage(self) -> tuple[int, str, int]:
@@ -101,6 +98,7 @@ def memory_of(
     reasons: Sequence[Reason],
     own: Sequence[Occurrence],
     occurrences: Collection[Occurrence],
+    older_of: Callable[[Sequence[Occurrence]], str | None],
     *,
     is_cut: bool = False,
     is_bounded: bool = False,
@@ -112,6 +110,8 @@ def memory_of(
         own: All reasons of this build and of those before it in the same breakage of its builder,
             this build's first and then back in time.
         occurrences: The reasons' occurrences on all builders.
+        older_of: Returns the revision of the first of some occurrences that is of older code than
+            this breakage, None where none is.
         is_cut: Whether the build had more reasons.
         is_bounded: Whether there were more occurrences.
     """
@@ -129,11 +129,9 @@ def memory_of(
     earlier = [each for each in clusters if each is not mine and each.first_at < began_at]
     passed, rebuilt = _rate(telling, judged)
     others = {run[0] for run in mine.runs if run[0] != breakage[0]}
-    before = [
-        each
-        for each in judged
-        if each.older and each.at < began_at and each.breakage in mine.runs - {breakage}
-    ]
+    beside = mine.runs - {breakage}
+    earlier_beside = [each for each in judged if each.at < began_at and each.breakage in beside]
+    before = older_of(sorted(earlier_beside, key=lambda each: each.at, reverse=True))
     if in_a_row > 1:
         state = "ongoing"
     elif len(builds) > 1:
@@ -150,7 +148,7 @@ def memory_of(
         earlier_since=min((each.first_at for each in earlier), default=None),
         is_bounded=is_bounded,
         builders=len(others),
-        before=max(before, key=lambda each: each.at).older if before else None,
+        before=before,
         rebuilt=rebuilt,
         passed=passed,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,16 @@ def excerpts_with(body: Mapping[str, Any], signature: str) -> list[Excerpt]:
         for each in excerpts_of(body)
         if any(
             line.is_matched
-            and reason_of(FailedLine(each.rule, each.step, line.text)).signature == signature
+            and _signature_of(FailedLine(each.rule, each.step, line.text)) == signature
             for line in each.lines
         )
     ]
+
+
+# Builds that fail alike have the same lines.
+@lru_cache(maxsize=2048)
+def _signature_of(failed: FailedLine) -> str:
+    return reason_of(failed).signature
 
 
 def static(root: str, name: str) -> str:

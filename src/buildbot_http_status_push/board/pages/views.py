@@ -58,7 +58,7 @@ BUILDS = 50
 """How many builds a page of a builder's history has."""
 FAILURES = 40
 """How many reasons are shown."""
-OCCURRENCES = 20
+OCCURRENCES = 10
 """How many builds with a reason are shown."""
 REVISIONS = 40
 """How many revisions are shown."""

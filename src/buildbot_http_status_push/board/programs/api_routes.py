@@ -152,6 +152,7 @@ class ApiRoutes:
             revision=_text(asked.query, "revision"),
             since=_number(asked.query, "since", LATEST) or 0,
             limit=_number(asked.query, "limit", MOST_BUILDS) or BUILDS,
+            with_memory=True,
         )
         return api.failures(found, position)
 

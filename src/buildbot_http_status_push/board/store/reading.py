@@ -42,12 +42,13 @@ from buildbot_http_status_push.board.personal import (
 )
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store import test_results
-from buildbot_http_status_push.board.store.merging import state_of
-from buildbot_http_status_push.board.store.remembering import (
+from buildbot_http_status_push.board.store.memories import (
+    MOST_FIT,
     Memories,
-    builds_with,
+    failed_builds,
     reasons_since,
 )
+from buildbot_http_status_push.board.store.merging import state_of
 from buildbot_http_status_push.board.store.rows import (
     KnownBuilder,
     build_of,
@@ -344,8 +345,11 @@ class Reading:
 
     def failures(self, chosen: Filter, limit: int, now: int) -> list[ReasonSummary]:
         """Return the reasons that were seen last on builds that fit, the latest first."""
-        names = self._names(chosen)
-        return self._cache.memories.failures(self._connection, chosen, names, limit, now)
+        memories = self._cache.memories
+        if chosen == Filter():
+            return memories.failures(self._connection, self._names(chosen), limit, now)
+        some = self._failed(chosen, limit=MOST_FIT)
+        return memories.failures_of(self._connection, some, limit, now)
 
     def failure(self, signature: str, now: int) -> ReasonSummary | None:
         """Return a reason, None where no build has it (any more)."""
@@ -360,28 +364,28 @@ class Reading:
         since: int,
         limit: int,
         *,
+        with_memory: bool,
         with_body: bool,
     ) -> list[FailedBuild]:
         """Return builds with reasons, the latest first; see ``Store.failed_builds``."""
-        some = None if chosen == Filter() else self._names(chosen)
-        rows = builds_with(
-            self._connection,
-            signature=signature,
-            revision=revision,
-            builders=some,
-            since=since,
-            limit=limit,
+        found = self._failed(
+            chosen, signature=signature, revision=revision, since=since, limit=limit
         )
-        found = [build_of(row, self._builders[row.builder].name) for row in rows]
         return [
             FailedBuild(
                 build=each,
-                memory=self.memory(each),
+                memory=self.memory(each) if with_memory else Memory(),
                 body=self._body(each) if with_body else None,
             )
             for each in found
-            if fits_build(chosen, each)
         ]
+
+    def _failed(self, chosen: Filter, **asked: Any) -> list[Build]:
+        """Return builds with reasons, the latest first; see ``failed_builds``."""
+        some = self._names(chosen) if _is_about_builders(chosen) else None
+        rows = failed_builds(self._connection, chosen, builders=some, **asked)
+        found = (build_of(row, self._builders[row.builder].name) for row in rows)
+        return [self._open(open_build, each) for each in found if fits_build(chosen, each)]
 
     def reasons_since(self, since: int) -> list[tuple[Reason, int]]:
         """Return the reasons that were seen since a time, and when each was last."""

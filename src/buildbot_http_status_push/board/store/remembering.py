@@ -1,12 +1,10 @@
-"""Why builds failed, as it is kept and read: their reasons, and each reason's history.
+"""Why builds failed, as it is written: their reasons, and what is worked out of each.
 
-Blocking: runs in the writer's thread and in the reader's.
+Blocking: runs in the writer's thread.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,28 +13,19 @@ from attrs import define, field
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.body import Status
-from buildbot_http_status_push.board.failures.history import Occurrence, built_again, memory_of
-from buildbot_http_status_push.board.failures.known import Entry, judged
+from buildbot_http_status_push.board.failures.history import built_again
 from buildbot_http_status_push.board.failures.lines import FailedLine, reason_of
-from buildbot_http_status_push.board.filters import fits_build
-from buildbot_http_status_push.board.judgements import is_older, place
+from buildbot_http_status_push.board.judgements import place
 from buildbot_http_status_push.board.model import (
     GOOD,
     Build,
-    Filter,
-    Memory,
-    Reason,
-    ReasonSummary,
-    Source,
 )
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS, build_of, line_of
 from buildbot_http_status_push.board.store.tables import (
     builds,
-    built,
     failures,
     judging,
-    revisions,
     signatures,
     signing,
 )
@@ -161,6 +150,7 @@ class Remembering:
                 "line": line_of(status),
                 "started_at": status.started_at,
                 "number": status.number,
+                "judges": int(status.judges),
                 "since": 0,
                 "passed_again": None,
             }
@@ -294,296 +284,3 @@ def _sign(connection: Connection, some: Sequence[int]) -> None:
         signed.setdefault((row.build, signature), values)
     if signed:
         connection.execute(failures.insert(), list(signed.values()))
-
-
-MOST_OCCURRENCES = 200
-"""How many occurrences of a reason are looked at."""
-MOST_LOOKED_UP = 10
-"""Of how many of a build's reasons the history is looked up."""
-MOST_OWN = 300
-"""How many reasons of a builder's breakage are looked at."""
-LOOKED_THROUGH = 10
-"""How many times as many reasons are looked at as are asked for, where builds must fit."""
-DAYS = 30
-"""Over how many days occurrences are shown."""
-DAY = 86_400
-MOST_REASONS = 2000
-"""How many reasons are compared with known failures."""
-MOST_CACHED = 2000
-"""How many histories, and how many memories, are kept."""
-
-REASONS_OF = Prepared(
-    lambda: sa.select(failures).where(_f.build == _given("of_build")).order_by(_f.place)
-)
-OWN = Prepared(
-    lambda: (
-        sa.select(failures)
-        .where(
-            _of_line,
-            _f.since == _given("of_since"),
-            sa.tuple_(_f.started_at, _f.number, _f.build) <= _given_place,
-        )
-        .order_by(_f.started_at.desc(), _f.number.desc(), _f.build.desc())
-        .limit(MOST_OWN)
-    )
-)
-OCCURRENCES = Prepared(
-    lambda: (
-        sa.select(failures, _b.master, _b.judges, _b.sources)
-        .select_from(failures.join(builds, _b.id == _f.build))
-        .where(_of_signature)
-        .order_by(_f.started_at.desc(), _f.build.desc())
-        .limit(MOST_OCCURRENCES)
-    )
-)
-PLACES = Prepared(
-    lambda: (
-        sa.select(_f.builder, _f.line, _f.started_at)
-        .where(_of_signature)
-        .order_by(_f.started_at.desc(), _f.build.desc())
-        .limit(MOST_OCCURRENCES)
-    )
-)
-BUILDS_OF = Prepared(
-    lambda: (
-        sa.select(*BUILD_COLUMNS)
-        .select_from(failures.join(builds, _b.id == _f.build))
-        .where(_of_signature)
-        .order_by(_f.started_at.desc(), _f.build.desc())
-        .limit(MOST_OCCURRENCES)
-    )
-)
-LATEST = Prepared(
-    lambda: (
-        sa.select(signatures)
-        .where(signatures.c.last_at < sql.LAST_PLACE[0])
-        .order_by(signatures.c.last_at.desc(), signatures.c.signature)
-        .limit(_given("most"))
-    )
-)
-SINCE = Prepared(
-    lambda: (
-        sa.select(signatures)
-        .where(signatures.c.last_at >= _given("since"))
-        .order_by(signatures.c.last_at.desc(), signatures.c.signature)
-        .limit(MOST_REASONS)
-    )
-)
-SIGNATURE = Prepared(lambda: sa.select(signatures).where(_the_signature))
-CHANGED = Prepared(
-    lambda: sa.select(signatures.c.signature).where(signatures.c.sequence > _given("after"))
-)
-ANY = Prepared(lambda: sa.select(signatures.c.signature).limit(1))
-CODE = Prepared(lambda: sa.select(_b.master, _b.sources).where(_b.id == _given("of_build")))
-
-
-@define(eq=False)
-class Memories:
-    """What is remembered of bad builds, kept in memory once it was read.
-
-    Attributes:
-        entries: The known failures that count now.
-        has_any: Whether any build's reasons are known.
-    """
-
-    entries: tuple[Entry, ...] = field(default=(), init=False)
-    has_any: bool = field(default=False, init=False)
-    _histories: dict[str, list[Any]] = field(factory=dict, init=False)
-    _memories: dict[int, tuple[int, Memory]] = field(factory=dict, init=False)
-
-    def forget(self) -> None:
-        """Begin anew, with another order of updates."""
-        self._histories.clear()
-        self._memories.clear()
-
-    def refresh(self, connection: Connection, after: int) -> None:
-        """Forget what has changed since an update."""
-        self.has_any = ANY.scalar(connection, {}) is not None
-        if not self._memories:
-            return
-        changed = {row.signature for row in CHANGED.rows(connection, {"after": after})}
-        for signature in changed:
-            self._histories.pop(signature, None)
-        for build, (_, memory) in [*self._memories.items()]:
-            if any(each.signature in changed for each in memory.reasons):
-                del self._memories[build]
-
-    def of(self, connection: Connection, build: Build) -> Memory:
-        """Return what is remembered of why a build is bad."""
-        sequence, memory = self._memories.get(build.id, (-1, Memory()))
-        if sequence != build.sequence:
-            if len(self._memories) > MOST_CACHED or len(self._histories) > MOST_CACHED:
-                self.forget()
-            memory = self._read(connection, build)
-            self._memories[build.id] = (build.sequence, memory)
-        return judged(memory, self.entries, build.builder_name, build.branch)
-
-    def _read(self, connection: Connection, build: Build) -> Memory:
-        if not self.has_any:
-            return Memory()
-        rows = REASONS_OF.rows(connection, {"of_build": build.id})
-        if not rows:
-            return Memory()
-        first = rows[0]
-        breakage = {"of_builder": first.builder, "of_line": first.line, "of_since": first.since}
-        own = OWN.rows(connection, {**breakage, **sql.at(place(build))})
-        code = CODE.first(connection, {"of_build": own[-1].build})
-        reached = {each.codebase: each for each in _sources(code.sources)}
-        some = [row.signature for row in rows[:MOST_LOOKED_UP]]
-        histories = [self._history(connection, each) for each in some]
-        return memory_of(
-            [Reason(signature=r.signature, rule=r.rule, step=r.step, text=r.text) for r in rows],
-            [_occurrence(row) for row in own],
-            [
-                _occurrence(row, judges=bool(row.judges), older=_older(row, code.master, reached))
-                for history in histories
-                for row in history
-            ],
-            is_cut=bool(first.is_cut),
-            is_bounded=any(len(each) == MOST_OCCURRENCES for each in histories),
-        )
-
-    def failures(
-        self, connection: Connection, chosen: Filter, names: Mapping[int, str], limit: int, now: int
-    ) -> list[ReasonSummary]:
-        """Return the reasons that were seen last, the latest first.
-
-        Args:
-            connection: A transaction's connection.
-            chosen: What the builds must fit, but for what is about builders.
-            names: The names of the builders that fit, by their number.
-            limit: How many at most.
-            now: Seconds since the epoch.
-        """
-        found: list[ReasonSummary] = []
-        most = limit if chosen == Filter() else limit * LOOKED_THROUGH
-        for row in LATEST.rows(connection, {"most": most}):
-            failure = self._failure(connection, row, chosen, names, now)
-            if failure is not None:
-                found.append(failure)
-            if len(found) == limit:
-                break
-        return found
-
-    def failure(
-        self, connection: Connection, signature: str, names: Mapping[int, str], now: int
-    ) -> ReasonSummary | None:
-        """Return a reason, None where no build has it (any more)."""
-        row = SIGNATURE.first(connection, {"of_signature": signature})
-        return row and self._failure(connection, row, Filter(), names, now)
-
-    def _failure(
-        self, connection: Connection, row: Any, chosen: Filter, names: Mapping[int, str], now: int
-    ) -> ReasonSummary | None:
-        rows = _seen(connection, row.signature, chosen)
-        rows = [each for each in rows if each[0] in names]
-        if not rows:
-            return None
-        today = now // DAY
-        ages = Counter(today - at // DAY for _, _, at in rows)
-        reason = Reason(signature=row.signature, rule=row.rule, step=row.step, text=row.text)
-        is_whole = chosen == Filter()
-        is_bounded = row.builds >= MOST_COUNTED if is_whole else len(rows) >= MOST_OCCURRENCES
-        return ReasonSummary(
-            reason=reason,
-            first_at=row.first_at if is_whole else rows[-1][2],
-            last_at=rows[0][2],
-            builds=row.builds if is_whole else len(rows),
-            is_bounded=is_bounded,
-            days=tuple(ages[age] for age in reversed(range(DAYS))),
-            builders={builder: names[builder] for builder, _, _ in rows},
-            branches=tuple(dict.fromkeys(line for _, line, _ in rows if line)),
-            known=next((each.known for each in self.entries if each.matches(reason)), None),
-        )
-
-    def _history(self, connection: Connection, signature: str) -> list[Any]:
-        if signature not in self._histories:
-            rows = OCCURRENCES.rows(connection, {"of_signature": signature})
-            self._histories[signature] = rows
-        return self._histories[signature]
-
-
-def _seen(
-    connection: Connection, signature: str, chosen: Filter
-) -> list[tuple[int, str | None, int]]:
-    """Return builder, branch and begin of the latest builds with a reason that fit."""
-    of_signature = {"of_signature": signature}
-    if not (chosen.branch or chosen.worker or chosen.owner or chosen.results):
-        return [tuple(row) for row in PLACES.rows(connection, of_signature)]
-    found = (build_of(row, "") for row in BUILDS_OF.rows(connection, of_signature))
-    return [
-        (each.builder, each.branch, each.started_at) for each in found if fits_build(chosen, each)
-    ]
-
-
-def reasons_since(connection: Connection, since: int) -> list[tuple[Reason, int]]:
-    """Return the reasons that were seen since a time, and when each was last, the latest first."""
-    return [
-        (
-            Reason(signature=row.signature, rule=row.rule, step=row.step, text=row.text),
-            row.last_at,
-        )
-        for row in SINCE.rows(connection, {"since": since})
-    ]
-
-
-def builds_with(
-    connection: Connection,
-    *,
-    signature: str | None = None,
-    revision: str | None = None,
-    builders: Iterable[int] | None = None,
-    since: int = 0,
-    limit: int = MOST_OCCURRENCES,
-) -> list[Any]:
-    """Return the rows of builds with reasons, the latest first.
-
-    Args:
-        connection: A transaction's connection.
-        signature: A reason that they must have, None for any.
-        revision: A revision that they must have built, None for any.
-        builders: Whose they must be, None for anyone's.
-        since: When they must have begun at the earliest, in seconds since the epoch.
-        limit: How many at most.
-    """
-    wanted = [_b.started_at >= since, sa.exists().where(_f.build == _b.id)]
-    if signature is not None:
-        wanted[1] = sa.exists().where(_f.build == _b.id, _f.signature == signature)
-    if builders is not None:
-        wanted.append(_b.builder.in_(sorted(builders)))
-    if revision is not None:
-        numbers = (
-            sa.select(built.c.build)
-            .join(revisions, revisions.c.id == built.c.revision)
-            .where(revisions.c.revision == revision)
-        )
-        wanted.append(_b.id.in_(numbers))
-    statement = sa.select(*BUILD_COLUMNS).where(*wanted).order_by(*_newest_first).limit(limit)
-    return list(connection.execute(statement))
-
-
-def _occurrence(row: Any, *, judges: bool = True, older: str | None = None) -> Occurrence:
-    return Occurrence(
-        signature=row.signature,
-        lead=row.lead,
-        build=row.build,
-        builder=row.builder,
-        line=row.line,
-        at=row.started_at,
-        since=row.since,
-        passed_again=None if row.passed_again is None else bool(row.passed_again),
-        judges=judges,
-        older=older,
-    )
-
-
-def _older(row: Any, master: int, reached: Mapping[str, Source]) -> str | None:
-    """Return the revision that an occurrence is of, where its code is older than some other."""
-    if row.master != master:
-        return None
-    sources = _sources(row.sources)
-    return next((each.revision for each in sources), None) if is_older(sources, reached) else None
-
-
-def _sources(kept: str) -> list[Source]:
-    return [Source(*each) for each in json.loads(kept)]

@@ -68,8 +68,17 @@ def _keep_tests(connection: Connection) -> None:
         table.create(connection)
 
 
+def _index_failures(connection: Connection) -> None:
+    """Version 5: failed builds have indexes; what the table holds is worked out anew."""
+    failures.drop(connection)
+    failures.create(connection)
+
+
 SCHEMA = Schema(
-    "the board's database", metadata, versions, (_keep_branches, _keep_failures, _keep_tests)
+    "the board's database",
+    metadata,
+    versions,
+    (_keep_branches, _keep_failures, _keep_tests, _index_failures),
 )
 
 LOCK_NUMBER = 0x626F617264

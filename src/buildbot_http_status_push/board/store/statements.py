@@ -45,7 +45,7 @@ LAST_PLACE = (2**62, 2**62, 2**62)
 _b = builds.c
 _given = sa.bindparam
 _order = (_b.started_at, _b.number, _b.id)
-_newest_first = tuple(each.desc() for each in _order)
+newest_first = tuple(each.desc() for each in _order)
 _place = sa.tuple_(*_order)
 _given_place = sa.tuple_(_given("started_at"), _given("number"), _given("id"))
 
@@ -122,7 +122,7 @@ def to(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _builds = sa.select(*BUILD_COLUMNS)
-_newest = _builds.where(_of_builder).order_by(*_newest_first)
+_newest = _builds.where(_of_builder).order_by(*newest_first)
 _of_line = _newest.where(_b.line == _given("of_line"))
 NEWEST_BUILD = Prepared(lambda: _newest.limit(1))
 RUNNING_BUILDS = Prepared(lambda: _newest.where(sa.text(RUNNING)).limit(MOST_RUNNING))
@@ -288,7 +288,23 @@ def builds_before(chosen: Filter, way: Any) -> Any:
     ]
     if chosen.results:
         wanted.append(_b.results.in_(sorted(chosen.results)))
-    return _builds.where(way, *wanted, _place < _given_place).order_by(*_newest_first)
+    return _builds.where(way, *wanted, _place < _given_place).order_by(*newest_first)
+
+
+def fitting(chosen: Filter) -> list[Any]:
+    """Return the conditions of builds that fit, as far as it is about single builds.
+
+    Args:
+        chosen: What must fit.
+    """
+    wanted = [_b.worker == chosen.worker] if chosen.worker else []
+    if chosen.results:
+        wanted.append(_b.results.in_(sorted(chosen.results)))
+    if chosen.branch:
+        wanted.append(sa.or_(*on_branch(chosen.branch)))
+    if chosen.owner:
+        wanted.append(sa.or_(*of_owner(chosen.owner)))
+    return wanted
 
 
 SEARCHED = 20_000
@@ -319,7 +335,7 @@ REVISIONS_ABOUT = Prepared(_searched)
 OF_REVISION = (
     _builds.select_from(built.join(builds, _b.id == built.c.build))
     .where(built.c.revision == _given("of_revision"))
-    .order_by(*_newest_first)
+    .order_by(*newest_first)
     .limit(1000)
 )
 

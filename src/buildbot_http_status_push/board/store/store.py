@@ -211,6 +211,7 @@ class Store:
         revision: str | None = None,
         since: int = 0,
         limit: int = 50,
+        with_memory: bool = False,
         with_body: bool = False,
     ) -> Deferred[list[FailedBuild]]:
         """Return builds with reasons, the latest first.
@@ -221,11 +222,18 @@ class Store:
             revision: A revision that they must have built, None for any.
             since: When they must have begun at the earliest, in seconds since the epoch.
             limit: How many at most.
+            with_memory: Whether what is remembered of them is wanted.
             with_body: Whether their bodies are wanted too.
         """
         return self._read(
             lambda reading: reading.failed_builds(
-                filter, signature, revision, since, limit, with_body=with_body
+                filter,
+                signature,
+                revision,
+                since,
+                limit,
+                with_memory=with_memory,
+                with_body=with_body,
             )
         )
 

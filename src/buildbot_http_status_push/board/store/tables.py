@@ -41,6 +41,7 @@ def judging(results: frozenset[int]) -> str:
 
 
 RUNNING = "complete_at IS NULL"
+FIRST_REASON = "place = 0"
 
 position = sa.Table(
     "board_position",
@@ -193,13 +194,16 @@ failures = sa.Table(
     sa.Column("line", sa.Text, nullable=False),
     sa.Column("started_at", sa.BigInteger, nullable=False),
     sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("judges", sa.Integer, nullable=False),
     # The last good build before, 0 where there is none: the same for all builds of a breakage.
     sa.Column("since", sa.BigInteger, nullable=False),
     # Whether the next build of the same code was good (1) or failed alike (0).
     sa.Column("passed_again", sa.Integer),
     _index("failure_by_signature", "signature", "started_at", "build"),
     _index("failure_by_line", "builder", "line", "started_at", "number", "build"),
-    _index("failure_by_builder", "builder", "started_at", "signature"),
+    # Each failed build once.
+    _index("failed_build", "started_at", "build", "builder", where=FIRST_REASON),
+    _index("failed_build_by_builder", "builder", "started_at", "build", where=FIRST_REASON),
 )
 
 signatures = sa.Table(
