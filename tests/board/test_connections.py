@@ -325,9 +325,9 @@ class AskedTests(BoardCase):
         for path in ("/", "/grid", "/?kiosk=1"):
             await pages.page(*path.partition("?")[::2], "http://board/")
         for path, route in ApiRoutes(self.board.store, seconds, counted).routes:
-            if path == "/api/builders":
+            if path in ("/api/builders", r"/cctray\.xml", r"/feed\.atom"):
                 await route(RouteRequest(path=path, query="", address="http://board/"))
-        self.assertEqual(len(steps), 4)
+        self.assertEqual(len(steps), 6)
         self.assertGreaterEqual(min(steps), 8)
 
     async def test_form(self) -> None:

@@ -24,7 +24,7 @@ from buildbot_http_status_push.board.model import (
 )
 from buildbot_http_status_push.board.programs import api
 from buildbot_http_status_push.board.programs.badge import VERDICTS, badge
-from buildbot_http_status_push.board.programs.cctray import cctray
+from buildbot_http_status_push.board.programs.cctray import cctray, projects
 from buildbot_http_status_push.board.programs.feed import StateChange, feed, news, state_changes
 from buildbot_http_status_push.results import (
     CANCELLED,
@@ -125,7 +125,7 @@ class CctrayTests(SynchronousTestCase):
 
     def read(self, *builders: Builder) -> list[dict[str, str]]:
         """Return the projects' attributes."""
-        root = ElementTree.fromstring(cctray(builders, ADDRESS).body)  # noqa: S314 - our own
+        root = ElementTree.fromstring(cctray(projects(builders, ADDRESS)).body)  # noqa: S314 - our own
         self.assertEqual(root.tag, "Projects")
         return [each.attrib for each in root]
 
@@ -204,8 +204,8 @@ class StateChangeTests(SynchronousTestCase):
         recent = tuple(build(number, FAILURE) for number in range(100, 100 - RECENT, -1))
         first = build(5, FAILURE)
         red = builder(last=recent[0], first_bad=first, recent=recent)
-        self.assertEqual(news([red], Filter()), [StateChange(first, recovered=False)])
-        self.assertEqual(news([red], Filter(branch="other")), [])
+        self.assertEqual([*news([red], Filter())], [[StateChange(first, recovered=False)]])
+        self.assertEqual([*news([red], Filter(branch="other"))], [[]])
 
     @given(st.lists(st.none() | st.integers(0, 6)))
     def test_alternates(self, results: list[int | None]) -> None:

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.live.browsers import PATIENCE
-from buildbot_http_status_push.board.live.hub import GATHER, HEARD, POLL, Hub, pause
+from buildbot_http_status_push.board.live.hub import GATHER, HEARD, MOST_STARTS, POLL, Hub, pause
 from buildbot_http_status_push.board.live.update_log import KEPT, MOST_BUILDERS
 from buildbot_http_status_push.board.model import Position
 from buildbot_http_status_push.database import StorageError
@@ -284,6 +284,22 @@ class JoiningTest(HubTest):
             self.hub.join(watcher, watcher.position)
         self.settle()
         self.assertEqual(len(self.prepared), 2)
+
+    def test_many_positions(self) -> None:
+        """Those who ask from many different positions share some frames, and miss nothing."""
+        asked = []
+        for number in range(3 * MOST_STARTS):
+            asked.append(self.hub.changes_since(Position("first", number)))
+            self.store.change(number)
+        others = [self.hub.changes_since(Position("other", number)) for number in range(5)]
+        self.settle()
+        frames = [json.loads(self.successResultOf(each)) for each in asked]
+        for since, frame in enumerate(frames):
+            self.assertLessEqual(frame["from"], since)
+            self.assertEqual(frame["sequence"], 3 * MOST_STARTS)
+        # The first one was answered in a turn of its own.
+        self.assertLessEqual(len({frame["from"] for frame in frames[1:]}), MOST_STARTS)
+        self.assertEqual(len({self.successResultOf(each) for each in others}), 1)
 
     def test_out_of_reach(self) -> None:
         """A browser from too long ago, or of another database, is told to fetch its page."""

@@ -15,7 +15,7 @@ from attrs import frozen
 from openapi_spec_validator import validate
 from support.boards import Answer, BoardCase
 
-from buildbot_http_status_push.results import FAILURE, SUCCESS, WARNINGS
+from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS, WARNINGS
 
 SVG = "image/svg+xml; charset=utf-8"
 
@@ -210,8 +210,12 @@ class ApiTests(OutletCase):
         await self.put(1)
         await self.put(2, FAILURE)
         await self.put(3, None)
+        steps = [{"name": "compile", "results": EXCEPTION}]
+        await self.put(4, EXCEPTION, builder="macos", steps=steps, title="CI")
         told = await self.call("/api/builders")
-        (linux,) = told["builders"]
+        linux, macos = told["builders"]
+        self.assertEqual((macos["no_result"]["number"], macos["no_result"]["step"]), (4, "compile"))
+        self.assertEqual((macos["branch"], macos["no_result"]["judges"]), ("main", True))
         self.assertEqual((linux["state"], linux["first_bad"]["number"]), ("red", 2))
         self.assertEqual([each["number"] for each in linux["running"]], [3])
         self.assertEqual([each["result"] for each in linux["recent"]], [None, "failure", "success"])
@@ -226,7 +230,10 @@ class ApiTests(OutletCase):
         second = await self.call(f"/api/builds?limit=2&before={last}")
         numbers = [each["number"] for page in (first, second) for each in page["builds"]]
         self.assertEqual(numbers, [5, 4, 3, 2])
+        [source] = first["builds"][0]["sources"]
+        self.assertEqual(source, {"codebase": "", "branch": "main", "revision": "abc"})
         red = await self.call("/api/builds?result=failure")
+        self.assertEqual(red["builds"][0]["master"], "ci.example.org")
         self.assertEqual([each["number"] for each in red["builds"]], [2])
         for query in ("limit=x", "limit=201", "before=-1", "result=x"):
             fault = await self.call(f"/api/builds?{query}", status=400)

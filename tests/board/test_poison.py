@@ -22,7 +22,7 @@ from buildbot_http_status_push.board.body import BodyError, read
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.programs import api
 from buildbot_http_status_push.board.programs.badge import badge
-from buildbot_http_status_push.board.programs.cctray import cctray
+from buildbot_http_status_push.board.programs.cctray import cctray, projects
 from buildbot_http_status_push.board.programs.feed import feed, news
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.store.writing import Stored
@@ -130,8 +130,11 @@ class PoisonContract(Case):
             page = result(store.build(each.recent[0].id))
             assert page is not None
             json.loads(api.detail(page).body.decode(), parse_constant=self.fail)
-        found = news(builders, Filter())
-        documents = [cctray(builders, "http://b/"), feed(found, "http://b/", "http://b/f", "e", {})]
+        [*_, found] = ([], *news(builders, Filter()))
+        documents = [
+            cctray(projects(builders, "http://b/")),
+            feed(found, "http://b/", "http://b/f", "e", {}),
+        ]
         documents += [badge(each.name, each.last) for each in builders]
         for document in documents:
             ElementTree.fromstring(document.body)  # noqa: S314 - our own

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.failures.grouping import red_since
 from buildbot_http_status_push.board.model import Revision
-from buildbot_http_status_push.board.pages.grid import lines
+from buildbot_http_status_push.board.pages.grid import COLUMNS, table
 from buildbot_http_status_push.board.pages.history import history
 from buildbot_http_status_push.board.pages.overview import State, overview, state
 from buildbot_http_status_push.board.pages.pages import tidied
@@ -92,10 +92,24 @@ class RevisionsTest(SynchronousTestCase):
             revision="abc", codebase="", branch="main", project=None, comment=None, author=None,
             first_at=0, builds=builds,
         )  # fmt: skip
-        shown, [line] = lines([seen, evolve(seen, builds=builds[2:])], [one, two, other])
-        self.assertEqual(shown, (one, two))
+        found = table([seen, evolve(seen, builds=builds[2:])], [one, two, other], 1)
+        [line] = found.lines
+        self.assertEqual((found.builders, found.pages), ((one, two), 1))
         self.assertEqual(line.builds, builds[:2])
         self.assertEqual(line.counts, (("failure", 1), ("success", 1)))
+
+    def test_many_builders(self) -> None:
+        """A page has so many columns at most; a line counts the builds of all pages."""
+        every = [builder(id=each, name=f"b{each:03}") for each in range(COLUMNS + 3)]
+        seen = Revision(
+            revision="abc", codebase="", branch="main", project=None, comment=None, author=None,
+            first_at=0, builds=tuple(build(1, builder=each.id) for each in every),
+        )  # fmt: skip
+        first, last, beyond = (table([seen], every, page) for page in (1, 2, 9))
+        self.assertEqual((first.builders, first.pages), (tuple(every[:COLUMNS]), 2))
+        self.assertEqual((last.builders, len(last.lines[0].builds)), (tuple(every[COLUMNS:]), 3))
+        self.assertEqual(last.lines[0].counts, (("success", len(every)),))
+        self.assertEqual(beyond, last)
 
 
 class AddressTest(SynchronousTestCase):

@@ -56,7 +56,10 @@ class Reached:
 
 
 def is_older(sources: Iterable[Source], reached: Mapping[str, Source]) -> bool:
-    """Tell whether code is older than some other: in one codebase at least, and newer in none.
+    """Return whether code is older than some other: in one codebase at least, and newer in none.
+
+    A build of an old revision of one codebase with the latest of all others is of older code: what
+    it says was true once. Code that is older here and newer there is a combination of its own.
 
     Args:
         sources: The code.

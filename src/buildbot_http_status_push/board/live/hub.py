@@ -8,7 +8,9 @@ and no template.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
+from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
 from attrs import define, field
@@ -34,6 +36,8 @@ HEARD = 10.0
 """Seconds between two signs of life."""
 READ = 2_000
 """How many updates one frame may stand for."""
+MOST_STARTS = 8
+"""How many different frames one turn makes for those who ask."""
 BYTES_A_SECOND = 100_000_000
 """What all browsers together are sent at most; with more to send, more is gathered in a frame."""
 
@@ -201,8 +205,8 @@ class Hub(Generic[Message]):
         requests = tuple(self._requests)
         try:
             await self._read()
-            since = {self.position, *(request.since for request in requests)}
-            texts = await self._frames_since(since)
+            starts = self._starts({request.since for request in requests})
+            texts = await self._frames_since({self.position, *starts.values()})
         except StorageError as error:
             self._log_error(error)
             return 0
@@ -213,7 +217,7 @@ class Hub(Generic[Message]):
         del self._requests[: len(requests)]
         for request in requests:
             if not request.answer.called:  # else its asker has left and cancelled it
-                request.answer.callback(texts[request.since])
+                request.answer.callback(texts[starts[request.since]])
         return sent
 
     async def _read(self) -> None:
@@ -236,6 +240,20 @@ class Hub(Generic[Message]):
         if updates is not None:
             self._updates = UpdateLog(Position(position.epoch, first))
             self._updates.add(updates)
+
+    def _starts(self, positions: AbstractSet[Position]) -> dict[Position, Position]:
+        """Return where to start a frame for each position: there, or before it if they are many.
+
+        A browser takes what it knows already without harm. Those that are out of reach are all
+        sent the same.
+        """
+        reached = sorted(filter(self._updates.reaches, positions), key=attrgetter("sequence"))
+        together = max(-(-len(reached) // MOST_STARTS), 1)
+        others = positions - set(reached)
+        return {
+            **{each: reached[place - place % together] for place, each in enumerate(reached)},
+            **dict.fromkeys(others, next(iter(others), self.position)),
+        }
 
     async def _frames_since(self, positions: Collection[Position]) -> dict[Position, bytes]:
         """Return the frames that lead from positions to the latest, each change rendered once."""

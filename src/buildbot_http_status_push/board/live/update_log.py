@@ -71,7 +71,7 @@ class UpdateLog:
             The builds that have changed since, by their builder; None where that is not known,
             or more than a frame may cover.
         """
-        if not self._reaches(position):
+        if not self.reaches(position):
             return None
         changed = merged({each.builder: (each.build,)} for each in self._after(position))
         return None if len(changed) > self._most_builders else changed
@@ -82,9 +82,18 @@ class UpdateLog:
         Args:
             position: One of the past; for one that is no longer known, the list is empty.
         """
-        if not self._reaches(position):
+        if not self.reaches(position):
             return []
         return [update.at for update in self._after(position)]
+
+    def reaches(self, position: Position) -> bool:
+        """Return whether all updates after a position are kept.
+
+        Args:
+            position: A browser's.
+        """
+        missed = self.position.sequence - position.sequence
+        return position.epoch == self.position.epoch and 0 <= missed <= len(self._updates)
 
     def _after(self, position: Position) -> list[Update]:
         # From the end: most of what is kept is old.
@@ -92,10 +101,6 @@ class UpdateLog:
             lambda update: update.sequence > position.sequence, reversed(self._updates)
         )
         return list(latest)[::-1]
-
-    def _reaches(self, position: Position) -> bool:
-        missed = self.position.sequence - position.sequence
-        return position.epoch == self.position.epoch and 0 <= missed <= len(self._updates)
 
 
 def merged(parts: Iterable[Changed]) -> Changed:

@@ -6,12 +6,15 @@ Pure: knows no database and no template.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from attrs import frozen
 
 from buildbot_http_status_push.board.model import Build, Builder, Revision
 from buildbot_http_status_push.board.pages.wording import symbol
+
+COLUMNS = 50
+"""How many builders a page of the table has."""
 
 
 @frozen(kw_only=True)
@@ -20,8 +23,8 @@ class Line:
 
     Args:
         revision: The revision.
-        builds: A build, or None, for each builder.
-        counts: How many builds there are of each result, the bad ones first.
+        builds: A build, or None, for each builder of the page.
+        counts: How many builders' builds there are of each result, the bad ones first.
     """
 
     revision: Revision
@@ -36,30 +39,51 @@ ORDER = (
 """In which order results are told."""
 
 
-def lines(
-    revisions: Sequence[Revision], builders: Sequence[Builder]
-) -> tuple[tuple[Builder, ...], tuple[Line, ...]]:
+@frozen(kw_only=True)
+class Table:
+    """A page of the view.
+
+    Args:
+        builders: The builders of the page, a column for each.
+        lines: A line for each revision that any builder built, on this page or another.
+        page: Which page it is, from 1 on.
+        pages: How many there are.
+    """
+
+    builders: tuple[Builder, ...]
+    lines: tuple[Line, ...]
+    page: int
+    pages: int
+
+
+def table(revisions: Sequence[Revision], builders: Sequence[Builder], page: int) -> Table:
     """Lay revisions out as a table.
 
     Args:
         revisions: The revisions, newest first.
-        builders: The builders that are to be shown.
-
-    Returns:
-        The builders that built any of them, and a line for each revision that any of them built.
+        builders: The builders that are to be shown, those that built none of them aside.
+        page: Which page is asked for; the last one if there are fewer.
     """
     building = {build.builder for revision in revisions for build in revision.builds}
-    shown = tuple(each for each in builders if each.id in building)
-    made = (_line(revision, shown) for revision in revisions)
-    return shown, tuple(line for line in made if line.counts)
+    shown = [each for each in builders if each.id in building]
+    pages = max(-(-len(shown) // COLUMNS), 1)
+    page = min(page, pages)
+    columns = tuple(shown[(page - 1) * COLUMNS : page * COLUMNS])
+    counted = {each.id for each in shown}
+    made = (_line(revision, columns, counted) for revision in revisions)
+    return Table(
+        builders=columns,
+        lines=tuple(line for line in made if line.counts),
+        page=page,
+        pages=pages,
+    )
 
 
-def _line(revision: Revision, builders: Sequence[Builder]) -> Line:
-    by_builder = {build.builder: build for build in revision.builds}
-    builds = tuple(by_builder.get(each.id) for each in builders)
-    counted = Counter(symbol(build) for build in builds if build)
+def _line(revision: Revision, columns: Sequence[Builder], shown: Collection[int]) -> Line:
+    by_builder = {each.builder: each for each in revision.builds if each.builder in shown}
+    counted = Counter(map(symbol, by_builder.values()))
     return Line(
         revision=revision,
-        builds=builds,
+        builds=tuple(by_builder.get(each.id) for each in columns),
         counts=tuple((name, counted[name]) for name in ORDER if counted[name]),
     )

@@ -33,7 +33,7 @@ from buildbot_http_status_push.board.model import (
 )
 from buildbot_http_status_push.board.pages import charts
 from buildbot_http_status_push.board.pages.detail import contents, queued
-from buildbot_http_status_push.board.pages.grid import lines
+from buildbot_http_status_push.board.pages.grid import table
 from buildbot_http_status_push.board.pages.history import history
 from buildbot_http_status_push.board.pages.overview import (
     MOST_CAUSES,
@@ -316,8 +316,9 @@ def _live(asked: PageRequest) -> Live:
 
 async def _revisions(store: Reader, asked: PageRequest) -> View:
     revisions = await store.revisions(asked.chosen, REVISIONS)
-    builders, made = lines(revisions, await store.builders(asked.chosen))
-    return View("revisions.html", "Revisions · board", {"builders": builders, "lines": made})
+    made = table(revisions, await store.builders(asked.chosen), asked.page)
+    shown = {"table": made, "pages_shown": _near(made.page, made.pages)}
+    return View("revisions.html", "Revisions · board", shown)
 
 
 async def _search(store: Reader, asked: PageRequest) -> View:

@@ -50,16 +50,18 @@ def builder_text(found: Builder) -> str:
     return _json(builder(found))
 
 
-def builds(found: Sequence[Build], position: Position) -> Document:
+def builds(found: Sequence[Build], masters: Iterable[Master], position: Position) -> Document:
     """Tell builds, the newest first."""
-    return _document({**_position(position), "builds": [build(each) for each in found]})
+    names = {each.id: each.name for each in masters}
+    told = [build(each, names[each.master]) for each in found]
+    return _document({**_position(position), "builds": told})
 
 
 def detail(found: BuildDetail) -> Document:
     """Tell one build, with the body of its latest status as it came."""
     return _document(
         {
-            **build(found.build),
+            **build(found.build, found.builder.master.name),
             "memory": None if found.memory is None else memory(found.memory),
             "parent": None if found.parent is None else found.parent.id,
             "triggered": [each.id for each in found.triggered],
@@ -164,9 +166,15 @@ def fault(status: int, sentence: str) -> Document:
     return _document({"error": sentence}, status=status)
 
 
-def failures(found: Iterable[FailedBuild], position: Position) -> Document:
+def failures(
+    found: Iterable[FailedBuild], masters: Iterable[Master], position: Position
+) -> Document:
     """Tell bad builds and why they are so, the latest first."""
-    told = [{"build": build(each.build), "memory": memory(each.memory)} for each in found]
+    names = {each.id: each.name for each in masters}
+    told = [
+        {"build": build(each.build, names[each.build.master]), "memory": memory(each.memory)}
+        for each in found
+    ]
     return _document({**_position(position), "failures": told})
 
 
@@ -202,6 +210,10 @@ def memory(found: Memory) -> dict[str, Any]:
 
 def builder(found: Builder) -> dict[str, Any]:
     """Return a builder's public form."""
+
+    def told(one: Build | None) -> dict[str, Any] | None:
+        return None if one is None else build(one, found.master.name)
+
     return {
         "id": found.id,
         "name": found.name,
@@ -209,22 +221,26 @@ def builder(found: Builder) -> dict[str, Any]:
         "tags": list(found.tags),
         "project": found.project,
         "description": found.description,
+        "branch": found.branch,
+        "branches": list(found.branches),
         "state": _state(found),
         "flaky": found.flaky,
         "memory": None if found.memory is None else memory(found.memory),
         "usual_duration": found.usual,
-        "last": _optional(found.last),
-        "first_bad": _optional(found.first_bad),
-        "last_good": _optional(found.last_good),
-        "running": [build(each) for each in found.running],
-        "recent": [build(each) for each in found.recent],
+        "last": told(found.last),
+        "first_bad": told(found.first_bad),
+        "last_good": told(found.last_good),
+        "no_result": told(found.no_result),
+        "running": [*map(told, found.running)],
+        "recent": [*map(told, found.recent)],
     }
 
 
-def build(found: Build) -> dict[str, Any]:
-    """Return a build's public form."""
+def build(found: Build, master: str) -> dict[str, Any]:
+    """Return a build's public form, with the name that its master is shown by."""
     return {
         "id": found.id,
+        "master": master,
         "builder": found.builder,
         "builder_name": found.builder_name,
         "number": found.number,
@@ -238,6 +254,12 @@ def build(found: Build) -> dict[str, Any]:
         "worker": found.worker,
         "branch": found.branch,
         "revision": found.revision,
+        "sources": [
+            {"codebase": each.codebase, "branch": each.branch, "revision": each.revision}
+            for each in found.sources
+        ],
+        "judges": found.judges,
+        "step": found.step,
         "project": found.project,
         "owner": found.owner,
         "url": found.url,
@@ -248,10 +270,6 @@ def _state(found: Builder) -> str:
     if found.last is None:
         return "unknown"
     return "red" if found.is_red else "green"
-
-
-def _optional(found: Build | None) -> dict[str, Any] | None:
-    return None if found is None else build(found)
 
 
 def _master(found: Master) -> dict[str, Any]:

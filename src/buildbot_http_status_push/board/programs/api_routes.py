@@ -6,6 +6,7 @@ Knows the store's reads and the formats; must not know requests.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from importlib.resources import files
@@ -26,8 +27,8 @@ from buildbot_http_status_push.board.http.documents import (
 from buildbot_http_status_push.board.model import Build, Filter
 from buildbot_http_status_push.board.programs import api
 from buildbot_http_status_push.board.programs.badge import badge
-from buildbot_http_status_push.board.programs.cctray import cctray
-from buildbot_http_status_push.board.programs.feed import feed, news
+from buildbot_http_status_push.board.programs.cctray import cctray, projects
+from buildbot_http_status_push.board.programs.feed import StateChange, feed, news
 from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.board.store.store import Store
 
@@ -105,18 +106,27 @@ class ApiRoutes:
     async def _badge(self, asked: RouteRequest) -> Document:
         name = asked.path.removeprefix("/badge/").removesuffix(".svg")
         chosen = filters.from_query(asked.query)
-        found = Filter(master=chosen.master, branch=chosen.branch)
+        # Of those whose name has it, as the store finds them.
+        found = Filter(
+            builder=name[: filters.MOST_VALUE], master=chosen.master, branch=chosen.branch
+        )
         named = [each for each in await self._store.builders(found) if each.name == name]
         label = f"{name} ({chosen.branch})" if chosen.branch else name
         return badge(label, _worst(each.last for each in named if each.last))
 
     async def _cctray(self, asked: RouteRequest) -> Document:
         chosen = filters.from_query(asked.query)
-        return cctray(await self._store.builders(chosen), asked.address)
+        found = await self._store.builders(chosen)
+        written: list[bytes] = []
+        await self._run(map(written.append, projects(found, asked.address)))
+        return cctray(written)
 
     async def _feed(self, asked: RouteRequest) -> Document:
         chosen = filters.from_query(asked.query)
-        found = news(await self._store.builders(chosen), evolve(chosen, results=frozenset()))
+        looked_at = await self._store.builders(chosen)
+        latest: deque[list[StateChange]] = deque([[]], maxlen=1)
+        await self._run(map(latest.append, news(looked_at, evolve(chosen, results=frozenset()))))
+        [found] = latest
         memories = await self._store.memories([each.build for each in found])
         itself = f"{asked.address}feed.atom" + (f"?{asked.query}" if asked.query else "")
         return feed(found, asked.address, itself, self._store.latest.epoch, memories)
@@ -134,7 +144,8 @@ class ApiRoutes:
         chosen = filters.from_query(asked.query)
         limit = _number(asked.query, "limit", MOST_BUILDS) or BUILDS
         before = _number(asked.query, "before", LARGEST)
-        return api.builds(await self._store.builds(chosen, None, limit, before), position)
+        found = await self._store.builds(chosen, None, limit, before)
+        return api.builds(found, await self._store.masters(), position)
 
     async def _build(self, asked: RouteRequest) -> Document:
         number = int(asked.path.rpartition("/")[2])
@@ -154,7 +165,7 @@ class ApiRoutes:
             limit=_number(asked.query, "limit", MOST_BUILDS) or BUILDS,
             with_memory=True,
         )
-        return api.failures(found, position)
+        return api.failures(found, await self._store.masters(), position)
 
     async def _tests(self, asked: RouteRequest) -> Document:
         position = self._store.latest

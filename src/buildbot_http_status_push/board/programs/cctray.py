@@ -6,7 +6,7 @@ The format was made by CruiseControl, and is described at https://cctray.org/v1/
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from xml.etree import ElementTree
 
@@ -15,6 +15,7 @@ from buildbot_http_status_push.board.model import Build, Builder
 from buildbot_http_status_push.board.programs.xml_text import xml
 from buildbot_http_status_push.results import FAILURE, SUCCESS, WARNINGS
 
+HEAD = b"<?xml version='1.0' encoding='utf-8'?>\n<Projects>"
 STATUSES = {
     SUCCESS: "Success",
     WARNINGS: "Success",
@@ -22,21 +23,29 @@ STATUSES = {
 }
 
 
-def cctray(builders: Iterable[Builder], address: str) -> Document:
+def cctray(written: Iterable[bytes]) -> Document:
     """Make the document.
+
+    Args:
+        written: The builders, as ``projects`` writes them.
+    """
+    body = b"".join([HEAD, *written, b"</Projects>"])
+    return Document(body=body, content_type="application/xml; charset=utf-8")
+
+
+def projects(builders: Sequence[Builder], address: str) -> Iterator[bytes]:
+    """Write builders, one in each step.
 
     Args:
         builders: The builders to show, in order.
         address: The board's own address, with a slash at the end.
     """
-    builders = list(builders)
     names = Counter(builder.name for builder in builders)
-    root = ElementTree.Element("Projects")
     for builder in builders:
         is_alone = names[builder.name] == 1
         name = builder.name if is_alone else f"{builder.master.name}/{builder.name}"
-        ElementTree.SubElement(root, "Project", _project(builder, name, address))
-    return Document(body=xml(root), content_type="application/xml; charset=utf-8")
+        element = ElementTree.Element("Project", _project(builder, name, address))
+        yield xml(element, is_document=False)
 
 
 def _project(builder: Builder, name: str, address: str) -> dict[str, str]:

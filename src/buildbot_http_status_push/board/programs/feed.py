@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from heapq import nlargest
 from xml.etree import ElementTree
@@ -60,15 +60,18 @@ def state_changes(builds: Iterable[Build], *, is_from_begin: bool) -> list[State
     return found
 
 
-def news(builders: Iterable[Builder], chosen: Filter) -> list[StateChange]:
-    """Return the latest state changes of all builders, newest first.
+def news(builders: Iterable[Builder], chosen: Filter) -> Iterator[list[StateChange]]:
+    """Return the latest state changes of the builders so far, newest first, in steps of one.
 
     Args:
         builders: The builders.
         chosen: Which of their builds to look at.
     """
-    every = (change for builder in builders for change in _of_builder(builder, chosen))
-    return nlargest(ENTRIES, every, key=lambda change: (_ended(change.build), change.build.id))
+    found: list[StateChange] = []
+    for builder in builders:
+        found += _of_builder(builder, chosen)
+        found = nlargest(ENTRIES, found, key=lambda each: (_ended(each.build), each.build.id))
+        yield found
 
 
 def _of_builder(builder: Builder, chosen: Filter) -> list[StateChange]:
