@@ -31,7 +31,7 @@ from buildbot_http_status_push.commands.ping_steps import Ping, verdict
 from buildbot_http_status_push.model import Accepted, Refused, Unreachable
 
 KEY = "a key for tests"
-ACCEPTED = "The receiver accepts statuses: it answered this one with 200."
+ACCEPTED = "The receiver accepted the test status with 200."
 UNTRUSTED = (
     "the certificate is self-signed or its issuer is not trusted (set verify= to your CA's file)"
 )
@@ -108,9 +108,9 @@ class HTTPTests(PingTestCase):
             self.said,
             [
                 f"POST http://127.0.0.1:{server.port}/submit",
-                "  name        127.0.0.1 is an address, there is no name to look up",
+                "  name        127.0.0.1 is an address; no lookup needed",
                 f"  connection  to 127.0.0.1 port {server.port} (time)",
-                "  TLS         none: others on the way can read what is sent",
+                "  TLS         none: traffic is not encrypted",
                 "  answer      200 OK (time)",
                 "              ok",
                 ACCEPTED,
@@ -150,7 +150,7 @@ class HTTPTests(PingTestCase):
         self.assertEqual(
             self.said[1:3],
             [
-                "  name        receiver has 127.0.0.1, 127.0.0.2 (time)",
+                "  name        receiver resolves to 127.0.0.1, 127.0.0.2 (time)",
                 f"  connection  to 127.0.0.1 port {server.port} (time)",
             ],
         )
@@ -163,7 +163,7 @@ class HTTPTests(PingTestCase):
         self.assertEqual(
             self.said[1:],
             [
-                "  name        receiver has no address (time)",
+                "  name        receiver resolves to no address (time)",
                 "The test status was not delivered: the host name can't be resolved.",
             ],
         )
@@ -216,7 +216,7 @@ class HTTPTests(PingTestCase):
         code = await self.ping(f"http://127.0.0.1:{server.port}/")
         self.assertEqual((code, len(server.requests)), (1, 1))
         self.assertIn("redirects to /there, which is not followed", self.said[-2])
-        self.assertIn("with 302: redirects are not followed, write the URL", self.said[-1])
+        self.assertIn("with 302: redirects are not followed; use the URL", self.said[-1])
 
     async def test_long_answer(self) -> None:
         """Only the first 200 characters of an answer are told, on one line."""
@@ -382,8 +382,8 @@ class TLSTests(PingTestCase):
             self.said[3:],
             [
                 "  TLS         nothing within 0.1 s",
-                "The test status was not delivered: the TLS handshake did not end within 0.1 s; "
-                "a receiver without TLS wants a URL with http://.",
+                "The test status was not delivered: the TLS handshake did not complete "
+                "within 0.1 s; a receiver without TLS requires an http:// URL.",
             ],
         )
 
@@ -394,14 +394,14 @@ class VerdictTests(SynchronousTestCase):
     def test_advice(self) -> None:
         """Each kind of refusal has its own advice."""
         for status, words in (
-            (204, "answered this one with 204"),
+            (204, "test status with 204"),
             (403, "credentials or a signature"),
-            (404, "nothing takes statuses at this URL"),
-            (405, "nothing takes POST requests"),
-            (410, "it wants no statuses any more"),
-            (418, "its answer may say why"),
-            (429, "it is too busy now"),
-            (503, "it has trouble of its own"),
+            (404, "no receiver at this URL"),
+            (405, "this URL does not accept POST requests"),
+            (410, "the receiver has been retired"),
+            (418, "see the response above"),
+            (429, "the receiver is busy"),
+            (503, "server error"),
         ):
             outcome = Accepted(status) if status < 300 else Refused(status)
             self.assertIn(words, verdict(outcome))

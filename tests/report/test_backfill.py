@@ -196,7 +196,7 @@ class MasterTests(ReporterTestCase):
         """Run it, and return its exit code and its document."""
         where = ("--basedir", str(self.folder / "master"), "--json")
         code, output, errors = await deferToThread(run, "outbox", "backfill", *where, *arguments)
-        self.assertEqual(errors, "Waiting until a master takes it up, 60 s at most.\n")
+        self.assertEqual(errors, "Waiting up to 60 s for a running master to start.\n")
         return code, json.loads(output)
 
     async def begin(self) -> tuple[Any, Master]:
@@ -246,7 +246,7 @@ class MasterTests(ReporterTestCase):
         waiting.interrupt()
         code, _, errors = await deferToThread(waiting.end)
         self.assertEqual(code, 1)
-        self.assertIn("it goes on in the master; 'outbox backfill --stop' ends it", errors)
+        self.assertIn("the backfill continues in the master", errors)
         for code in (0, 1):
             ended, _, _ = await deferToThread(run, "outbox", "backfill", *where, "--stop")
             self.assertEqual(ended, code)

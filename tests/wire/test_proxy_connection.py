@@ -134,14 +134,14 @@ class TinyproxyTest(ProxiedCase):
             run, "ping", *arguments, "--proxy", f"http://{address}"
         )
         self.assertEqual((code, errors), (0, ""), output)
-        self.assertIn(f"left to the proxy {address}", output)
+        self.assertIn(f"resolved by the proxy {address}", output)
         self.assertIn("certificate checked", output)
         environment = {"https_proxy": f"http://{address}", "no_proxy": "localhost"}
         code, output, _ = await deferToThread(
             run, "ping", *arguments, "--proxy", "environment", environment=environment
         )
         self.assertEqual(code, 0)
-        self.assertNotIn("left to the proxy", output)
+        self.assertNotIn("resolved by the proxy", output)
 
 
 class PlayedTest(ProxiedCase):

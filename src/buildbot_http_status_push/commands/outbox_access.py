@@ -1,4 +1,4 @@
-"""How the sub-command ``outbox`` comes to an outbox, and what its actions are given.
+"""How the sub-command ``outbox`` opens an outbox, and the context of its actions.
 
 Never makes an outbox where there is none. SQLAlchemy is imported when it is needed, since that
 takes a while.
@@ -27,7 +27,7 @@ OUTBOX_FILE = "http_status_push.sqlite"
 
 @frozen
 class CommandContext:
-    """What a person asks of an outbox.
+    """An open outbox and the arguments of one command.
 
     Args:
         database: The open outbox.
@@ -98,7 +98,7 @@ def run_outbox(
 
 
 def _check_names(ctx: CommandContext) -> None:
-    """See that the reporters that are named are known: a typo is told, and changes nothing."""
+    """Refuse names of reporters that the outbox does not have."""
     from buildbot_http_status_push.outbox.inspection import NotPossibleError, reporters
 
     given = {NAMES[key]: name for key, name in vars(ctx.arguments).items() if key in NAMES}
@@ -107,10 +107,8 @@ def _check_names(ctx: CommandContext) -> None:
     known = ctx.ask(reporters)
     for option, name in given.items():
         if name is not None and name not in known:
-            there_is = f"there is {' and '.join(known)}" if known else "no reporter has used it yet"
-            raise NotPossibleError(
-                f"{option} {name!r}: no reporter of this outbox is called so; {there_is}"
-            )
+            there_is = f"known: {', '.join(known)}" if known else "none has used this outbox yet"
+            raise NotPossibleError(f"{option}: unknown reporter {name!r} ({there_is})")
 
 
 def open_outbox(folder: Path, url: str | None, *, to_write: bool) -> Transactions:
@@ -165,14 +163,14 @@ def _is_there(path: Path) -> bool:
 
 
 def _check_schema(reader: Reader, *, to_write: bool) -> None:
-    """See that its tables suffice: it may be that of a master of another version."""
+    """Refuse an outbox whose schema lacks what this version needs."""
     from buildbot_http_status_push.database import StorageError
     from buildbot_http_status_push.outbox import inspection
     from buildbot_http_status_push.outbox.schema import SCHEMA, version_of
 
     [version] = reader.transact([version_of])
     if not version:
-        raise StorageError("it has none of an outbox's tables")
+        raise StorageError("it has no outbox tables")
     if version == SCHEMA.version:
         return
     if to_write or reader.transact([inspection.missing]) != [[]]:

@@ -1,4 +1,4 @@
-"""``outbox backfill``: writes down what is wanted, and shows how a master gets on with it.
+"""``outbox backfill``: stores a request for past builds, and shows the master's progress.
 
 SQLAlchemy is imported when the command runs, since that takes a while.
 """
@@ -14,18 +14,18 @@ from buildbot_http_status_push.commands.outbox_selection import seconds_of
 from buildbot_http_status_push.outbox.backfill_request import Backfill, Stage
 
 LOOK_EVERY = 0.5
-TAKEN_UP_WITHIN = 60.0
-"""Seconds; a master that runs looks more often."""
+STARTED_WITHIN = 60.0
+"""Seconds; a running master checks more often."""
 
 
 def backfill(ctx: CommandContext) -> int:
-    """Have the past sent once more, count it, or end that."""
+    """Start, count or stop a backfill."""
     reporter = _reporter(ctx)
     return _stop(ctx, reporter) if ctx.arguments.stop else _begin(ctx, reporter)
 
 
 def _reporter(ctx: CommandContext) -> str:
-    """Return whose past it is: the one that is named, or the only one."""
+    """Return the reporter that is named, or the only one."""
     from buildbot_http_status_push.outbox.inspection import NotPossibleError, reporters
 
     named: str | None = ctx.arguments.reporter
@@ -35,7 +35,9 @@ def _reporter(ctx: CommandContext) -> str:
     if not known:
         raise NotPossibleError("no reporter has used this outbox yet: start the master first")
     if len(known) > 1:
-        raise NotPossibleError(f"there are several reporters: say --reporter, {' or '.join(known)}")
+        raise NotPossibleError(
+            f"several reporters use this outbox: choose one with --reporter ({', '.join(known)})"
+        )
     return known[0]
 
 
@@ -44,10 +46,10 @@ def _stop(ctx: CommandContext, reporter: str) -> int:
 
     found: Backfill | None = ctx.ask(kept.find, reporter)
     if found is None or found.stage is Stage.DONE:
-        complain(f"{reporter} sends nothing of the past: there is nothing to stop")
+        complain(f"no backfill of {reporter} is in progress")
         return FAILED
     ctx.ask(kept.remove, reporter)
-    ctx.answer({"stage": "stopped"}, [f"{reporter} sends no more of the past."])
+    ctx.answer({"stage": "stopped"}, [f"Stopped the backfill of {reporter}."])
     return DONE
 
 
@@ -61,37 +63,37 @@ def _begin(ctx: CommandContext, reporter: str) -> int:
         builder=given.builder,
         only_count=given.dry_run,
     )
-    _see_that_none_is_wanted(ctx, reporter)
+    _check_none_in_progress(ctx, reporter)
     ctx.ask(kept.save, wanted)
     # Not to standard output, which may be read by a program.
-    print(f"Waiting until a master takes it up, {TAKEN_UP_WITHIN:g} s at most.", file=sys.stderr)
+    print(f"Waiting up to {STARTED_WITHIN:g} s for a running master to start.", file=sys.stderr)
     try:
         found = _watch(ctx, reporter)
     except KeyboardInterrupt:
-        complain("it goes on in the master; 'outbox backfill --stop' ends it")
+        complain("the backfill continues in the master; 'outbox backfill --stop' stops it")
         return FAILED
-    return _tell(ctx, found)
+    return _report(ctx, found)
 
 
-def _see_that_none_is_wanted(ctx: CommandContext, reporter: str) -> None:
-    """Refuse where one is to be sent already; of one that is only counted nothing is lost."""
+def _check_none_in_progress(ctx: CommandContext, reporter: str) -> None:
+    """Refuse while another one is in progress; a dry run may be replaced."""
     from buildbot_http_status_push.outbox import backfill as kept
     from buildbot_http_status_push.outbox.inspection import NotPossibleError
 
     found: Backfill | None = ctx.ask(kept.find, reporter)
     if found is None or found.stage is Stage.DONE or found.only_count:
         return
-    how_far = "waits for a master" if found.stage is Stage.ASKED else f"is at {found.done:,}"
+    how_far = "waits for a master" if found.stage is Stage.ASKED else f"has sent {found.done:,}"
     raise NotPossibleError(
-        f"a backfill of {reporter} is not done yet, it {how_far}: 'outbox backfill --stop' ends it"
+        f"another backfill of {reporter} {how_far}: stop it with 'outbox backfill --stop'"
     )
 
 
 def _watch(ctx: CommandContext, reporter: str) -> Backfill | None:
-    """Show how it gets on until it is done, or nobody takes it up."""
+    """Show progress until the backfill is done, or no master starts it."""
     from buildbot_http_status_push.outbox import backfill as kept
 
-    end = time.monotonic() + TAKEN_UP_WITHIN
+    end = time.monotonic() + STARTED_WITHIN
     with ctx.output.progress("builds") as advance:
         while True:
             found: Backfill | None = ctx.ask(kept.find, reporter)
@@ -103,35 +105,34 @@ def _watch(ctx: CommandContext, reporter: str) -> Backfill | None:
             time.sleep(LOOK_EVERY)
 
 
-def _tell(ctx: CommandContext, found: Backfill | None) -> int:
+def _report(ctx: CommandContext, found: Backfill | None) -> int:
     if found is None:
-        complain("somebody has stopped it")
+        complain("the backfill was stopped")
         return FAILED
     if found.stage is Stage.ASKED:
-        return _tell_nobody(ctx, found)
+        return _report_no_master(ctx, found)
     document = {"stage": found.stage.value, "done": found.done, "total": found.total}
-    ctx.answer(document, [_told(found)])
+    ctx.answer(document, [_result_line(found)])
     return DONE
 
 
-def _told(found: Backfill) -> str:
+def _result_line(found: Backfill) -> str:
     if not found.only_count:
-        return f"{found.done:,} builds were handed over to be sent once more."
+        return f"Queued {found.done:,} builds for redelivery."
     builds = "builds" if found.builder is None else f"builds of {found.builder}"
-    return f"{found.total:,} {builds} have ended since."
+    return f"{found.total:,} {builds} finished since then."
 
 
-def _tell_nobody(ctx: CommandContext, found: Backfill) -> int:
-    """Say that no master runs; one that does later need not count for somebody who left."""
+def _report_no_master(ctx: CommandContext, found: Backfill) -> int:
+    """Report that no master runs; a dry run is deleted, since its reader has left."""
     from buildbot_http_status_push.outbox import backfill as kept
 
-    nobody = f"no master with this outbox has taken it up within {TAKEN_UP_WITHIN:g} s"
+    nobody = f"no running master with this outbox started within {STARTED_WITHIN:g} s"
     if found.only_count:
         ctx.ask(kept.remove, found.reporter)
-        complain(f"{nobody}, so nothing was counted")
+        complain(f"{nobody}; nothing was counted")
     else:
         complain(
-            f"{nobody}. It is carried out as soon as one does; 'outbox backfill --stop' takes it "
-            "back"
+            f"{nobody}. The backfill starts with the next one; 'outbox backfill --stop' cancels it"
         )
     return FAILED

@@ -17,7 +17,7 @@ from buildbot_http_status_push.model import PENDING, State
 if TYPE_CHECKING:
     from buildbot_http_status_push.outbox.selection import Selection
 
-TAKEN_UP = "a running master takes this up within seconds"
+PICKED_UP = "a running master starts within seconds"
 
 
 def redeliver(ctx: CommandContext) -> int:
@@ -27,7 +27,7 @@ def redeliver(ctx: CommandContext) -> int:
     if ctx.arguments.id is None:
         return _redeliver_many(ctx)
     entry = ctx.ask(intervention.redeliver, ctx.arguments.id, ctx.now)
-    words = [f"{entry.id} ({entry.title}) is to be sent again: {TAKEN_UP}."]
+    words = [f"Queued {entry.id} ({entry.title}) for redelivery; {PICKED_UP}."]
     ctx.answer({"redelivered": 1}, words)
     return DONE
 
@@ -35,14 +35,14 @@ def redeliver(ctx: CommandContext) -> int:
 def _redeliver_many(ctx: CommandContext) -> int:
     count = _in_portions(ctx, _redeliverable(ctx))
     if not count:
-        kind = "dead" if ctx.arguments.dead else "dead or retrying since then"
+        kind = "dead" if ctx.arguments.dead else "dead or retrying since that time"
         complain(
-            f"there is nothing to redeliver: none is {kind} whose body is kept and for which "
-            "no newer status was accepted"
+            f"nothing to redeliver: no delivery is {kind} with its body kept and without a newer "
+            "accepted status"
         )
         return FAILED
-    many = "1 delivery is" if count == 1 else f"{count} deliveries are"
-    ctx.answer({"redelivered": count}, [f"{many} to be sent again: {TAKEN_UP}."])
+    words = f"Queued {_deliveries(count)} for redelivery; {PICKED_UP}."
+    ctx.answer({"redelivered": count}, [words])
     return DONE
 
 
@@ -74,11 +74,11 @@ def drop(ctx: CommandContext) -> int:
     given = ctx.arguments
     names_many = given.reporter is not None or given.older_than is not None
     if names_many == (given.id is not None):
-        return complain("say what to drop: an ID, or --reporter, --older-than or both")
+        return complain("drop requires an ID, --reporter, --older-than or both options")
     if names_many:
         return _drop_many(ctx)
     entry = ctx.ask(intervention.drop, ctx.arguments.id, ctx.now)
-    words = [f"{entry.id} ({entry.title}) will never be sent, and its body is forgotten."]
+    words = [f"Dropped {entry.id} ({entry.title}) and deleted its body."]
     ctx.answer({"dropped": 1}, words)
     return DONE
 
@@ -96,11 +96,10 @@ def _drop_many(ctx: CommandContext) -> int:
         with_body=True,
     )
     count = ctx.ask(inspection.count, chosen)
-    what = f"{_deliveries(count)} will never be sent, and their bodies be forgotten"
-    if (refusal := _refusal(ctx, count, what)) is not None:
+    if (refusal := _refusal(ctx, count, "drop", "and delete their bodies")) is not None:
         return refusal
     count = ctx.ask(intervention.drop_all, chosen, ctx.now)
-    ctx.answer({"dropped": count}, [f"{_deliveries(count)} dropped."])
+    ctx.answer({"dropped": count}, [f"Dropped {_deliveries(count)}."])
     return DONE
 
 
@@ -110,13 +109,13 @@ def move(ctx: CommandContext) -> int:
 
     given = ctx.arguments
     if given.of == given.to:
-        raise inspection.NotPossibleError(f"--from and --to both name {given.to}: write two names")
+        raise inspection.NotPossibleError(f"--from and --to must differ, not both {given.to!r}")
     count = ctx.ask(inspection.count, intervention.movable(given.of))
-    what = f"{_deliveries(count)} of {given.of} will be {given.to}'s, which sends what waits"
-    if (refusal := _refusal(ctx, count, what)) is not None:
+    if (refusal := _refusal(ctx, count, "move", f"from {given.of} to {given.to}")) is not None:
         return refusal
     count = ctx.ask(intervention.move, given.of, given.to, ctx.now)
-    ctx.answer({"moved": count}, [f"{_deliveries(count)} moved: {TAKEN_UP}."])
+    words = f"Moved {_deliveries(count)} from {given.of} to {given.to}; {PICKED_UP}."
+    ctx.answer({"moved": count}, [words])
     return DONE
 
 
@@ -124,15 +123,16 @@ def _deliveries(count: int) -> str:
     return "1 delivery" if count == 1 else f"{count:,} deliveries"
 
 
-def _refusal(ctx: CommandContext, count: int, what: str) -> int | None:
-    """Return the exit code where many are not to be changed, None where they are."""
+def _refusal(ctx: CommandContext, count: int, verb: str, rest: str) -> int | None:
+    """Ask for confirmation; return the exit code where it is not given, else None."""
     if not count:
-        complain("there is no such delivery; 'outbox stats' shows what there is")
+        complain("no delivery matches; 'outbox stats' shows the counts")
         return FAILED
     if ctx.arguments.yes:
         return None
+    what = f"{verb} {_deliveries(count)} {rest}"
     if not sys.stdin.isatty():
-        return complain(f"{what}: say --yes, since there is no terminal to ask at")
+        return complain(f"use --yes to {what}: standard input is not a terminal")
     # Not to standard output, which may be read by a program.
-    print(f"{what}. Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{what[0].upper()}{what[1:]}? [y/N] ", end="", file=sys.stderr, flush=True)
     return None if sys.stdin.readline().strip().lower() in ("y", "yes") else UNUSABLE

@@ -1,4 +1,4 @@
-"""Whether an outbox is well, in words for people and for monitoring systems.
+"""The health of an outbox, in words for people and for monitoring systems.
 
 Pure: knows the values that ``inspection`` returns, no database.
 """
@@ -26,7 +26,7 @@ STATUS_NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
 @frozen
 class Health:
-    """What tells whether an outbox is well.
+    """The health of an outbox.
 
     Args:
         stats: The counts, of one reporter or of all.
@@ -46,13 +46,11 @@ class Health:
         """Return a sentence for each thing that is not well."""
         found = []
         if self.oldest > max_age:
-            found.append(
-                f"a status has waited for {duration(self.oldest)}: 'outbox list' shows why"
-            )
+            found.append(f"oldest delivery pending for {duration(self.oldest)}: see 'outbox list'")
         if self.stats.given_up > max_dead:
             found.append(
-                f"{self.stats.given_up} were given up: 'outbox list --dead' shows why, "
-                "'outbox redeliver --dead' has them sent again"
+                f"{self.stats.given_up} dead: see 'outbox list --dead'; 'outbox redeliver --dead' "
+                "sends them again"
             )
         return found
 

@@ -1,4 +1,4 @@
-"""What the outbox holds, in tables for people and in documents for programs.
+"""Deliveries and counts, as tables for people and as JSON for programs.
 
 Pure: knows the values that ``inspection`` returns, no database.
 """
@@ -99,7 +99,7 @@ def stats_lines(each: Sequence[Stats], total: Stats, now: float) -> list[str]:
         now: The time, in seconds since the epoch.
     """
     if not each:
-        return ["Nothing was ever put into this outbox."]
+        return ["This outbox has never held a delivery."]
     head = ["reporter", "produced", *STATE_NAMES, "oldest waiting"]
     rows = [_stats_row(_cut(one.reporter, NAME_MOST), one, now) for one in each]
     if len(each) > 1:
@@ -115,13 +115,13 @@ def _stats_row(name: str, stats: Stats, now: float) -> list[str]:
 
 def _account(each: Sequence[Stats], total: Stats) -> list[str]:
     sentences = [
-        f"{one.reporter}: {one.produced} were produced, but {sum(one.states.values())} are "
-        f"delivered, pending, dead or superseded. That is wrong."
+        f"{one.reporter}: the counts are inconsistent: {one.produced} produced, but "
+        f"{sum(one.states.values())} delivered, pending, dead or superseded."
         for one in each
         if not one.holds
     ]
     return sentences or [
-        f"All is accounted for: {total.produced} produced = "
+        f"The counts are consistent: {total.produced} produced = "
         f"{total.states[State.DELIVERED]} delivered + {total.pending} pending + "
         f"{total.states[State.DEAD]} dead{_of_dead(total)} + "
         f"{total.states[State.SUPERSEDED]} superseded."
@@ -129,10 +129,10 @@ def _account(each: Sequence[Stats], total: Stats) -> list[str]:
 
 
 def _of_dead(stats: Stats) -> str:
-    """Say how many of the dead were given up; the others were dropped, or are long gone."""
+    """Return how many of the dead can be redelivered; the others have no body any more."""
     if stats.states[State.DEAD] == stats.given_up:
         return ""
-    return f" ({stats.given_up} of them can be sent again)"
+    return f" ({stats.given_up} can be redelivered)"
 
 
 @frozen(kw_only=True)
@@ -191,16 +191,16 @@ def list_lines(listing: Listing, now: float, width: int | None = None) -> list[s
     if listing.more:
         order = "newest" if listing.newest else "oldest"
         places = f"{listing.first + 1} to {listing.first + len(entries)} of {listing.total:,}"
-        lines += ["", f"These are {places}, the {order} first; --page and --limit show more."]
+        lines += ["", f"Showing {places}, {order} first; use --page and --limit for more."]
     return lines
 
 
 def _nothing(listing: Listing) -> str:
     if listing.first:
-        return "There is no such page."
+        return "No deliveries on this page."
     about = f" about {listing.about}" if listing.about else ""
     names = " or ".join(state.value for state in State if state in listing.states)
-    return f"No delivery{about} is {names}."
+    return f"No {names} deliveries{about}."
 
 
 def _cause_lines(listing: Listing, now: float, width: int | None) -> list[str]:
@@ -212,7 +212,7 @@ def _cause_lines(listing: Listing, now: float, width: int | None) -> list[str]:
         for each in listing.causes[:CAUSES_MOST]
     ]
     if others := sum(each.count for each in listing.causes[CAUSES_MOST:]):
-        lines.append(f"{others:,} × something else")
+        lines.append(f"{others:,} × other causes")
     return [*(line if width is None else _cut(line, width) for line in lines), ""]
 
 

@@ -1,4 +1,4 @@
-"""How people say which deliveries they mean, and when.
+"""Arguments that select deliveries by state, reporter, builder, build and time.
 
 SQLAlchemy is imported when a command runs, since that takes a while.
 """
@@ -59,7 +59,7 @@ def selection_of(arguments: argparse.Namespace, states: Collection[State]) -> Se
 
 
 def parse_build(text: str) -> int | str:
-    """Read which build is meant.
+    """Parse a build.
 
     Args:
         text: ``BUILDER#NUMBER``, or a build's id.
@@ -80,7 +80,7 @@ def parse_build(text: str) -> int | str:
 
 
 def parse_age(text: str) -> timedelta:
-    """Read a stretch of time such as ``10m``, with one of the units s, m, h, d and w.
+    """Parse a duration such as ``10m``, with one of the units s, m, h, d and w.
 
     Raises:
         ArgumentTypeError: It is none.
@@ -91,7 +91,7 @@ def parse_age(text: str) -> timedelta:
 
 
 def parse_time(text: str) -> datetime | timedelta:
-    """Read a point in time.
+    """Parse a point in time.
 
     Args:
         text: An age such as ``2h``, with one of the units s, m, h, d and w; or a time in ISO 8601,
@@ -110,7 +110,7 @@ def parse_time(text: str) -> datetime | timedelta:
             f"write an age such as 2h or 3d, or a time such as 2026-01-31T08:00, not {text!r}"
         ) from None
     if moment > datetime.now(timezone.utc):
-        raise argparse.ArgumentTypeError(f"{text} has not come yet: write a time that has passed")
+        raise argparse.ArgumentTypeError(f"{text} is in the future: write a time in the past")
     return moment
 
 

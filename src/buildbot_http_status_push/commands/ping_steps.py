@@ -1,4 +1,4 @@
-"""A marked test status, sent once, and told step by step: what the sub-command ``ping`` does.
+"""The sub-command ``ping``: sends one marked test status and prints each step.
 
 It is sent by the reporter's own client; a connection before it only looks at addresses and
 certificates. Must not know Buildbot.
@@ -41,24 +41,24 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 WAITED_FOR = {
     "name": "the host name was not resolved {}",
-    "connection": "no connection came about {}",
-    "TLS": "the TLS handshake did not end {}; a receiver without TLS wants a URL with http://",
+    "connection": "no connection was established {}",
+    "TLS": "the TLS handshake did not complete {}; a receiver without TLS requires an http:// URL",
 }
 
 CREDENTIALS = "credentials or a signature are missing or wrong (--auth, --header, --secret)"
 ADVICE = {
     401: CREDENTIALS,
     403: CREDENTIALS,
-    404: "nothing takes statuses at this URL",
-    405: "nothing takes POST requests at this URL",
-    410: "it wants no statuses any more",
-    429: "it is too busy now, and the reporter would try again",
+    404: "no receiver at this URL",
+    405: "this URL does not accept POST requests",
+    410: "the receiver has been retired",
+    429: "the receiver is busy; the reporter would retry",
 }
 
 
 @frozen
 class Settings:
-    """What a person asked for.
+    """The options of one ping.
 
     Args:
         target: Where and as whom to send.
@@ -74,7 +74,7 @@ class Settings:
 
 
 class Ping:
-    """Sends one test status and says what happens.
+    """Sends one test status and prints each step.
 
     Args:
         reactor: The network and the clock.
@@ -110,7 +110,7 @@ class Ping:
         self._client = Client(requester, settings.timeout)
 
     async def work(self) -> int:
-        """Look at the receiver, send the test status, and say what came of it.
+        """Inspect the receiver, send the test status, and print the outcome.
 
         Returns:
             The exit code: 0 if the receiver accepted it, else 1.
@@ -138,11 +138,11 @@ class Ping:
             return Unreachable(WAITED_FOR[self._step].format(f"within {timeout:g} s"))
         outcome = await self._client.send(self._delivery)
         if connected or not isinstance(outcome, Unreachable):
-            self._tell_answer(outcome)
+            self._show_answer(outcome)
         return outcome
 
     async def _look(self) -> bool:
-        """Tell of the name, the connection and TLS; trouble is explained by the attempt.
+        """Print the lookup, the connection and TLS; the attempt explains a failure.
 
         Returns:
             Whether there was a connection.
@@ -152,15 +152,15 @@ class Ping:
     async def _look_up(self) -> bool:
         host = self._place.host
         if proxy := self._settings.target.proxy:
-            self._say(_row("name", f"left to the proxy {proxy.address}"))
+            self._say(_row("name", f"resolved by the proxy {proxy.address}"))
             return True
         if isIPAddress(host) or isIPv6Address(host):
-            self._say(_row("name", f"{host} is an address, there is no name to look up"))
+            self._say(_row("name", f"{host} is an address; no lookup needed"))
             return True
         began = self._begin("name")
         addresses = await addresses_of(self._reactor, host)
         known = ", ".join(addresses) if addresses else "no address"
-        self._tell(f"{host} has {known}", began)
+        self._show(f"{host} resolves to {known}", began)
         return bool(addresses)
 
     async def _connect(self) -> bool:
@@ -170,9 +170,9 @@ class Ping:
         except (ConnectError, OSError):
             self._say(_row(self._step, "none"))
             return False
-        self._tell(f"to {look.where}", began)
+        self._show(f"to {look.where}", began)
         if self._url.scheme == "http":
-            self._say(_row("TLS", "none: others on the way can read what is sent"))
+            self._say(_row("TLS", "none: traffic is not encrypted"))
             await look.close()
         else:
             await self._secure(look)
@@ -189,11 +189,11 @@ class Ping:
         trouble = await look.handshake()
         if trouble is None:
             checked = "checked" if self._settings.verify else "not checked (--no-verify)"
-            self._tell(f"{look.version}, certificate {checked}", began)
-            self._tell_certificate(look)
+            self._show(f"{look.version}, certificate {checked}", began)
+            self._show_certificate(look)
         else:
             words = tls_errors.describe(trouble) or "the connection was closed"
-            self._tell(words.removeprefix("TLS: "), began)
+            self._show(words.removeprefix("TLS: "), began)
             if isinstance(trouble, tls_errors.CertificateRefusedError):
                 await self._show_refused()
 
@@ -201,13 +201,13 @@ class Ping:
         with suppress(ConnectError, OSError):
             look = await self._open(verify=False)
             if await look.handshake() is None:
-                self._tell_certificate(look)
+                self._show_certificate(look)
 
-    def _tell_certificate(self, look: Look) -> None:
+    def _show_certificate(self, look: Look) -> None:
         for line in describe_certificate(look.certificate, self._reactor.seconds()):
             self._say(_row("", line))
 
-    def _tell_answer(self, outcome: Outcome) -> None:
+    def _show_answer(self, outcome: Outcome) -> None:
         if isinstance(outcome, Unreachable):
             self._say(_row("answer", f"none ({duration(outcome.duration)})"))
             return
@@ -220,7 +220,7 @@ class Ping:
         self._step = step
         return float(self._reactor.seconds())
 
-    def _tell(self, text: str, began: float) -> None:
+    def _show(self, text: str, began: float) -> None:
         self._say(_row(self._step, f"{text} ({duration(self._reactor.seconds() - began)})"))
 
 
@@ -268,9 +268,9 @@ def make_delivery(message_id: str, now: float) -> Delivery:
 
 
 def verdict(outcome: Outcome) -> str:
-    """Say in one sentence what came of the test status."""
+    """Return the outcome of the test status as one sentence."""
     if isinstance(outcome, Accepted):
-        return f"The receiver accepts statuses: it answered this one with {outcome.status}."
+        return f"The receiver accepted the test status with {outcome.status}."
     if isinstance(outcome, Unreachable):
         return f"The test status was not delivered: {outcome.reason}."
     return f"The receiver refused the test status with {outcome.status}: {_advice(outcome.status)}."
@@ -278,10 +278,10 @@ def verdict(outcome: Outcome) -> str:
 
 def _advice(status: int) -> str:
     if 300 <= status < 400:
-        return "redirects are not followed, write the URL that it leads to"
+        return "redirects are not followed; use the URL it redirects to"
     if status >= 500:
-        return "it has trouble of its own, and the reporter would try again"
-    return ADVICE.get(status, "its answer may say why")
+        return "server error; the reporter would retry"
+    return ADVICE.get(status, "see the response above")
 
 
 def _phrase(status: int) -> str:
