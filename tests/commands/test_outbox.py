@@ -574,7 +574,9 @@ class ChangeTests(OutboxTestCase):
         self.assertTrue(line.startswith("Moved 2 deliveries"), line)
         self.assertEqual(self.ids("--reporter", "new"), ["msg_1", "msg_2"])
         self.assertEqual(self.call("stats")[0], 0)
-        self.assertIn("both name old", self.refusal("move", "--from", "old", "--to", "old"))
+        self.assertIn(
+            "must differ, not both 'old'", self.refusal("move", "--from", "old", "--to", "old")
+        )
 
     def test_unknown_reporters(self) -> None:
         """Who names a reporter that this outbox has never served is told who there is."""
