@@ -48,6 +48,11 @@ class Doing:
     words: tuple[str, ...]
     options: dict[str, str]
 
+    @property
+    def until(self) -> int | None:
+        """Until when a mute is to last."""
+        return _time(self.options["until"])[0] if "until" in self.options else None
+
 
 @define
 class History:
@@ -78,7 +83,7 @@ def histories() -> dict[str, History]:
 def _history(part: str) -> History:
     name, _, rest = part.partition("\n")
     history, section = History(name), "events"
-    reader = _Reader()
+    reader = Reader()
     for line in filter(str.strip, rest.splitlines()):
         if line in ("steps", "says"):
             section = line
@@ -125,7 +130,9 @@ def _names(text: str) -> list[str]:
 
 
 @define
-class _Reader:
+class Reader:
+    """Makes events of lines, whose builds follow each other."""
+
     builders: dict[tuple[str, str], int] = field(factory=dict)
     numbers: dict[int, int] = field(factory=dict)
     buildids: dict[tuple[str, str], int] = field(factory=dict)
@@ -135,6 +142,7 @@ class _Reader:
     count: int = 0
 
     def events(self, line: str) -> Iterator[EndedBuild | Doing]:
+        """Yield the events of a line."""
         head, _, lines = line.partition(" : ")
         time, *words = head.split()
         options = dict(each.split("=", 1) for each in words if "=" in each)

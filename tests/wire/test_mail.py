@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, Unreachable
 from buildbot_http_status_push.wire import tls
-from buildbot_http_status_push.wire.mail import CONTENT_TYPE, MailClient, MailTarget
+from buildbot_http_status_push.wire.mail import MailClient, MailTarget
 from buildbot_http_status_push.wire.target import RenderingError
 
 reactor: Any = global_reactor
@@ -54,7 +54,7 @@ class MailTest(TestCase):
         target = MailTarget(**{**known, **changed})
         policy = tls.make_policy(self.trusted if verify is None else verify, None)
         client = MailClient(reactor, policy, lambda: succeed(target), 10.0)
-        return client.send(a_delivery(1, content_type=CONTENT_TYPE, body=BODY))
+        return client.send(a_delivery(1, content_type="message/rfc822", body=BODY))
 
     async def test_plain(self) -> None:
         """A mail arrives whole, for all recipients, without TLS where that is asked for."""

@@ -27,7 +27,7 @@ def add_check(actions: SubParsers) -> None:
         metavar="FILE",
         type=Path,
         nargs="+",
-        help="a file of a known failure, or a directory of such files",
+        help="a file of --notify, of a known failure, or a directory of known failures",
     )
     parser.set_defaults(run=check)
 
@@ -35,12 +35,17 @@ def add_check(actions: SubParsers) -> None:
 def check(arguments: argparse.Namespace, output: Output) -> int:
     """Print the faults of files."""
     from buildbot_http_status_push.board.failures.known_files import read_entry
-    from buildbot_http_status_push.board.toml_files import FileFault
+    from buildbot_http_status_push.board.toml_files import FileFault, read_toml
 
     code = DONE
     for path in _files(arguments.files):
         try:
-            read_entry(path)
+            if read_toml(path).content.keys() & {"rule", "to"}:
+                from buildbot_http_status_push.board.notify.notify_file import read_notify
+
+                read_notify(path)
+            else:
+                read_entry(path)
         except FileFault as fault:
             code = FAILED
             output.say(f"{path}: {fault}")

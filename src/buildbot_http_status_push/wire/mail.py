@@ -25,7 +25,6 @@ from buildbot_http_status_push.wire.target import RenderingError
 from buildbot_http_status_push.wire.tls_errors import TLSFileError
 from buildbot_http_status_push.wire.transport import Place, route
 
-CONTENT_TYPE = "message/rfc822"
 PERMANENT = range(500, 600)
 TEXT_MOST = 200
 

@@ -1,0 +1,212 @@
+"""From an announcement to the bytes that are kept and sent. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Any
+
+from attrs import frozen
+
+from buildbot_http_status_push.board.incidents.incident import IncidentReason, Place
+from buildbot_http_status_push.board.notify.announcing import Announcement
+from buildbot_http_status_push.board.notify.texts import (
+    IncidentNews,
+    headline_of,
+    news_of,
+    thread_of,
+)
+from buildbot_http_status_push.formats.discord_embed import Discord
+from buildbot_http_status_push.formats.mattermost_post import Mattermost
+from buildbot_http_status_push.formats.news import Change
+from buildbot_http_status_push.formats.slack_blocks import Slack
+from buildbot_http_status_push.formats.teams_card import Teams
+from buildbot_http_status_push.model import Delivery
+
+JSON_TYPE, MAIL_TYPE = "application/json", "message/rfc822"
+CHATS = {each.service: each() for each in (Slack, Mattermost, Discord, Teams)}
+JSON_KIND, MAIL_KIND = "json", "mail"
+KINDS = (*CHATS, JSON_KIND, MAIL_KIND)
+"""What a destination may be."""
+VERSION = 1
+PLACES_MOST, REASONS_MOST = 200, 50
+"""How many of them a body has at most; their numbers are always right."""
+
+
+@frozen(kw_only=True)
+class Envelope:
+    """What a mail's headers say of a destination.
+
+    Args:
+        sender: Its ``From``.
+        recipients: Its ``To``.
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+
+
+def delivery_of(
+    announcement: Announcement,
+    destination: str,
+    kind: str,
+    public_url: str,
+    now: float,
+    envelope: Envelope | None = None,
+) -> Delivery:
+    """Return what is kept and sent.
+
+    Args:
+        announcement: What to say.
+        destination: The destination's name.
+        kind: What it is, one of ``KINDS``.
+        public_url: The board's URL, as readers reach it.
+        now: The time, in seconds since the epoch.
+        envelope: Of mail, from whom and to whom.
+    """
+    incident = announcement.incident
+    news = news_of(announcement, f"{public_url.rstrip('/')}/incidents/{incident.id}", now)
+    if kind == MAIL_KIND and envelope is not None:
+        body = _mail(announcement, destination, news, envelope, now)
+    elif kind == JSON_KIND:
+        body = _json(content_of(announcement, news, now))
+    else:
+        body = _json(CHATS[kind].message(news))
+    return Delivery(
+        id=message_id(destination, incident.id, announcement.number),
+        lane=f"{destination} {incident.id}",
+        group=f"{destination} {incident.id}",
+        subject=f"{destination} {incident.id} {announcement.number}",
+        event=announcement.event,
+        title=f"{announcement.event} {incident.id}",
+        content_type=MAIL_TYPE if kind == MAIL_KIND else JSON_TYPE,
+        body=body,
+    )
+
+
+def message_id(destination: str, incident: str, number: int) -> str:
+    """Return a message's id: the same whoever makes it, and however often."""
+    named = json.dumps([destination, incident, number]).encode()
+    return f"msg_{hashlib.sha256(named).hexdigest()[:32]}"
+
+
+def content_of(announcement: Announcement, news: IncidentNews, now: float) -> dict[str, Any]:
+    """Return the body that a program takes; the schema is ``schemas/incident-1.json``."""
+    incident = announcement.incident
+    claim = incident.claim
+    return {
+        "version": VERSION,
+        "type": announcement.event,
+        "at": now,
+        "rule": announcement.rule,
+        "text": headline_of(news),
+        "changes": list(announcement.changes),
+        "is_past": announcement.is_past,
+        "incident": {
+            "id": incident.id,
+            "url": news.url,
+            "kind": incident.kind,
+            "master": incident.cluster,
+            "branch": incident.branch,
+            "cause": incident.cause,
+            "opened_at": incident.opened_at,
+            "over_at": incident.over_at,
+            "closed_at": incident.closed_at,
+            "merged_into": incident.merged_into,
+            "builders": [_place(each) for each in incident.places[:PLACES_MOST]],
+            "builders_count": len(incident.places),
+            "reasons": [_reason(each) for each in incident.reasons[:REASONS_MOST]],
+            "reasons_count": len(incident.reasons),
+            "suspects": {
+                "count": incident.suspects.count,
+                "is_unchanged": incident.suspects.is_unchanged,
+                "changes": [
+                    {
+                        "author": each.author,
+                        "comment": each.comment,
+                        "revision": each.revision,
+                        "url": each.url,
+                    }
+                    for each in incident.suspects.changes
+                ],
+            },
+            "claim": None
+            if claim is None
+            else {"by": claim.by, "at": claim.at, "note": claim.note, "link": claim.link},
+        },
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {
+        "builder": place.builder_name,
+        "branch": place.branch,
+        "tags": list(place.tags),
+        "step": place.step,
+        "worker": place.worker,
+        "bad_builds": place.bad,
+        "first_bad": {"number": place.first_bad.number, "url": place.first_bad.url},
+        "last_bad": {"number": place.last_bad.number, "url": place.last_bad.url},
+        "over_at": place.over_at,
+        "ending": place.ending,
+    }
+
+
+def _reason(each: IncidentReason) -> dict[str, Any]:
+    return {
+        "signature": each.reason.signature,
+        "step": each.reason.step,
+        "text": each.reason.text,
+        "is_test": each.reason.rule == "test",
+        "state": each.state,
+    }
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _mail(
+    announcement: Announcement,
+    destination: str,
+    news: IncidentNews,
+    envelope: Envelope,
+    now: float,
+) -> bytes:
+    """Return a mail; all of an incident are one thread (RFC 5322, 3.6.4)."""
+    incident = announcement.incident
+    domain = envelope.sender.rpartition("@")[2].strip("<> ")
+    first, own = (
+        f"<{message_id(destination, incident.id, number)}@{domain}>"
+        for number in (1, announcement.number)
+    )
+    mail = EmailMessage(policy=SMTP)
+    thread = thread_of(incident)
+    mail["Subject"] = thread if own == first else f"Re: {thread}"
+    mail["From"] = envelope.sender
+    mail["To"] = ", ".join(envelope.recipients)
+    mail["Date"] = format_datetime(datetime.fromtimestamp(now, timezone.utc))
+    mail["Message-ID"] = own
+    if own != first:
+        mail["In-Reply-To"] = mail["References"] = first
+    mail["Auto-Submitted"] = "auto-generated"
+    # In base64 no line begins with a dot, which SMTP would have doubled.
+    mail.set_content("\n".join(_lines(news)), cte="base64")
+    return mail.as_bytes()
+
+
+def _lines(news: IncidentNews) -> list[str]:
+    lines = [headline_of(news), "", *([news.state] if news.state else [])]
+    lines += [f"- {_change(each)}" for each in news.changes]
+    lines += [f"{label}: {value}" for label, value in news.facts]
+    return [*lines, "", news.url or ""]
+
+
+def _change(change: Change) -> str:
+    author = f"({change.author})" if change.author else ""
+    return " ".join(each for each in (change.revision, change.subject, author) if each)
