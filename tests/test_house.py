@@ -82,6 +82,7 @@ PURE = {
     "board.judgements",
     "board.test_results",
     "board.test_results.history",
+    "board.test_results.query",
     "board.test_results.results",
     "board.test_results.words",
     "board.store.merging",

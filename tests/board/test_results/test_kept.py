@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.model import Build, Builder, FailingTests, Filter
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.store.tables import TEST_TABLES
+from buildbot_http_status_push.board.test_results.query import QueryOfTests
 from buildbot_http_status_push.board.test_results.results import NamedTest
 from buildbot_http_status_push.board.test_results.words import words_of
 from buildbot_http_status_push.database import file_url
@@ -67,7 +68,7 @@ class Contract(Case):
 
     def failing(self, text: str = "", **chosen: Any) -> dict[str, list[str]]:
         """Return what is said of the tests that fail now."""
-        found = result(self.store.failing_tests(Filter(**chosen), text, 10))
+        found = result(self.store.failing_tests(Filter(**chosen), QueryOfTests(name=text), 10))
         return {
             each.test.name: [f"{at.builder.name}: {words_of(at.verdict)}" for at in each.places]
             for each in found
@@ -178,8 +179,10 @@ class Contract(Case):
         self.assertEqual(self.failing("B"), {"b": [f"mac: {told}"]})
         self.assertEqual(self.failing(builder="linux"), {"a": [f"linux: {told}"]})
         self.assertEqual(self.failing(branch="other"), {})
-        self.assertEqual(result(self.store.tests_like("A", 5)), [NamedTest("unit", "a")])
-        self.assertEqual(result(self.store.tests_like("%", 5)), [])
+        self.assertEqual(
+            result(self.store.tests_like(QueryOfTests(name="A"), 5)), [NamedTest("unit", "a")]
+        )
+        self.assertEqual(result(self.store.tests_like(QueryOfTests(name="%"), 5)), [])
 
     def test_patches(self) -> None:
         """What fails with a patch says nothing of the branch."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import jsonschema
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.boards import BoardCase
+from support.reasons import excerpts
 from support.results import results_key
 from support.statuses import NOW
 
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
+OUTLETS = Path(__file__).parents[3] / "docs/reference/board-outlets.md"
+QUESTION = re.compile(r"\$ curl '[^']*(/api/tests[^']*)' \| jq '.tests\[0\]\.(\w+)'\n(.+)\n")
+CARD = re.compile(r'<p class="tests">.*?</p>', re.DOTALL)
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -80,6 +86,65 @@ class PagesOfTestsTest(BoardCase):
         self.assertIn("Tests that failed before", found)
         self.assertNotIn("test_y", found)
         self.assertIn("No failing test fits", await self.page("/tests?builder=none"))
+
+    async def test_filters(self) -> None:
+        """A part of a message, a day or a builder leave out the tests that do not fit."""
+        await self.run_tests(1, "test_a", message="Connection refused by db")
+        await self.run_tests(1, "test_b", builder="mac", buildid=70, message="assert 3 == 4")
+        for query, fits in (
+            ("text=connection+REFUSED", ["test_a"]),
+            ("q=test_&text=assert&builder=ma*", ["test_b"]),
+            ("text=assert&builder=linux", []),
+            ("since=2023-11-14", ["test_a", "test_b"]),
+            ("since=2023-11-15", []),
+        ):
+            page = await self.page(f"/tests?{query}")
+            told = [each for each in ("test_a", "test_b") if f'href="/tests/{each}"' in page]
+            self.assertEqual(told, fits, query)
+            found = (await self.call(f"/api/tests?{query}"))["tests"]
+            self.assertEqual(sorted(each["name"] for each in found), fits, query)
+        self.assertEqual((await self.get("/tests?since=tomorrow")).status, 400)
+
+    async def test_documented(self) -> None:
+        """Each question in the reference has the answer that the page gives beside it."""
+        await self.run_tests(1, revision="1d8c0ffee")
+        more = {"message": "Connection refused", "revision": "4f2a9c1aa"}
+        await self.run_tests(2, "test_login", **more)
+        asked = QUESTION.findall(OUTLETS.read_text(encoding="utf-8"))
+        self.assertEqual(len(asked), 4)
+        for path, key, value in asked:
+            [found] = (await self.call(path.replace("2026-11-01", "2023-11-14")))["tests"]
+            self.assertEqual(found[key], json.loads(value), path)
+
+    async def test_revisions(self) -> None:
+        """A revision has the tests that its builds broke, over all builders."""
+        for name, first in (("linux", 1), ("mac", 50)):
+            await self.run_tests(first, "test_old", builder=name, revision="r1")
+            broken = ("test_old", "test_new", f"test_{name}")
+            await self.run_tests(first + 1, *broken, builder=name, revision="r2")
+        page = await self.page("/revisions")
+        self.assertIn("3 tests new", page)
+        self.assertRegex(page, "test_new</bdi></a> on 2 builders")
+        self.assertNotIn("test_old", page)
+
+    async def test_renamed(self) -> None:
+        """A test with another name is new, and the old name passed: no report says otherwise."""
+        await self.run_tests(1, "test_before")
+        await self.run_tests(2, "test_after")
+        self.assertNotIn("test_before", await self.page("/tests"))
+        self.assertIn("failed here for the first time", await self.page("/tests/test_after"))
+        self.assertIn("passed when it last ran", await self.page("/tests/test_before"))
+
+    async def test_once(self) -> None:
+        """A card names a test once where the failing line has its name."""
+        await self.run_tests(1)
+        line = "FAILED test_a.py::test_x - assert 3 == 4"
+        await self.run_tests(2, "test_x", "test_y", **excerpts(line))
+        card = CARD.search(await self.page("/"))
+        assert card is not None
+        names = re.findall(r'href="/tests/(\w+)"', card[0])
+        self.assertEqual(names, ["test_y"])
+        self.assertIn("2 tests fail, 2 new", card[0])
 
     async def test_history(self) -> None:
         """A test's page has its runs on each builder, the evidence, and what it said."""

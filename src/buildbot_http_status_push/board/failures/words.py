@@ -26,7 +26,9 @@ def words_of(memory: Memory, *, is_grouped: bool = False) -> tuple[str, ...]:
 
 def _words(memory: Memory, *, is_grouped: bool) -> Iterator[str]:
     if memory.state == "known":
-        titles = "; ".join(each.title for each in memory.known)
+        titles = "; ".join(
+            f"{each.title} ({each.owner})" if each.owner else each.title for each in memory.known
+        )
         yield f"known: {titles}"
     elif memory.state in ("new", "new reason"):
         yield REASONS[memory.state]

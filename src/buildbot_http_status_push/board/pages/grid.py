@@ -6,12 +6,13 @@ Pure: knows no database and no template.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from attrs import frozen
 
 from buildbot_http_status_push.board.model import Build, Builder, Revision
 from buildbot_http_status_push.board.pages.wording import symbol
+from buildbot_http_status_push.board.test_results.results import NamedTest
 
 COLUMNS = 50
 """How many builders a page of the table has."""
@@ -30,6 +31,22 @@ class Line:
     revision: Revision
     builds: tuple[Build | None, ...]
     counts: tuple[tuple[str, int], ...]
+
+
+def new_tests(
+    builds: Iterable[Build | None], new: Mapping[int, Sequence[NamedTest]]
+) -> list[tuple[NamedTest, int]]:
+    """Return the tests that a revision's builds broke, those on most builders first.
+
+    Args:
+        builds: The builds.
+        new: Which tests were new in each, by the builds' numbers.
+
+    Returns:
+        Each test, and on how many builders it is new.
+    """
+    counts = Counter(test for build in builds if build for test in new.get(build.id, ()))
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 ORDER = (

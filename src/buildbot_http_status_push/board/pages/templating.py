@@ -23,6 +23,7 @@ from buildbot_http_status_push.board.failures.lines import (
 from buildbot_http_status_push.board.failures.words import words_of
 from buildbot_http_status_push.board.model import GOOD, Builder
 from buildbot_http_status_push.board.pages import charts, wording
+from buildbot_http_status_push.board.pages.grid import new_tests
 from buildbot_http_status_push.board.test_results import words
 from buildbot_http_status_push.results import result_word
 
@@ -50,7 +51,7 @@ def environment(root: str) -> Environment:
         wording.short_revision, wording.test_address, wording.person,
         wording.halves, wording.result_symbol,
         first_bad, words_of, excerpts_with, charts.days, charts.strip, charts.runs_strip,
-        charts.cells, charts.cell, charts.durations, result_word, bad_in_a_row,
+        charts.cells, charts.cell, new_tests, charts.durations, result_word, bad_in_a_row,
     ):  # fmt: skip
         made.filters[function.__name__] = function
     made.filters["test_words"] = words.words_of

@@ -46,6 +46,7 @@ from buildbot_http_status_push.board.pages.overview import (
 )
 from buildbot_http_status_push.board.pages.wording import due, word
 from buildbot_http_status_push.board.test_results.history import TestPlaces, Verdict
+from buildbot_http_status_push.board.test_results.query import QueryOfTests, test_query
 from buildbot_http_status_push.board.test_results.results import (
     BuildTests,
     FailedTest,
@@ -60,6 +61,8 @@ FAILURES = 40
 """How many reasons are shown."""
 OCCURRENCES = 10
 """How many builds with a reason are shown."""
+BAD_BUILDS = 60
+"""In how many bad builds of revisions new failures of tests are looked up, the newest first."""
 REVISIONS = 40
 """How many revisions are shown."""
 CHANGES = 100
@@ -140,13 +143,16 @@ class Reader(Protocol):
     def failing_tests(
         self,
         filter: Filter,  # noqa: A002  the store's word
-        text: str,
+        query: QueryOfTests,
         limit: int,
     ) -> Deferred[list[TestPlaces]]:
         """Return the tests that fail now, those on most builders first."""
 
-    def tests_like(self, text: str, limit: int) -> Deferred[list[NamedTest]]:
-        """Return tests that have failed whose name has a text."""
+    def tests_like(self, query: QueryOfTests, limit: int) -> Deferred[list[NamedTest]]:
+        """Return tests that have failed and fit."""
+
+    def new_tests(self, some: Sequence[Build]) -> Deferred[dict[int, list[NamedTest]]]:
+        """Return which tests were new in builds, by the builds' numbers."""
 
     def tests_named(self, filter: Filter, name: str) -> Deferred[list[TestPlaces]]:  # noqa: A002
         """Return where tests of a name are known to have failed, for each suite."""
@@ -317,7 +323,9 @@ def _live(asked: PageRequest) -> Live:
 async def _revisions(store: Reader, asked: PageRequest) -> View:
     revisions = await store.revisions(asked.chosen, REVISIONS)
     made = table(revisions, await store.builders(asked.chosen), asked.page)
-    shown = {"table": made, "pages_shown": _near(made.page, made.pages)}
+    bad = [each for revision in revisions for each in revision.builds if each.is_bad]
+    new = await store.new_tests(bad[:BAD_BUILDS])
+    shown = {"table": made, "new": new, "pages_shown": _near(made.page, made.pages)}
     return View("revisions.html", "Revisions · board", shown)
 
 
@@ -426,12 +434,13 @@ def _build_state(build: Build) -> State | None:
 
 
 async def _tests(store: Reader, asked: PageRequest) -> View:
-    text = parse_qs(asked.query).get("q", [""])[-1].strip()[:LONGEST]
-    failing = await store.failing_tests(asked.chosen, text, TESTS)
+    query = test_query(asked.query)
+    failing = await store.failing_tests(asked.chosen, query, TESTS)
     known = {each.test for each in failing}
-    others = await store.tests_like(text, FOUND) if text else []
+    is_search = (query.name or query.since) and not query.message
+    others = await store.tests_like(query, FOUND) if is_search else []
     shown = {
-        "text": text,
+        "asked": query,
         "found": failing[:TESTS],
         "count": len(failing),
         "others": [each for each in others if each not in known],

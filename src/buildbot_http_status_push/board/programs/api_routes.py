@@ -31,6 +31,7 @@ from buildbot_http_status_push.board.programs.cctray import cctray, projects
 from buildbot_http_status_push.board.programs.feed import StateChange, feed, news
 from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.board.test_results.query import test_query
 
 LASTING = 5.0
 """For how many seconds a document is good without any change."""
@@ -170,16 +171,15 @@ class ApiRoutes:
     async def _tests(self, asked: RouteRequest) -> Document:
         position = self._store.latest
         chosen = filters.from_query(asked.query)
-        given = {name: values[-1] for name, values in parse_qs(asked.query).items()}
-        name = storable(given.get("name", "")).strip()[: filters.MOST_VALUE]
-        since = _number(asked.query, "since", LARGEST)
-        if since is None:
+        query = test_query(asked.query)
+        name = _text(asked.query, "name")
+        if name is None:
+            found = await self._store.failing_tests(chosen, query, MOST_TESTS)
+            return api.failing_tests(found, query.since, position)
+        since = query.since
+        if not _text(asked.query, "since"):
             since = int(self._seconds()) - TESTS_SINCE
-        if not name:
-            return api.failing_tests(
-                await self._store.failing_tests(chosen, "", MOST_TESTS), since, position
-            )
-        revision = storable(given.get("revision", "")).strip()[: filters.MOST_VALUE]
+        revision = _text(asked.query, "revision")
         rates = await self._store.test_rates(chosen, name, since)
         places = await self._store.tests_named(chosen, name)
         at = await self._store.failures_at(name, revision) if revision else {}

@@ -64,6 +64,7 @@ from buildbot_http_status_push.board.test_results.history import (
     TestRate,
     Verdict,
 )
+from buildbot_http_status_push.board.test_results.query import QueryOfTests
 from buildbot_http_status_push.board.test_results.results import FailedTest, NamedTest, results_of
 
 T = TypeVar("T")
@@ -408,16 +409,16 @@ class Reading:
         """Return what the runs up to a build say of tests that failed in it."""
         return test_results.verdicts_of(self._connection, build.id, some)
 
-    def failing_tests(self, chosen: Filter, text: str, limit: int) -> list[TestPlaces]:
+    def failing_tests(self, chosen: Filter, query: QueryOfTests, limit: int) -> list[TestPlaces]:
         """Return the tests that fail now, those on most builders first.
 
         Args:
             chosen: What builders must fit; a branch is looked at in place of the main one.
-            text: What the names must have, empty for all.
+            query: Which tests are asked for.
             limit: Of how many tests more than the number of builders is returned.
         """
         places = self._lines_shown(chosen)
-        found, counts = test_results.failing_now(self._connection, places, text, limit)
+        found, counts = test_results.failing_now(self._connection, places, query, limit)
         known = self._first_bad(found.values())
         made = [
             TestPlaces(test=each, count=count, places=self._places(found.get(each, ()), known))
@@ -433,9 +434,13 @@ class Reading:
         )
         return [*shown, *made[limit:]]
 
-    def tests_like(self, text: str, limit: int) -> list[NamedTest]:
-        """Return tests that have failed whose name has a text."""
-        return test_results.tests_like(self._connection, text, limit)
+    def tests_like(self, query: QueryOfTests, limit: int) -> list[NamedTest]:
+        """Return tests that have failed and fit."""
+        return test_results.tests_like(self._connection, query, limit)
+
+    def new_tests(self, some: Iterable[Build]) -> dict[int, list[NamedTest]]:
+        """Return which tests were new in builds, by the builds' numbers."""
+        return test_results.new_tests(self._connection, [each.id for each in some])
 
     def tests_named(self, chosen: Filter, name: str) -> list[TestPlaces]:
         """Return where tests of a name are known to have failed, for each suite."""

@@ -240,6 +240,7 @@ RESULTS = sa.select(_b.results, sa.func.count()).group_by(_b.results)
 
 BUILD = _builds.where(_b.id == _given("of_build"))
 BODY = sa.select(bodies.c.body).where(bodies.c.build == _given("of_build"))
+BODY_OF = Prepared(lambda: BODY)
 PLACE = sa.select(*_order).where(_b.id == _given("of_build"))
 PARENT_OF = sa.select(_b.master, _b.parent, _b.parent_started_at).where(_b.id == _given("of_build"))
 PARENT = (

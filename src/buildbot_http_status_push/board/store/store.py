@@ -43,6 +43,7 @@ from buildbot_http_status_push.board.store.schema import open_database, open_sna
 from buildbot_http_status_push.board.store.serial import Serial
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
 from buildbot_http_status_push.board.test_results.history import TestPlaces, TestRate, Verdict
+from buildbot_http_status_push.board.test_results.query import QueryOfTests
 from buildbot_http_status_push.board.test_results.results import FailedTest, NamedTest
 from buildbot_http_status_push.database import StorageError, UnstorableError
 
@@ -259,21 +260,25 @@ class Store:
     def failing_tests(
         self,
         filter: Filter,  # noqa: A002 - what it is
-        text: str,
+        query: QueryOfTests,
         limit: int,
     ) -> Deferred[list[TestPlaces]]:
         """Return the tests that fail now, those on most builders first.
 
         Args:
             filter: What builders must fit; a branch is looked at in place of the main one.
-            text: What the names must have, empty for all.
+            query: Which tests are asked for.
             limit: Of how many tests more than the number of builders is returned.
         """
-        return self._read(lambda reading: reading.failing_tests(filter, text, limit))
+        return self._read(lambda reading: reading.failing_tests(filter, query, limit))
 
-    def tests_like(self, text: str, limit: int) -> Deferred[list[NamedTest]]:
-        """Return tests that have failed whose name has a text, those that failed last first."""
-        return self._read(lambda reading: reading.tests_like(text, limit))
+    def tests_like(self, query: QueryOfTests, limit: int) -> Deferred[list[NamedTest]]:
+        """Return tests that have failed and fit, those that failed last first."""
+        return self._read(lambda reading: reading.tests_like(query, limit))
+
+    def new_tests(self, some: Sequence[Build]) -> Deferred[dict[int, list[NamedTest]]]:
+        """Return which tests were new in builds, by the builds' numbers; see ``Verdict.is_new``."""
+        return self._read(lambda reading: reading.new_tests(some))
 
     def tests_named(self, filter: Filter, name: str) -> Deferred[list[TestPlaces]]:  # noqa: A002
         """Return where tests of a name are known to have failed, for each suite."""

@@ -19,7 +19,7 @@ from buildbot_http_status_push.board.body import Status
 from buildbot_http_status_push.board.failures.history import built_again
 from buildbot_http_status_push.board.model import Build, FailingTests
 from buildbot_http_status_push.board.store import statements as sql
-from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS, build_of, line_of
+from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS, build_of, line_of, unpacked
 from buildbot_http_status_push.board.store.tables import (
     builds,
     test_failures,
@@ -35,9 +35,11 @@ from buildbot_http_status_push.board.test_results.history import (
     deciding,
     verdict,
 )
+from buildbot_http_status_push.board.test_results.query import QueryOfTests
 from buildbot_http_status_push.board.test_results.results import (
     BuildTests,
     NamedTest,
+    results_of,
     suite_number,
 )
 from buildbot_http_status_push.prepared import Prepared
@@ -48,6 +50,8 @@ AT_ONCE = 250
 """How many values a statement has."""
 AROUND = 10
 """How many runs before and after one are looked at."""
+MOST_NEW = 100
+"""How many failed tests of a build are looked at for new ones."""
 NAMES = 3
 """How many failing tests are named for a builder."""
 SEARCHED = 20_000
@@ -189,8 +193,7 @@ COUNT_FAILURES = Prepared(
 
 
 def _searched() -> Any:
-    # A condition lets the index be searched.
-    every = sa.select(tests).where(_t.last_at < sql.LAST_PLACE[0])
+    every = sa.select(tests).where(_t.last_at >= _given("since"))
     newest = every.order_by(_t.last_at.desc(), _t.id.desc()).limit(SEARCHED).subquery()
     name = sa.func.lower(newest.c.name)
     return (
@@ -410,20 +413,20 @@ class FailingPlace:
 
 
 def failing_now(
-    connection: Connection, places: Iterable[tuple[int, str]], text: str, limit: int
+    connection: Connection, places: Iterable[tuple[int, str]], query: QueryOfTests, limit: int
 ) -> tuple[dict[NamedTest, list[FailingPlace]], dict[NamedTest, int]]:
     """Return the tests that fail now, those on most builders first.
 
     Args:
         connection: A transaction's connection.
         places: Builders, each with the branch to look at, as tables have it.
-        text: What the names must have, in whatever case; empty for all.
+        query: Which tests are asked for.
         limit: Of how many tests more than the number of builders is returned.
 
     Returns:
         Tests with where they fail; and on how many builders each of all fails.
     """
-    wanted = text.lower()
+    wanted = query.name.lower()
     named: dict[int, NamedTest] = {}
     where: dict[int, list[int]] = defaultdict(list)
     series: dict[int, tuple[int, str, list[Run]]] = {}
@@ -434,11 +437,18 @@ def failing_now(
             continue
         runs = _runs(connection, number, sql.LAST_PLACE, lists)
         series[number] = (builder, line, runs)
+        recent = {each.build for each in runs if each.at >= query.since}
         for build, suites in deciding(reversed(runs)).items():
-            for row in FAILED_TESTS.rows(connection, {"of_build": build}):
-                if wanted in row.name.lower() and suite_number(row.suite) in suites:
-                    named[row.id] = NamedTest(row.suite, row.name)
-                    where[row.id].append(number)
+            found_here = {
+                row.id: NamedTest(row.suite, row.name)
+                for row in (FAILED_TESTS.rows(connection, _of(build)) if build in recent else ())
+                if wanted in row.name.lower() and suite_number(row.suite) in suites
+            }
+            fit = _with_message(connection, build, query) if query.message and found_here else None
+            for key, shown_as in found_here.items():
+                if fit is None or shown_as in fit:
+                    named[key] = shown_as
+                    where[key].append(number)
     # Comparing names as tuples is much faster than comparing objects.
     pairs = {each: (test.name, test.suite) for each, test in named.items()}
     order = sorted(named, key=lambda each: (-len(where[each]), pairs[each]))
@@ -452,9 +462,32 @@ def failing_now(
     return found, {named[each]: len(where[each]) for each in order}
 
 
-def tests_like(connection: Connection, text: str, limit: int) -> list[NamedTest]:
-    """Return tests that have failed whose name has a text, those that failed last first."""
-    given = {"like_text": f"%{sql.like(text.lower())}%", "most": limit}
+def _with_message(connection: Connection, build: int, query: QueryOfTests) -> set[NamedTest]:
+    """Return the tests whose messages in a build are asked for."""
+    body = sql.BODY_OF.scalar(connection, _of(build))
+    results = None if body is None else results_of(unpacked(bytes(body)))
+    return {each.test for each in results.failures if query.fits(each)} if results else set()
+
+
+def new_tests(connection: Connection, some: Iterable[int]) -> dict[int, list[NamedTest]]:
+    """Return which tests were new in builds, by the builds' numbers on the board."""
+    found: dict[int, list[NamedTest]] = {}
+    for build in some:
+        rows = FAILED_TESTS.rows(connection, _of(build))[:MOST_NEW]
+        verdicts = verdicts_of(connection, build, [NamedTest(row.suite, row.name) for row in rows])
+        new = sorted(test for test, each in verdicts.items() if each.is_new)
+        if new:
+            found[build] = new
+    return found
+
+
+def tests_like(connection: Connection, query: QueryOfTests, limit: int) -> list[NamedTest]:
+    """Return tests that have failed and fit, those that failed last first."""
+    given = {
+        "like_text": f"%{sql.like(query.name.lower())}%",
+        "most": limit,
+        "since": query.since,
+    }
     return [NamedTest(row.suite, row.name) for row in SEARCH.rows(connection, given)]
 
 
@@ -566,6 +599,10 @@ def failures_in(
             for each in runs
         }
     return found
+
+
+def _of(build: int) -> dict[str, int]:
+    return {"of_build": build}
 
 
 def _tested(connection: Connection, builder: int, line: str, *, judges: bool) -> int | None:
