@@ -430,6 +430,8 @@ class UpgradeTests(BoardCase):
         }
         self.assertEqual(rows["app", "app1"], [6])
         self.assertEqual(rows["lib", "lib1"], [6])
+        [verdict] = result(self.store.revision_verdicts("bad1", Filter()))
+        self.assertEqual([each.id for each in verdict.changes], [5])
         self.put(8, SUCCESS, revision="later")
         self.check(is_red=False, last=8)
         again = self.opened(url)

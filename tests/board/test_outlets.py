@@ -205,6 +205,15 @@ class ApiTests(OutletCase):
         jsonschema.validate(told, whole, cls=jsonschema.Draft202012Validator)
         return told
 
+    async def test_revision(self) -> None:
+        """A program asks what all builders say of a revision."""
+        change = {"changeid": 5, "author": "Ada", "revision": "abc", "comments": "Mend it"}
+        await self.put(1, FAILURE, revision="abc", changes=[change])
+        template = "/api/revisions/{revision}"
+        told = await self.call("/api/revisions/abc", template)
+        self.assertEqual(told["words"], "1 of 1 ended: 1 red")
+        await self.call("/api/revisions/other", template, 404)
+
     async def test_builders(self) -> None:
         """One call tells how all builders stand, with what runs and what ran."""
         await self.put(1)

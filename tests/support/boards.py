@@ -67,6 +67,7 @@ class BoardCase(TestCase):
     hosts: tuple[str, ...] = ()
     known: Path | None = None
     public_url: str | None = None
+    verdicts: Path | None = None
 
     async def setUp(self) -> None:
         """Start the board."""
@@ -79,6 +80,7 @@ class BoardCase(TestCase):
             hosts=self.hosts,
             known=self.known,
             public_url=self.public_url,
+            verdicts=self.verdicts,
         )
         self.board = Board(reactor, settings, deferToThread, self.book.log)
         self.port = await self.board.start()

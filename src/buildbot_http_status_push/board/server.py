@@ -29,13 +29,14 @@ from buildbot_http_status_push.board.programs.api_routes import ApiRoutes
 from buildbot_http_status_push.board.programs.measuring import open_metrics
 from buildbot_http_status_push.board.store.listening import Listener
 from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
 from buildbot_http_status_push.database import StorageError
 from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_BROWSERS = 10_000
 KNOWN_EVERY = 5.0
-"""Seconds between two looks for changed files of known failures."""
+"""Seconds between two looks for changed files of known failures and of rules."""
 PRUNE_EVERY = 3600.0
 """Seconds between two looks for what is older than wanted."""
 
@@ -59,6 +60,7 @@ class Settings:
         known: The directory of known failures, None for none.
         public_url: The address that readers open, with a slash at the end: links in feeds and
             messages begin with it. None for the one that each reader's request names.
+        verdicts: The file of rules for verdicts, None for none.
     """
 
     database: str
@@ -74,6 +76,7 @@ class Settings:
     hosts: tuple[str, ...] = ()
     known: Path | None = None
     public_url: str | None = None
+    verdicts: Path | None = None
 
     @property
     def root(self) -> str:
@@ -114,6 +117,7 @@ class Board:
     _accept_errors: AcceptErrors = field(init=False)
     _port: Any = field(default=None, init=False)
     _known: KnownFiles | None = field(default=None, init=False)
+    _rules: RuleFile | None = field(default=None, init=False)
     _watching: LoopingCall | None = field(default=None, init=False)
     _pruning: LoopingCall | None = field(default=None, init=False)
     _listener: Listener = field(init=False)
@@ -138,13 +142,15 @@ class Board:
         intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
         metrics = open_metrics(self.store, self.hub.browsers)
         self.hub.observe_lag = metrics.observe_lag
-        for_programs = (
-            *ApiRoutes(self.store, seconds, run).routes,
-            (r"/metrics", metrics.document),
-        )
         if settings.known is not None:
             self._known = KnownFiles(settings.known, self._log)
-        pages = Pages(self.store, seconds, run, self._known, settings.root)
+        if settings.verdicts is not None:
+            self._rules = RuleFile(settings.verdicts, self._log)
+        for_programs = (
+            *ApiRoutes(self.store, seconds, run, self._rules).routes,
+            (r"/metrics", metrics.document),
+        )
+        pages = Pages(self.store, seconds, run, self._known, settings.root, self._rules)
         routes = _routes(pages, for_programs)
         outgoing = Outgoing(self._reactor)
         self._accept_errors = AcceptErrors(seconds, self._log)
@@ -188,19 +194,23 @@ class Board:
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = self._reactor
         self._pruning.start(PRUNE_EVERY)
-        if self._known is not None:
-            self._watching = LoopingCall(lambda: Deferred.fromCoroutine(self._read_known()))
+        if self._known is not None or self._rules is not None:
+            self._watching = LoopingCall(lambda: Deferred.fromCoroutine(self._read_files()))
             self._watching.clock = self._reactor
             self._watching.start(KNOWN_EVERY)
         return int(self._port.getHost().port)
 
-    def read_known_again(self) -> None:
-        """Read the files of known failures again, whether they have changed or not."""
-        if self._watching is not None and self._known is not None:
-            self._known.forget()
+    def read_files_again(self) -> None:
+        """Read known failures and rules again, whether their files have changed or not."""
+        for files in (self._known, self._rules):
+            if files is not None:
+                files.forget()
+        if self._watching is not None:
             self._watching.reset()
 
-    async def _read_known(self) -> None:
+    async def _read_files(self) -> None:
+        if self._rules is not None:
+            await self._in_thread(self._rules.read)
         if self._known is not None:
             await self._in_thread(self._known.read)
             now = self._reactor.seconds()

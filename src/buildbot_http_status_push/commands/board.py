@@ -165,6 +165,12 @@ def _add_known(parser: argparse.ArgumentParser) -> None:
         help="the directory of known failures, one TOML file for each; changed files are read "
         "again",
     )
+    parser.add_argument(
+        "--verdicts",
+        metavar="FILE",
+        type=values.existing_file,
+        help="TOML file of rules for /verdicts; a changed file is read again",
+    )
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -274,7 +280,7 @@ class _Serving:
             return
         self.board.use(access)
         self._log.info("keys and passwords were read again")
-        self.board.read_known_again()
+        self.board.read_files_again()
 
     async def end(self) -> None:
         await self.board.stop()

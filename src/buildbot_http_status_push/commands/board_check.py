@@ -27,7 +27,7 @@ def add_check(actions: SubParsers) -> None:
         metavar="FILE",
         type=Path,
         nargs="+",
-        help="a file of --notify, of a known failure, or a directory of known failures",
+        help="a file of --notify or --verdicts, of a known failure, or a directory of those",
     )
     parser.set_defaults(run=check)
 
@@ -36,14 +36,18 @@ def check(arguments: argparse.Namespace, output: Output) -> int:
     """Print the faults of files."""
     from buildbot_http_status_push.board.failures.known_files import read_entry
     from buildbot_http_status_push.board.toml_files import FileFault, read_toml
+    from buildbot_http_status_push.board.verdicts.rule_file import read_rules
 
     code = DONE
     for path in _files(arguments.files):
         try:
-            if read_toml(path).content.keys() & {"rule", "to"}:
+            keys = read_toml(path).content.keys()
+            if keys & {"rule", "to"}:
                 from buildbot_http_status_push.board.notify.notify_file import read_notify
 
                 read_notify(path)
+            elif "verdict" in keys:
+                read_rules(path)
             else:
                 read_entry(path)
         except FileFault as fault:

@@ -74,6 +74,7 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
         max_browsers=arguments.max_browsers,
         origins=tuple(arguments.origin),
         known=arguments.known,
+        verdicts=arguments.verdicts,
         hosts=tuple(arguments.allow_host),
         public_url=arguments.public_url,
     )
@@ -212,6 +213,14 @@ def directory(text: str) -> Path:
     path = Path(text)
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"is {text}: must be a directory, e.g. known-failures")
+    return path
+
+
+def existing_file(text: str) -> Path:
+    """Take a file that exists."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"is {text}: must be a file, e.g. verdicts.toml")
     return path
 
 

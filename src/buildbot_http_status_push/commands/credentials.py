@@ -22,8 +22,8 @@ SECRET_LEAST = 4
 """Any header may hold a secret; a shorter value is none, and hiding it would garble the lines."""
 
 
-def add_credentials(parser: argparse.ArgumentParser) -> None:
-    """Add the options for credentials, headers and signing keys."""
+def add_auth(parser: argparse.ArgumentParser) -> None:
+    """Add the options for user and password."""
     auth = parser.add_mutually_exclusive_group()
     auth.add_argument(
         "--auth", metavar="USER:PASSWORD", type=_pair, help="credentials for Basic authentication"
@@ -35,6 +35,11 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
         type=_pair_from_environment,
         help="environment variable that holds USER:PASSWORD",
     )
+
+
+def add_credentials(parser: argparse.ArgumentParser) -> None:
+    """Add the options for credentials, headers and signing keys."""
+    add_auth(parser)
     parser.add_argument(
         "--header",
         metavar="'NAME: VALUE'",

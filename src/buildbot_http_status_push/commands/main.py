@@ -19,6 +19,7 @@ from buildbot_http_status_push.commands.parser import Parser
 from buildbot_http_status_push.commands.ping import add_ping
 from buildbot_http_status_push.commands.receive import add_receive
 from buildbot_http_status_push.commands.terminal import Output, forget_stdout
+from buildbot_http_status_push.commands.watch import add_watch
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.commands.console import SubParsers
@@ -81,6 +82,7 @@ COMMANDS: tuple[Callable[[SubParsers], None], ...] = (
     add_receive,
     add_ping,
     add_outbox,
+    add_watch,
 )
 """Each adds one sub-command, whose ``run`` takes arguments and output, and returns the exit code.
 

@@ -20,6 +20,7 @@ from buildbot_http_status_push.board.http.documents import gzipped, tag
 from buildbot_http_status_push.board.model import Filter, Position
 from buildbot_http_status_push.board.pages.templating import environment
 from buildbot_http_status_push.board.pages.views import PageRequest, Reader, View, view
+from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
 from buildbot_http_status_push.results import RESULTS
 
 LASTING = 5.0
@@ -61,6 +62,7 @@ class Pages:
         run: Runs long work, given as an iterator of small steps, in short time slices.
         known: The known failures, where the board has any.
         root: The path that the board's own addresses begin with, with a slash at the end.
+        rules: The rules of verdicts, where the board has any.
     """
 
     _store: Reader
@@ -68,6 +70,7 @@ class Pages:
     _run: Callable[[Iterator[object]], Awaitable[object]]
     _known: KnownFiles | None = None
     _root: str = "/"
+    _rules: RuleFile | None = None
     _environment: Environment = field(init=False)
     _cache: Cache[Page] = field(init=False)
 
@@ -105,6 +108,7 @@ class Pages:
                 chosen=filters.from_query(query),
                 now=now,
                 known=self._known,
+                rules=self._rules,
             )
             shown = await view(self._store, asked)
         except ValueError as fault:

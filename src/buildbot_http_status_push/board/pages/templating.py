@@ -25,6 +25,7 @@ from buildbot_http_status_push.board.model import GOOD, Builder
 from buildbot_http_status_push.board.pages import charts, wording
 from buildbot_http_status_push.board.pages.grid import new_tests
 from buildbot_http_status_push.board.test_results import words
+from buildbot_http_status_push.board.verdicts.revision import KINDS, progress
 from buildbot_http_status_push.results import result_word
 
 FOLDER = Path(__file__).parent
@@ -58,6 +59,8 @@ def environment(root: str) -> Environment:
     made.globals["due"] = wording.due
     made.globals["root"] = root
     made.globals["static"] = partial(static, root)
+    made.globals["progress"] = progress
+    made.globals["kinds"] = KINDS
     made.globals["parts"] = made.get_template("_parts.html").module
     return made
 

@@ -44,7 +44,8 @@ from buildbot_http_status_push.board.pages.overview import (
     overview,
     state,
 )
-from buildbot_http_status_push.board.pages.wording import due, word
+from buildbot_http_status_push.board.pages.wording import due, short_revision, word
+from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.board.test_results.history import TestPlaces, Verdict
 from buildbot_http_status_push.board.test_results.query import QueryOfTests, test_query
 from buildbot_http_status_push.board.test_results.results import (
@@ -54,6 +55,13 @@ from buildbot_http_status_push.board.test_results.results import (
     results_of,
 )
 from buildbot_http_status_push.board.test_results.words import words_of
+from buildbot_http_status_push.board.verdicts.revision import (
+    Progress,
+    RevisionVerdict,
+    progress,
+)
+from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
+from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Rule
 
 BUILDS = 50
 """How many builds a page of a builder's history has."""
@@ -67,6 +75,10 @@ REVISIONS = 40
 """How many revisions are shown."""
 CHANGES = 100
 """How many of a build's changes its page shows."""
+GROUNDS = 100
+"""How many reasons and how many concerns of a verdict are shown."""
+NEW = 40
+"""How many new failures and how many new tests a revision's page shows."""
 TESTS = 100
 """How many failing tests are shown."""
 MESSAGES = 8
@@ -168,6 +180,16 @@ class Reader(Protocol):
     def search(self, text: str, limit: int) -> Deferred[list[Revision]]:
         """Return the revisions that a text names, or whose author or comment has it."""
 
+    def branch_verdicts(self, rules: Sequence[Rule]) -> Deferred[list[BranchVerdict]]:
+        """Return whether branches may be released."""
+
+    def revision_verdicts(
+        self,
+        text: str,
+        filter: Filter,  # noqa: A002  the store's word
+    ) -> Deferred[list[RevisionVerdict]]:
+        """Return what builders say of the revisions that a text names."""
+
 
 @frozen(kw_only=True)
 class PageRequest:
@@ -179,6 +201,7 @@ class PageRequest:
         chosen: The filter in it.
         now: Seconds since the epoch.
         known: The known failures, where the board has any.
+        rules: The rules of verdicts, where the board has any.
     """
 
     path: str
@@ -186,6 +209,7 @@ class PageRequest:
     chosen: Filter
     now: float
     known: KnownFiles | None = None
+    rules: RuleFile | None = None
 
     @property
     def is_kiosk(self) -> bool:
@@ -282,6 +306,7 @@ async def _overview(store: Reader, asked: PageRequest) -> View:
         "has_reasons": await store.has_reasons(),
         "most_causes": MOST_CAUSES,
         "most_running": MOST_RUNNING,
+        "verdicts": await store.branch_verdicts(asked.rules.rules) if asked.rules else [],
         "groups": groups(builders, by_tag=asked.is_by_tag, page=page),
         "ungrouped": filters.to_query(asked.chosen),
         "page": page,
@@ -327,6 +352,37 @@ async def _revisions(store: Reader, asked: PageRequest) -> View:
     new = await store.new_tests(bad[:BAD_BUILDS])
     shown = {"table": made, "new": new, "pages_shown": _near(made.page, made.pages)}
     return View("revisions.html", "Revisions · board", shown)
+
+
+async def _revision(store: Reader, asked: PageRequest, text: str) -> View | None:
+    wanted = storable(text)[: filters.MOST_VALUE]
+    found = await store.revision_verdicts(wanted, asked.chosen)
+    if not found:
+        return _missing("No build and no change of this revision is known here (any more).")
+    if len({each.revision for each in found}) > 1:
+        choices = {"wanted": wanted, "found": found}
+        return View("choices.html", f"{wanted[:80]} · board", choices)
+    reached = progress((each for one in found for each in one.builders), asked.now)
+    shown = {"found": found, "most_changes": CHANGES, "most_new": NEW}
+    title = f"{short_revision(found[0].revision)[:80]} · board"
+    return View("revision.html", title, shown, state=_revision_state(reached))
+
+
+def _revision_state(reached: Progress) -> State | None:
+    if reached.unexcused:
+        return State("bad", f"✗ {reached.unexcused} red")
+    return State("good", "✓") if reached.is_over and reached.count else None
+
+
+async def _verdicts(store: Reader, asked: PageRequest) -> View:
+    rules = asked.rules
+    shown = {
+        "found": await store.branch_verdicts(rules.rules if rules else ()),
+        "fault": rules.fault if rules else None,
+        "has_rules": rules is not None,
+        "most_grounds": GROUNDS,
+    }
+    return View("verdicts.html", "Verdicts · board", shown)
 
 
 async def _search(store: Reader, asked: PageRequest) -> View:
@@ -469,6 +525,8 @@ VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
     (r"/", _overview),
     (r"/grid", _grid),
     (r"/revisions", _revisions),
+    (r"/revisions/((?s:.+))", _revision),
+    (r"/verdicts", _verdicts),
     (r"/search", _search),
     (r"/failures", _failures),
     (r"/known", _known),

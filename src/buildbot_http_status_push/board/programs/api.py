@@ -41,7 +41,7 @@ def builders(written: Iterable[str], position: Position) -> Document:
         written: The builders, each as ``builder_text`` writes it.
         position: Where the order of updates stands.
     """
-    head = _json(_position(position)).removesuffix("}")
+    head = _json(placed(position)).removesuffix("}")
     return Document(body=f'{head},"builders":[{",".join(written)}]}}'.encode(), content_type=JSON)
 
 
@@ -54,12 +54,12 @@ def builds(found: Sequence[Build], masters: Iterable[Master], position: Position
     """Tell builds, the newest first."""
     names = {each.id: each.name for each in masters}
     told = [build(each, names[each.master]) for each in found]
-    return _document({**_position(position), "builds": told})
+    return document({**placed(position), "builds": told})
 
 
 def detail(found: BuildDetail) -> Document:
     """Tell one build, with the body of its latest status as it came."""
-    return _document(
+    return document(
         {
             **build(found.build, found.builder.master.name),
             "memory": None if found.memory is None else memory(found.memory),
@@ -99,7 +99,7 @@ def tests(
         )
         for rate in rates
     ]
-    return _document({**_position(position), "since": since, "tests": told})
+    return document({**placed(position), "since": since, "tests": told})
 
 
 def failing_tests(found: Iterable[TestPlaces], since: int, position: Position) -> Document:
@@ -109,7 +109,7 @@ def failing_tests(found: Iterable[TestPlaces], since: int, position: Position) -
         for each in found
         for at in each.places
     ]
-    return _document({**_position(position), "since": since, "tests": told})
+    return document({**placed(position), "since": since, "tests": told})
 
 
 def _test(
@@ -150,20 +150,20 @@ def changes(found: Iterable[Update], position: Position) -> Document:
         {"sequence": each.sequence, "build": each.build, "builder": each.builder, "at": each.at}
         for each in found
     ]
-    return _document({**_position(position), "changes": told})
+    return document({**placed(position), "changes": told})
 
 
 def gone(position: Position) -> Document:
     """Say that what was accepted after a sequence is no longer known one by one."""
-    return _document(
-        {**_position(position), "error": "too far back: read /api/builders, and go on from here"},
+    return document(
+        {**placed(position), "error": "too far back: read /api/builders, and go on from here"},
         status=410,
     )
 
 
 def fault(status: int, sentence: str) -> Document:
     """Say why there is no answer."""
-    return _document({"error": sentence}, status=status)
+    return document({"error": sentence}, status=status)
 
 
 def failures(
@@ -175,7 +175,7 @@ def failures(
         {"build": build(each.build, names[each.build.master]), "memory": memory(each.memory)}
         for each in found
     ]
-    return _document({**_position(position), "failures": told})
+    return document({**placed(position), "failures": told})
 
 
 def memory(found: Memory) -> dict[str, Any]:
@@ -276,11 +276,13 @@ def _master(found: Master) -> dict[str, Any]:
     return {"name": found.name, "url": found.url, "heard_at": int(found.heard_at)}
 
 
-def _position(position: Position) -> dict[str, Any]:
+def placed(position: Position) -> dict[str, Any]:
+    """Return where the order of updates is, for the head of an answer."""
     return {"epoch": position.epoch, "sequence": position.sequence}
 
 
-def _document(content: Mapping[str, Any], status: int = 200) -> Document:
+def document(content: Mapping[str, Any], status: int = 200) -> Document:
+    """Return an answer of JSON."""
     return Document(body=_json(content).encode(), content_type=JSON, status=status)
 
 

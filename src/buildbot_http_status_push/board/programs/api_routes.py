@@ -25,13 +25,15 @@ from buildbot_http_status_push.board.http.documents import (
     with_etag,
 )
 from buildbot_http_status_push.board.model import Build, Filter
-from buildbot_http_status_push.board.programs import api
-from buildbot_http_status_push.board.programs.badge import badge
+from buildbot_http_status_push.board.programs import api, revision_api
+from buildbot_http_status_push.board.programs.badge import badge, verdict_badge
 from buildbot_http_status_push.board.programs.cctray import cctray, projects
 from buildbot_http_status_push.board.programs.feed import StateChange, feed, news
 from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.test_results.query import test_query
+from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
+from buildbot_http_status_push.board.verdicts.rules import BranchVerdict
 
 LASTING = 5.0
 """For how many seconds a document is good without any change."""
@@ -45,6 +47,8 @@ TESTS_SINCE = 30 * 86_400
 """Over how many seconds tests are counted where nothing is said."""
 MOST_TESTS = 100
 """How many failing tests are told."""
+CANDIDATES = 5
+"""How many revisions that begin alike are named."""
 LARGEST = 2**63 - 1
 
 
@@ -56,11 +60,13 @@ class ApiRoutes:
         store: Where builders and builds are read.
         seconds: Returns the time in seconds since the epoch.
         run: Runs long work, given as an iterator of small steps, in short time slices.
+        rules: The rules of verdicts, where the board has any.
     """
 
     _store: Store
     _seconds: Callable[[], float]
     _run: Callable[[Iterator[object]], Awaitable[object]]
+    _rules: RuleFile | None = None
     _cache: Cache[Document] = field(init=False)
     _openapi: Document = field(init=False)
 
@@ -74,6 +80,7 @@ class ApiRoutes:
         """The paths and what makes their documents."""
         made = (
             (r"/badge/.+\.svg", self._badge),
+            (r"/verdicts/.+\.svg", self._verdict_badge),
             (r"/cctray\.xml", self._cctray),
             (r"/feed\.atom", self._feed),
             (r"/api/builders", self._builders),
@@ -82,6 +89,8 @@ class ApiRoutes:
             (r"/api/tests", self._tests),
             (r"/api/changes", self._changes),
             (r"/api/failures", self._failures),
+            (r"/api/revisions/(?s:.+)", self._revision),
+            (r"/api/verdicts", self._verdicts),
         )
         return (
             *((path, partial(self._answer, make)) for path, make in made),
@@ -184,6 +193,33 @@ class ApiRoutes:
         places = await self._store.tests_named(chosen, name)
         at = await self._store.failures_at(name, revision) if revision else {}
         return api.tests(rates, places, at, since, position)
+
+    async def _revision(self, asked: RouteRequest) -> Document:
+        position = self._store.latest
+        text = storable(asked.path.removeprefix("/api/revisions/"))[: filters.MOST_VALUE]
+        found = await self._store.revision_verdicts(text, filters.from_query(asked.query))
+        names = dict.fromkeys(each.revision for each in found)
+        if not names:
+            return api.fault(404, f"no build and no change of revision {text} is known (any more)")
+        if len(names) > 1:
+            some = ", ".join([*names][:CANDIDATES])
+            return api.fault(
+                409, f"{len(names)} revisions begin with {text}: write more of it: {some}"
+            )
+        return revision_api.revision(found, position, self._seconds())
+
+    async def _verdicts(self, asked: RouteRequest) -> Document:
+        position = self._store.latest
+        fault = self._rules.fault if self._rules else None
+        return revision_api.verdicts(await self._judged(), fault, position)
+
+    async def _verdict_badge(self, asked: RouteRequest) -> Document:
+        name = asked.path.removeprefix("/verdicts/").removesuffix(".svg")
+        found = [each for each in await self._judged() if each.rule.name == name]
+        return verdict_badge(found[0] if found else None, name)
+
+    async def _judged(self) -> list[BranchVerdict]:
+        return await self._store.branch_verdicts(self._rules.rules if self._rules else ())
 
     async def _changes(self, asked: RouteRequest) -> Document:
         since = _number(asked.query, "since", LARGEST)

@@ -9,6 +9,7 @@ from attrs import frozen
 from buildbot_http_status_push.board.http.documents import Document
 from buildbot_http_status_push.board.model import Build
 from buildbot_http_status_push.board.programs.xml_text import xml
+from buildbot_http_status_push.board.verdicts.rules import BranchVerdict
 from buildbot_http_status_push.results import FAILURE, SUCCESS, WARNINGS
 
 SVG = "http://www.w3.org/2000/svg"
@@ -45,6 +46,11 @@ VERDICTS = {
     WARNINGS: Look("!", "warnings", "#8a5a00"),
     FAILURE: Look("✗", "failing", "#c0232c"),
 }
+RELEASABLE = {
+    "releasable": Look("✓", "releasable", "#1a7f37"),
+    "pending": Look("…", "pending", "#8a5a00"),
+    "not releasable": Look("✗", "not releasable", "#c0232c"),
+}
 
 
 def badge(label: str, last: Build | None) -> Document:
@@ -54,7 +60,20 @@ def badge(label: str, last: Build | None) -> Document:
         label: What is judged: the builder's name, and its branch where one was asked for.
         last: The last conclusive build; None for a grey badge.
     """
-    verdict = UNKNOWN if last is None else VERDICTS.get(last.results or 0, UNKNOWN)
+    return _badge(label, UNKNOWN if last is None else VERDICTS.get(last.results or 0, UNKNOWN))
+
+
+def verdict_badge(found: BranchVerdict | None, name: str) -> Document:
+    """Make the badge of a verdict.
+
+    Args:
+        found: The verdict; None for a grey badge.
+        name: Its name.
+    """
+    return _badge(name, UNKNOWN if found is None else RELEASABLE[found.state])
+
+
+def _badge(label: str, verdict: Look) -> Document:
     text = label if len(label) <= LABEL_MOST else f"{label[: LABEL_MOST - 1]}…"
     # READMEs on other sites show it.
     return Document(body=_svg(text, verdict), content_type=SVG_TYPE, is_for_other_sites=True)

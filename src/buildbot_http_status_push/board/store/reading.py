@@ -37,6 +37,7 @@ from buildbot_http_status_push.board.model import (
 from buildbot_http_status_push.board.personal import (
     open_build,
     open_builder,
+    open_change,
     open_revision,
     without_personal,
 )
@@ -57,6 +58,11 @@ from buildbot_http_status_push.board.store.rows import (
     unpacked,
     with_master,
 )
+from buildbot_http_status_push.board.store.source_changes import (
+    change_of,
+    changes_named,
+    first_builds_with,
+)
 from buildbot_http_status_push.board.store.tables import builds
 from buildbot_http_status_push.board.test_results.history import (
     TestPlace,
@@ -66,12 +72,23 @@ from buildbot_http_status_push.board.test_results.history import (
 )
 from buildbot_http_status_push.board.test_results.query import QueryOfTests
 from buildbot_http_status_push.board.test_results.results import FailedTest, NamedTest, results_of
+from buildbot_http_status_push.board.verdicts.revision import (
+    BuilderVerdict,
+    RevisionVerdict,
+    in_order,
+    new_reasons_of,
+)
+from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Rule, judged
 
 T = TypeVar("T")
 
 LAST_CHARACTER = "\U0010ffff"
 DEFAULT_TITLE = "Buildbot"
 """What a master's title is where its configuration has none."""
+MOST_NAMED = 50
+"""How many rows of revisions and of changes are looked at for what a text names."""
+MOST_TESTED = 50
+"""Of how many bad builds of a revision the new tests are looked up."""
 LOOKED_THROUGH = 10
 """How many times as many revisions are looked at as are asked for, where builds must fit too."""
 
@@ -343,6 +360,131 @@ class Reading:
             if fits_build(not_by_branch, each)
             and fits_builder(chosen, self._builders[each.builder])
         )
+
+    def revision_verdicts(self, text: str, chosen: Filter) -> list[RevisionVerdict]:
+        """Return what builders say of the revisions that a text names, one of each codebase."""
+        found: dict[tuple[str, str, str], list[Any]] = {}
+        for row in self._named(text):
+            if chosen.branch in (None, row.branch):
+                found.setdefault((row.revision, row.codebase, row.branch), []).append(row)
+        return [self._revision_verdict(rows, chosen) for rows in found.values()]
+
+    def branch_verdict(self, rule: Rule) -> BranchVerdict:
+        """Return whether a branch may be released."""
+        builders = self.builders(rule.chosen)
+        if rule.judge == "builders":
+            last = {
+                each.id: BuilderVerdict(builder=each, build=each.last, memory=each.memory)
+                for each in self.builders(evolve(rule.chosen, branch=rule.branch))
+                if each.last is not None
+            }
+            return judged(rule, builders, last)
+        newest = self._newest_revision(rule)
+        if newest is None:
+            return judged(rule, builders, {})
+        of_revision = [
+            each
+            for each in self.revision_verdicts(newest, evolve(rule.chosen, branch=rule.branch))
+            if rule.codebase in (None, each.codebase)
+        ]
+        said = {each.builder.id: each for found in of_revision for each in found.builders}
+        return judged(rule, builders, said, newest)
+
+    def _newest_revision(self, rule: Rule) -> str | None:
+        """Return a branch's newest revision: by its changes where they are known, else by builds.
+
+        What is built once more, or for the first time, may be an old one.
+        """
+        chosen = Filter(branch=rule.branch, master=rule.master)
+        some = [
+            each
+            for each in self.revisions(chosen, MOST_NAMED)
+            if rule.codebase in (None, each.codebase)
+        ]
+        changes = {
+            each.revision: [
+                (row.master, row.number)
+                for row in changes_named(
+                    self._connection, each.revision, f"{each.revision} ", MOST_NAMED
+                )
+                if row.branch == rule.branch
+            ]
+            for each in some
+        }
+        masters = {master for found in changes.values() for master, _ in found}
+        if len(masters) == 1 and all(changes.values()):
+            return max(changes, key=lambda each: max(changes[each]))
+        return some[0].revision if some else None
+
+    def _named(self, text: str) -> list[Any]:
+        """Return the rows of revisions and of changes: those that a text is, else begins."""
+        for end in (f"{text} ", f"{text}{LAST_CHARACTER}"):
+            named = {"of_first": text, "of_end": end, "most": MOST_NAMED}
+            rows = [
+                *sql.REVISIONS_FROM.rows(self._connection, named),
+                *changes_named(self._connection, text, end, MOST_NAMED),
+            ]
+            if rows:
+                return rows
+        return []
+
+    def _revision_verdict(self, rows: Sequence[Any], chosen: Filter) -> RevisionVerdict:
+        """Return what builders say of a revision, which has rows of itself and of its changes."""
+        own = [each for each in rows if hasattr(each, "first_at")]
+        changes = [each for each in rows if not hasattr(each, "first_at")]
+        every = [
+            build for row in own for build in self._found(sql.OF_REVISION, {"of_revision": row.id})
+        ]
+        # What a patch was applied to says nothing of the revision, unless there is nothing else.
+        judging = [each for each in every if each.judges] or every
+        newest = {each.builder: each for each in sorted(judging, key=place)}
+        inside = [
+            each
+            for row in changes
+            for each in first_builds_with(self._connection, row, newest.keys())
+        ]
+        builds = [*newest.values(), *{each.builder: each for each in inside}.values()]
+        verdicts = in_order(
+            self._builder_verdict(each, is_inside=each.builder not in newest)
+            for each in builds
+            if fits_builder(chosen, self._with_master(self._builders[each.builder]))
+        )
+        shown = [change_of(each) for each in changes]
+        times = [*(each.first_at for each in own), *(each.seen_at for each in changes)]
+        return RevisionVerdict(
+            revision=rows[0].revision,
+            codebase=rows[0].codebase,
+            branch=rows[0].branch or None,
+            project=next((each.project for each in own if each.project), None),
+            first_at=min(times),
+            changes=tuple(self._open(open_change, each) for each in shown),
+            builders=verdicts,
+            new_reasons=new_reasons_of(verdicts),
+            new_tests=self._new_tests(verdicts),
+        )
+
+    def _builder_verdict(self, build: Build, *, is_inside: bool) -> BuilderVerdict:
+        builder = self._with_master(self._builders[build.builder])
+        named = self._open(open_build, evolve(build, builder_name=builder.name))
+        return BuilderVerdict(
+            builder=builder,
+            build=named,
+            memory=self.memory(named) if build.is_bad else None,
+            is_inside=is_inside,
+        )
+
+    def _new_tests(
+        self, verdicts: Sequence[BuilderVerdict]
+    ) -> tuple[tuple[NamedTest, tuple[BuilderVerdict, ...]], ...]:
+        """Return the tests that began to fail in bad builds, those of most builders first."""
+        found: dict[NamedTest, list[BuilderVerdict]] = {}
+        bad = [each for each in verdicts if each.build and each.build.is_bad][:MOST_TESTED]
+        for each in bad:
+            assert each.build is not None  # noqa: S101  else it is not bad
+            for test in test_results.new_in(self._connection, each.build.id):
+                found.setdefault(test, []).append(each)
+        made = [(test, tuple(some)) for test, some in found.items()]
+        return tuple(sorted(made, key=lambda pair: (-len(pair[1]), pair[0].name, pair[0].suite)))
 
     def failures(self, chosen: Filter, limit: int, now: int) -> list[ReasonSummary]:
         """Return the reasons that were seen last on builds that fit, the latest first."""

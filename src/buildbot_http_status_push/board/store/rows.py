@@ -120,13 +120,14 @@ def _changes_text(changes: Sequence[SourceChange]) -> str | None:
     return _to_json(
         {
             "ids": ids[-CHANGE_IDS:],
-            "shown": [asdict(_cut(changes[place])) for place in sorted(newest)],
+            "shown": [asdict(cut_change(changes[place])) for place in sorted(newest)],
             "count": len(changes),
         }
     )
 
 
-def _cut(change: SourceChange) -> SourceChange:
+def cut_change(change: SourceChange) -> SourceChange:
+    """Return a change as it is kept: no text of it is longer than is shown."""
     return evolve(
         change,
         author=change.author[:COMMENT],

@@ -24,6 +24,7 @@ from buildbot_http_status_push.board.store.tables import (
     revisions,
     signatures,
     signing,
+    source_changes,
     versions,
 )
 from buildbot_http_status_push.board.store.writing import Writing
@@ -74,11 +75,16 @@ def _index_failures(connection: Connection) -> None:
     failures.create(connection)
 
 
+def _keep_changes(connection: Connection) -> None:
+    """Version 6: changes are kept by their own revision, whether that was built or not."""
+    source_changes.create(connection)
+
+
 SCHEMA = Schema(
     "the board's database",
     metadata,
     versions,
-    (_keep_branches, _keep_failures, _keep_tests, _index_failures),
+    (_keep_branches, _keep_failures, _keep_tests, _index_failures, _keep_changes),
 )
 
 LOCK_NUMBER = 0x626F617264
@@ -105,19 +111,19 @@ def prepare(connection: Connection) -> None:
 
 def _work_out(connection: Connection) -> None:
     """Work out anew what the columns of builds, revisions and states of builders say."""
-    for table in (lines, built, revisions, failures, signatures, *TEST_TABLES):
+    for table in (lines, built, revisions, source_changes, failures, signatures, *TEST_TABLES):
         connection.execute(table.delete())
     writing = Writing(connection, {})
-    for build, builder, status in _statuses(connection):
+    for build, master, builder, status in _statuses(connection):
         values = {name: value for name, value in new_row(status).items() if name in builds.c}
         connection.execute(builds.update().where(builds.c.id == build).values(values))
-        writing.link(build, status)
+        writing.link(build, master, status)
         writing.remembering.remember(build, builder, status)
         writing.keeping.remember(build, builder, status)
     writing.settle_all()
 
 
-def _statuses(connection: Connection) -> Iterator[tuple[int, int, Status]]:
+def _statuses(connection: Connection) -> Iterator[tuple[int, int, int, Status]]:
     last = 0
     while rows := _bodies_after(connection, last):
         for row in rows:
@@ -126,12 +132,14 @@ def _statuses(connection: Connection) -> Iterator[tuple[int, int, Status]]:
             except BodyError:  # it was taken by an older version: its row stays as it is
                 continue
             if status is not None:
-                yield row.build, row.builder, status
+                yield row.build, row.master, row.builder, status
         last = rows[-1].build
 
 
 def _bodies_after(connection: Connection, last: int) -> list[Any]:
-    both = sa.select(bodies, builds.c.builder).join(builds, builds.c.id == bodies.c.build)
+    both = sa.select(bodies, builds.c.master, builds.c.builder).join(
+        builds, builds.c.id == bodies.c.build
+    )
     statement = both.where(bodies.c.build > last).order_by(bodies.c.build)
     return list(connection.execute(statement.limit(AT_ONCE)))
 

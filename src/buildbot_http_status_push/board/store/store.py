@@ -41,10 +41,13 @@ from buildbot_http_status_push.board.store.reading import Cache, Reading, read
 from buildbot_http_status_push.board.store.reconnecting import ReconnectingDatabase
 from buildbot_http_status_push.board.store.schema import open_database, open_snapshots
 from buildbot_http_status_push.board.store.serial import Serial
+from buildbot_http_status_push.board.store.source_changes import drop_changes
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
 from buildbot_http_status_push.board.test_results.history import TestPlaces, TestRate, Verdict
 from buildbot_http_status_push.board.test_results.query import QueryOfTests
 from buildbot_http_status_push.board.test_results.results import FailedTest, NamedTest
+from buildbot_http_status_push.board.verdicts.revision import RevisionVerdict
+from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Rule
 from buildbot_http_status_push.database import StorageError, UnstorableError
 
 T = TypeVar("T")
@@ -324,6 +327,23 @@ class Store:
         """
         return self._read(lambda reading: reading.search(text, limit))
 
+    def revision_verdicts(
+        self,
+        text: str,
+        filter: Filter,  # noqa: A002 - what it is
+    ) -> Deferred[list[RevisionVerdict]]:
+        """Return what builders say of the revisions that a text names, one of each codebase.
+
+        Args:
+            text: A revision, or its beginning.
+            filter: What builders and branches must fit.
+        """
+        return self._read(lambda reading: reading.revision_verdicts(text, filter))
+
+    def branch_verdicts(self, rules: Sequence[Rule]) -> Deferred[list[BranchVerdict]]:
+        """Return whether branches may be released."""
+        return self._read(lambda reading: [*map(reading.branch_verdict, rules)])
+
     def results(self) -> Deferred[dict[int | None, int]]:
         """Count the builds by their result, None for those that run."""
         return self._read(lambda reading: reading.results())
@@ -358,6 +378,7 @@ class Store:
                 count, moved = await self._write(prune)
                 deleted += count
                 self._move(moved or self.latest)
+        await self._write(partial(drop_changes, before=before))
         return deleted
 
     async def prune_updates(self) -> None:

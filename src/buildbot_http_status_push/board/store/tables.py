@@ -175,6 +175,25 @@ built = sa.Table(
     _index("built_by_build", "build"),
 )
 
+# Also of changes that no build was of by itself: requests are collapsed.
+source_changes = sa.Table(
+    "board_changes",
+    metadata,
+    sa.Column("master", sa.BigInteger, primary_key=True, autoincrement=False),
+    # Its number in the master's database.
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("codebase", sa.Text, nullable=False),
+    sa.Column("revision", sa.Text, nullable=False),
+    # As ``board_builds`` has it, of the first build that had it, and that build's begin.
+    sa.Column("branch", sa.Text, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("seen_at", sa.BigInteger, nullable=False),
+    # JSON, what is shown of it.
+    sa.Column("shown", sa.Text, nullable=False),
+    _index("change_by_revision", "revision", "number", "master"),
+    _index("change_by_seen", "seen_at"),
+)
+
 failures = sa.Table(
     "board_failures",
     metadata,

@@ -32,6 +32,7 @@ from buildbot_http_status_push.board.store.rows import (
     packed_builder,
     packed_state,
 )
+from buildbot_http_status_push.board.store.source_changes import ChangeKeeping
 from buildbot_http_status_push.board.store.tables import bodies, builders, built, updates
 from buildbot_http_status_push.board.store.test_results import Keeping, failing_of
 
@@ -79,10 +80,12 @@ class Writing:
     _bodies: dict[int, bytes] = field(factory=dict, init=False)
     _built: list[dict[str, int]] = field(factory=list, init=False)
     _updates: list[dict[str, Any]] = field(factory=list, init=False)
+    _changes: ChangeKeeping = field(init=False)
     remembering: Remembering = field(init=False)
     keeping: Keeping = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._changes = ChangeKeeping(self._connection)
         self.remembering = Remembering(self._connection)
         self.keeping = Keeping(self._connection)
 
@@ -117,6 +120,7 @@ class Writing:
     def settle_all(self) -> None:
         """Work out anew what all builds say of their builders, as if nothing had changed."""
         self._link_gathered()
+        self._changes.settle()
         self.remembering.settle(0)
         self.keeping.settle()
         for row in self._connection.execute(sa.select(builders.c.id, builders.c.sequence)).all():
@@ -126,13 +130,15 @@ class Writing:
         for revision in self._revisions:
             self._settle_revision(revision)
 
-    def link(self, build: int, status: Status) -> None:
-        """Note which revisions a build has built.
+    def link(self, build: int, master: int, status: Status) -> None:
+        """Note which revisions a build has built, and which changes it had.
 
         Args:
             build: The build, of which none were noted so far.
+            master: Its master.
             status: What is known of it.
         """
+        self._changes.note(master, status)
         for source in status.sources:
             if source.revision:
                 self._built.append({"revision": self._revision(source, status), "build": build})
@@ -163,6 +169,7 @@ class Writing:
     def _insert_gathered(self) -> None:
         """Insert what nothing else of the transaction reads, all of it at once."""
         self._link_gathered()
+        self._changes.settle()
         kept = [{"build": build, "body": body} for build, body in self._bodies.items()]
         for table, rows in ((bodies, kept), (updates, self._updates)):
             if rows:
@@ -205,7 +212,7 @@ class Writing:
         else:
             build = known.id
             self._replace(known, row, arrival)
-        self.link(build, status)
+        self.link(build, master, status)
         self.remembering.remember(build, builder, status)
         self.keeping.remember(build, builder, status)
         self._touch(builder, line_of(status))

@@ -1,0 +1,1 @@
+"""What builders say of a revision and of a branch."""

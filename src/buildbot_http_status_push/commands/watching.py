@@ -1,0 +1,271 @@
+"""Asks a board for a revision again and again, reports what changes, and decides when to end.
+
+Blocking: there is nothing else to do meanwhile. A board that does not answer is asked again.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from attrs import define, field, frozen
+
+from buildbot_http_status_push.commands.console import DONE, FAILED, UNUSABLE
+from buildbot_http_status_push.commands.terminal import Output, Tone
+
+POLL = 2.0
+"""Seconds between two questions."""
+PATIENCE = 20.0
+"""For how many seconds the board may be silent."""
+LARGEST = 64 * 1024 * 1024
+"""How many bytes of an answer are read."""
+REASON = 120
+"""How many characters of a failing line are printed."""
+
+WORDS = {
+    "new": "new red",
+    "new reason": "red for a new reason",
+    "no result": "without a result",
+    "known": "red (known)",
+}
+TONES: Mapping[str, Tone] = {
+    "good": "good", "known": "warning", "no result": "warning",
+    "new": "bad", "new reason": "bad", "red": "bad",
+}  # fmt: skip
+BAD = ("new", "new reason", "red")
+WITHOUT_REQUESTS = "the board knows no requests: all are the builds that began"
+STATES = {DONE: "good", FAILED: "red", UNUSABLE: "unknown"}
+
+
+class SilentError(Exception):
+    """The board did not answer; it may later."""
+
+
+class RefusalError(Exception):
+    """The board answered that there is no answer, and asking again is of no use."""
+
+
+@frozen
+class Verdict:
+    """How a watch ends.
+
+    Args:
+        code: The exit code.
+        why: Why, in words.
+    """
+
+    code: int
+    why: str
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Leaves redirects to the caller: they would carry the password elsewhere."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+@define(eq=False)
+class BoardClient:
+    """Asks for a revision.
+
+    Args:
+        board: The board's URL, without a slash at the end.
+        revision: The revision, or its beginning.
+        builders: A glob of builders' names, None for all.
+        auth: User and password, None where the board is open.
+    """
+
+    _board: str
+    _revision: str
+    _builders: str | None
+    _auth: tuple[str, str] | None
+
+    def ask(self) -> Mapping[str, Any] | None:
+        """Return what the board says of the revision, None where it knows no build of it.
+
+        Raises:
+            SilentError: The board does not answer, or not as a board does.
+            RefusalError: Its answer is that there will be none.
+        """
+        query = f"?{urlencode({'builder': self._builders})}" if self._builders else ""
+        url = f"{self._board}/api/revisions/{quote(self._revision, safe='')}{query}"
+        headers = {"Accept": "application/json"}
+        if self._auth is not None:
+            pair = b64encode(":".join(self._auth).encode()).decode()
+            headers["Authorization"] = f"Basic {pair}"
+        request = Request(url, headers=headers)  # noqa: S310  the scheme was checked
+        try:
+            with build_opener(_NoRedirect).open(request, timeout=PATIENCE) as answer:
+                return _content(answer.read(LARGEST))
+        except HTTPError as answer:
+            with answer:
+                _check(answer)
+            return None
+        except URLError as trouble:
+            raise SilentError(str(trouble.reason)) from trouble
+        except (OSError, HTTPException) as trouble:
+            raise SilentError(str(trouble) or type(trouble).__name__) from trouble
+
+
+def _check(answer: HTTPError) -> None:
+    """Raise what an answer means, unless it is that the revision is not known yet."""
+    told = answer.read(LARGEST)
+    if answer.code == 404 and b"no build and no change" in told:
+        return
+    if answer.code == 401:
+        raise RefusalError("the board asks for user and password: give --auth-env")
+    if answer.code in (301, 302, 303, 307, 308):
+        raise RefusalError(f"the board redirects to {answer.headers['Location']}: give that URL")
+    if answer.code in (400, 409):
+        raise RefusalError(str(_content(told).get("error")))
+    if answer.code < 500:
+        raise RefusalError(f"{answer.code} {answer.reason}: no board answers at this URL")
+    raise SilentError(f"{answer.code} {answer.reason}")
+
+
+def _content(told: bytes) -> Mapping[str, Any]:
+    try:
+        content = json.loads(told)
+    except ValueError as fault:
+        raise SilentError(f"the answer is not JSON: {fault}") from fault
+    if not isinstance(content, dict):
+        raise SilentError("the answer is not that of a board")
+    return content
+
+
+def decided(told: Mapping[str, Any], until: str) -> Verdict | None:
+    """Return the verdict of what a board says, None where that is open.
+
+    Args:
+        told: The board's answer.
+        until: ``all`` or ``first-failure``.
+    """
+    counts = told["counts"]
+    bad = sum(counts.get(kind, 0) for kind in BAD)
+    if bad and (until == "first-failure" or told["is_over"]):
+        return Verdict(FAILED, told["words"])
+    if not told["builders_count"] or not told["is_over"]:
+        return None
+    if counts.get("no result"):
+        return Verdict(UNUSABLE, f"a builder ended without a result: {told['words']}")
+    return Verdict(DONE, told["words"])
+
+
+def lines(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Iterator[tuple[str, Tone]]:
+    """Yield a line for each builder that says something else than before.
+
+    Args:
+        old: The answer before, None where there was none.
+        new: The present one.
+    """
+    before = dict(_builders(old)) if old else {}
+    for key, each in _builders(new):
+        build = each["build"]
+        known = before.get(key)
+        if known and known["says"] == each["says"] and known["build"] == build:
+            continue
+        number = f" #{build['number']}" if build else ""
+        words = [f"{each['name']}{number}: {WORDS.get(each['says'], each['says'])}"]
+        if each["says"] in BAD:
+            reasons = (each["memory"] or {}).get("reasons", ())
+            words += [reason["text"][:REASON] for reason in reasons[:1]]
+        yield ": ".join(words), TONES.get(each["says"], "")
+
+
+def _builders(told: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    for codebase in told["codebases"]:
+        for each in codebase["builders"]:
+            yield (codebase["codebase"], codebase["branch"], each["builder"]), each
+
+
+@define(eq=False)
+class Watch:
+    """Watches a revision.
+
+    Args:
+        ask: Asks the board, as ``BoardClient.ask`` does.
+        output: Where changes are printed.
+        monotonic: Returns seconds.
+        sleep: Waits for some seconds.
+        until: ``all`` or ``first-failure``.
+        timeout: Seconds after which there is no verdict.
+        is_json: Whether one JSON object is printed at the end, and nothing else.
+    """
+
+    _ask: Callable[[], Mapping[str, Any] | None]
+    _output: Output
+    _monotonic: Callable[[], float]
+    _sleep: Callable[[float], object]
+    _until: str = field(kw_only=True)
+    _timeout: float = field(kw_only=True)
+    _is_json: bool = field(kw_only=True)
+    _told: Mapping[str, Any] | None = field(default=None, init=False)
+    _trouble: str | None = field(default=None, init=False)
+
+    def run(self, revision: str) -> int:
+        """Watch until there is a verdict.
+
+        Args:
+            revision: The revision, for what is printed.
+
+        Returns:
+            The exit code.
+        """
+        try:
+            with self._output.progress(revision[:12]) as advance:
+                verdict = self._watched(revision, advance)
+        except KeyboardInterrupt:
+            verdict = Verdict(UNUSABLE, "interrupted")
+        if self._told and not self._told["requests_known"]:
+            verdict = Verdict(verdict.code, f"{verdict.why} ({WITHOUT_REQUESTS})")
+        if self._is_json:
+            said = {"verdict": STATES[verdict.code], "why": verdict.why, "answer": self._told}
+            self._output.say(json.dumps(said))
+        else:
+            tones: Mapping[int, Tone] = {DONE: "good", FAILED: "bad"}
+            self._output.say(
+                f"{revision}: {STATES[verdict.code]}: {verdict.why}",
+                tones.get(verdict.code, "warning"),
+            )
+        return verdict.code
+
+    def _watched(self, revision: str, advance: Callable[[int, int], None]) -> Verdict:
+        end = self._monotonic() + self._timeout
+        while True:
+            try:
+                told = self._ask()
+            except RefusalError as refusal:
+                return Verdict(UNUSABLE, str(refusal))
+            except SilentError as trouble:
+                self._note(f"the board does not answer: {trouble}; asking again")
+            else:
+                if told is None:
+                    self._note(f"no build of {revision} is known yet")
+                else:
+                    self._show(told)
+                    advance(told["ended"], told["builders_count"])
+                    if verdict := decided(told, self._until):
+                        return verdict
+            if self._monotonic() >= end:
+                last = self._told["words"] if self._told else self._trouble
+                return Verdict(UNUSABLE, f"timeout: {last}")
+            self._sleep(POLL)
+
+    def _note(self, trouble: str) -> None:
+        """Print once what is in the way."""
+        if trouble != self._trouble and not self._is_json:
+            self._output.say(trouble, "quiet")
+        self._trouble = trouble
+
+    def _show(self, told: Mapping[str, Any]) -> None:
+        changed = [*lines(self._told, told)]
+        for text, tone in () if self._is_json else changed:
+            self._output.say(text, tone)
+        self._told, self._trouble = told, None
