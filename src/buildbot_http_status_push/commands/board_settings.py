@@ -33,7 +33,7 @@ PUBLIC_URL = r"""(?ax) https?:// ([\w.-]+ | \[[\da-fA-F:.]+\]) (:\d{1,5})?
 OWN_PATHS = (
     "api", "badge", "builders", "builds", "cctray.xml", "failures", "favicon.ico", "favicon.svg",
     "feed.atom", "grid", "known", "live", "metrics", "revisions", "robots.txt", "search", "static",
-    "tests",
+    "tests", "verdicts",
 )  # fmt: skip
 """What the board's addresses begin with."""
 BYTES = {"": 1, "K": 1024, "M": 1024**2}
