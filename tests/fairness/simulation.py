@@ -176,14 +176,23 @@ class Simulation:
         return sum(not isinstance(each.outcome, Accepted) for each in within)
 
     def recovery(self, since: float) -> float:
-        """Return how many seconds after a moment something was accepted, once there was any."""
+        """Return how many seconds after a moment something was accepted, once anything could be."""
         later = [
-            (accepted, came)
-            for _, came, accepted in self.waits.values()
+            (accepted, max(came, self._hangs_until(builder, since)))
+            for builder, came, accepted in self.waits.values()
             if accepted is not None and accepted >= since
         ]
-        first_came = min((came for _, came in later), default=since)
-        return min((accepted for accepted, _ in later), default=since) - max(since, first_came)
+        possible = min((possible for _, possible in later), default=since)
+        return min((accepted for accepted, _ in later), default=since) - max(since, possible)
+
+    def _hangs_until(self, builder: int, moment: float) -> float:
+        """Return when an attempt ends that a builder's statuses wait for at a moment, else 0."""
+        ends = (
+            each.at + TIMEOUT
+            for each in self.attempts
+            if each.builder == builder and each.outcome is SILENCE and each.at < moment
+        )
+        return max(ends, default=0.0)
 
 
 def some_refused(mode: str, refused: int, rate: float, seed: int, **more: Any) -> Simulation:

@@ -241,10 +241,9 @@ class CircuitBreaker:
         group = self._failed(outcome, attempt, now, draw)
         if own is None and not group.is_known:
             self._row += 1
-            if self._row == 1:
+            if self._row == 2:
                 self._down_since = now
-            elif self._row == 2:
-                self._probe_at = now + probe_delay(now - self._down_since, draw)
+                self._probe_at = now + probe_delay(0.0, draw)
         known = own or (before.own if before else attempt.claim.attempts)
         _remember(self._recent_failures, delivery, _Failure(self.accepted, known))
         return own or 0
