@@ -682,7 +682,7 @@ class InterleavingsTest(SynchronousTestCase):
         """Whatever comes first, lanes keep their order, and nothing is lost or held up."""
         run_state_machine_as_test(
             Interleavings,
-            settings=settings(max_examples=100, stateful_step_count=40, deadline=None),
+            settings=settings(max_examples=50, stateful_step_count=40, deadline=None),
         )
 
 

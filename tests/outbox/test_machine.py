@@ -537,7 +537,7 @@ class MachineTests(SynchronousTestCase):
     def test_outbox(self) -> None:
         """The outbox does what the model does."""
         quick = settings(
-            max_examples=50,
+            max_examples=25,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

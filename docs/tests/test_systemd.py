@@ -12,7 +12,7 @@ from unittest import SkipTest
 from support.commands import run, temporary_folder
 from twisted.trial.unittest import SynchronousTestCase
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "examples" / "buildbot-board.service"
 EXPOSURE = 15
 """Tenths of what `systemd-analyze security` may rate the unit: 100 is unprotected."""

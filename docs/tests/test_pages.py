@@ -15,6 +15,7 @@ import time
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import jsonschema
 import pytest
@@ -28,7 +29,7 @@ from buildbot_http_status_push.report import contract
 from buildbot_http_status_push.report.default_generator import GENERATOR_OPTIONS
 from buildbot_http_status_push.wire import errors, tls_errors
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "src" / "buildbot_http_status_push"
 """The sources' text is looked at; what is run is what is installed."""
@@ -79,7 +80,8 @@ class ReferenceTests(unittest.SynchronousTestCase):
         text = page("reference/cli.md")
         assert text == cli_page.page(), "run: python docs/cli_page.py"
         for command in cli_page.commands(cli_page.make_parser()):
-            told = help_of(command.prog.split()[1:])
+            with mock.patch.dict(os.environ, COLUMNS="1000"):  # no option's name is broken
+                told = command.format_help()
             section = text.partition(f"## {command.prog.partition(' ')[2]}\n")[2].partition("##")[0]
             assert set(re.findall(OPTION, told)) == set(re.findall(OPTION, section))
 
@@ -155,14 +157,6 @@ class ReferenceTests(unittest.SynchronousTestCase):
             if "://" not in target and not (text.parent / target).exists()
         ]
         assert not broken
-
-
-def help_of(command: list[str]) -> str:
-    """Return what a command's --help prints."""
-    program = str(Path(sys.executable).with_name("buildbot-http-status-push"))
-    asked = [program, *command, "--help"]
-    wide = os.environ | {"COLUMNS": "1000"}  # no line is broken within an option's name
-    return subprocess.run(asked, env=wide, capture_output=True, text=True, check=True).stdout
 
 
 class BoardAloneTests(unittest.SynchronousTestCase):

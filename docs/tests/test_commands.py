@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.commands.main import make_parser
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMAND = re.compile(r"^ *buildbot-http-status-push (.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^ *```(?:sh|shell)\n(.*?)```$", re.MULTILINE | re.DOTALL)
