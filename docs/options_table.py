@@ -1,9 +1,8 @@
-"""Writes ``reference/options.md``: every option, with the errors that wrong values really get.
+"""Writes ``reference/options.md``, and ``reference/errors.md`` with the errors of wrong values.
 
 Run it after a change of the options: ``python docs/options_table.py``. A test says when to.
 """
 
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,53 +16,46 @@ from buildbot_http_status_push.configuration.options import Options
 from buildbot_http_status_push.report.default_generator import DefaultGenerator
 from buildbot_http_status_push.reporter import HttpStatusPush
 
-PAGE = Path(__file__).with_name("reference") / "options.md"
+REFERENCE = Path(__file__).with_name("reference")
 URL = "https://status.example.com/submit"
-
-SHAPE = "at `buildbot checkconfig`, and at each start and reconfiguration"
-RENDERED = "at `buildbot checkconfig`; what is rendered, at each attempt"
-NAMES = (
-    "the list at `buildbot checkconfig`; whether anything is called so, at each start and "
-    "reconfiguration: a line in the master's log tells of a name that nothing has"
-)
-FILES = "the value at `buildbot checkconfig`; the files at each connection"
 
 INTRODUCTION = """\
 # Options
 
-This page lists every option of `reporters.HttpStatusPush`: what it takes, its default, when it
-is checked, and what you are told when the value is wrong. The error texts were made by running
-each.
-
-All options may be given by name. The first six may also be given by position, in this order:
+All options of `reporters.HttpStatusPush` may be given by name, the first six by position:
 `serverUrl`, `auth`, `headers`, `generators`, `debug`, `verify`. A *renderable* is a value that
-Buildbot works out when it is needed, such as `util.Secret("name")` or
+Buildbot computes when it is needed, such as `util.Secret("name")` or
 `util.Interpolate("%(secret:name)s")`.
 
+`buildbot checkconfig` checks each option; what is rendered is checked at each attempt, or at each
+start and reconfig for `outbox`. The files of `verify` and `cert` are checked at each connection.
+Names in `builders`, `tags` and `schedulers` that do not exist are logged. After a change run
+`buildbot reconfig`. [Error messages](errors.md) are on a page of their own.
 """
 
-UNKNOWN = """\
+ERRORS = """\
+# Error messages
 
-An option that is no option is told too, with the nearest right one:
+`buildbot checkconfig` reports invalid options of the reporter in these words:
 
+| you write | error |
+| --- | --- |
 """
 
 
 @frozen
 class Option:
-    """What the page tells of an option.
+    """An option, as the page shows it.
 
     Args:
         name: Its name.
-        kind: What it takes.
-        checked: When it is checked.
+        kind: What it accepts.
         does: What it does.
         wrong: Wrong values as written in master.cfg, as keyword arguments.
     """
 
     name: str
     kind: str
-    checked: str
     does: str
     wrong: tuple[str, ...] = ()
 
@@ -71,10 +63,9 @@ class Option:
 TRANSPORT = (
     Option(
         "serverUrl",
-        "an `http` or `https` URL, or a renderable that yields one",
-        RENDERED,
-        "Where to POST. It is used exactly as written, a trailing slash and a query included. "
-        "User info in it is sent as Basic authentication and never shown.",
+        "`http` or `https` URL, or a renderable",
+        "URL to POST to, used exactly as written. User info in it is sent as Basic "
+        "authentication and masked.",
         (
             "serverUrl=None",
             "serverUrl='ftp://status.example.com/'",
@@ -88,18 +79,16 @@ TRANSPORT = (
     ),
     Option(
         "auth",
-        "a pair `(user, password)`, an authentication object of the `requests` library or a "
-        "callable like it, or a renderable that yields one of these",
-        RENDERED,
-        "How to authenticate. See [Authenticate and verify TLS](../reporter/authenticate.md).",
+        "`(user, password)`, an authentication object of `requests`, a callable like it, or a "
+        "renderable",
+        "[Authentication](../reporter/authenticate.md).",
         ("auth='token'", "auth=('user',)", "auth=('us:er', 'password')", "auth=dict"),
     ),
     Option(
         "headers",
         "a dict of names and values, renderables at any depth",
-        RENDERED,
-        "Further request headers. Your value wins over a default such as `User-Agent` or "
-        "`Content-Type`. Headers that frame the request can't be set.",
+        "Additional [headers](headers.md). They replace defaults such as `User-Agent`; headers "
+        "that frame the request cannot be set.",
         (
             "headers=['X-Token']",
             "headers={'X Token': 'a'}",
@@ -111,9 +100,8 @@ TRANSPORT = (
     ),
     Option(
         "signing_secret",
-        "a `whsec_` key or another text, a renderable that yields one, or a list of these",
-        RENDERED,
-        "Signs each request. See [Sign and verify](../reporter/sign-and-verify.md).",
+        "`whsec_` key, other text, renderable, or a list of these",
+        "[Signs](../reporter/sign-and-verify.md) each request.",
         (
             "signing_secret=''",
             "signing_secret='whsec_abc'",
@@ -124,37 +112,31 @@ TRANSPORT = (
     Option(
         "cloudevents",
         "`True` or `False`",
-        SHAPE,
-        "Makes each request a CloudEvent in binary mode, by headers beside the same body. See "
-        "[Headers](headers.md).",
+        "Adds the headers of a [CloudEvent](headers.md#cloudevents).",
         ("cloudevents='binary'",),
     ),
     Option(
         "verify",
-        "`True`, `False`, or the path of a PEM file or of a directory of PEM files",
-        FILES,
-        "Whether, and by which authority, the receiver's certificate is checked. `None` means "
-        "`True`: by the system's.",
+        "`True`, `False`, or the path of a PEM file or directory",
+        "Authority that must have issued the receiver's certificate; `None` and `True` use the "
+        "system's.",
         ("verify=1.5", "verify=''"),
     ),
     Option(
         "cert",
-        "the path of a PEM file with certificate and key, or a pair of paths `(certificate, key)`",
-        FILES,
-        "The client's certificate, for mutual TLS.",
+        "path of a PEM file, or `(certificate, key)`",
+        "Client certificate for mutual TLS; the key must not be encrypted.",
         ("cert=True", "cert=('a.pem', 'b.pem', 'c.pem')"),
     ),
     Option(
         "debug",
         "true or false",
-        SHAPE,
-        "Logs each request and its response, the first 2 KiB of each body, secrets masked.",
+        "Logs each request and response, the first 2 KiB of each body, secrets masked.",
     ),
     Option(
         "skipEncoding",
-        "true or false; `skip_encoding` is the same option",
-        SHAPE,
-        "Changes nothing on the wire. It is accepted because the built-in reporter has it.",
+        "true or false; also as `skip_encoding`",
+        "Accepted for compatibility; no effect.",
         ("skipEncoding=True, skip_encoding=False",),
     ),
 )
@@ -162,52 +144,42 @@ TRANSPORT = (
 DELIVERY = (
     Option(
         "timeout",
-        "seconds, more than 0 and up to a day",
-        SHAPE,
-        "One deadline over a whole attempt: secrets, connection, request, answer and body.",
+        "seconds up to a day",
+        "Deadline for a whole attempt, from secrets to the answer's end.",
         ("timeout=0", "timeout='30'"),
     ),
     Option(
         "concurrency",
-        "a whole number from 1 on",
-        SHAPE,
-        "How many requests may be under way at once, in all. Those of one build request go one "
-        "after another in any case.",
+        "whole number from 1",
+        "Requests in flight at once; those of one build request are always sent one after another.",
         ("concurrency=0", "concurrency=2.5"),
     ),
     Option(
         "outbox",
-        "`None`, `False`, or a SQLAlchemy URL of a SQLite or PostgreSQL database, or a "
-        "renderable that yields one",
-        "at `buildbot checkconfig`; what is rendered, at each start and reconfiguration",
-        "Where statuses wait. `None` is the file `http_status_push.sqlite` in the master's "
-        "folder, or Buildbot's own database where "
-        "[several masters](../reporter/several-masters.md) share one in PostgreSQL. `False` is "
-        "memory only: see [Why an outbox](../concepts/outbox.md) for what that gives up.",
+        "`None`, `False`, SQLAlchemy URL of SQLite or PostgreSQL, or a renderable",
+        "Where statuses are stored. `None`: `http_status_push.sqlite` in the master's "
+        "directory, or Buildbot's PostgreSQL database with [several "
+        "masters](../reporter/several-masters.md). `False`: "
+        "[memory](../concepts/outbox.md#without-an-outbox).",
         ("outbox=True", "outbox='statuses.sqlite'", "outbox='mysql://user@host/database'"),
     ),
     Option(
         "proxy",
-        "the URL of an HTTP proxy, `'environment'`, or a renderable that yields one",
-        "at `buildbot checkconfig`; what is rendered, at each attempt",
-        "Sends through an HTTP proxy: the one of this URL, with user and password where it wants "
-        "some, or the one that `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` name in the "
-        "master's environment. See [Send through a proxy](../reporter/proxies.md).",
+        "URL, `'environment'`, or a renderable",
+        "Sends through an [HTTP proxy](../reporter/proxies.md).",
         ("proxy='proxy.example.com:3128'", "proxy='socks5://proxy.example.com'", "proxy=True"),
     ),
     Option(
         "metrics",
-        "the description of a Twisted server endpoint",
-        SHAPE,
-        "Serves this reporter's metrics there, at `/metrics`, for Prometheus. Each reporter needs "
-        "a port of its own. See [Watch it with Prometheus](../operate/monitor.md).",
+        "Twisted server endpoint, such as `'tcp:9118'`",
+        "Serves [metrics](../operate/monitor.md) at `/metrics`. Each reporter needs its own port.",
         ("metrics=9118", "metrics='9118'"),
     ),
     Option(
         "give_up_after",
         "seconds, or a `timedelta`",
-        SHAPE,
-        "How long a status is tried until it is dead. The default is 7 days.",
+        "How long a status is tried until it is [dead](retry.md#dead-deliveries); 7 days by "
+        "default.",
         ("give_up_after=0", "give_up_after='7 days'"),
     ),
 )
@@ -216,130 +188,109 @@ PAYLOAD = (
     Option(
         "format_fn",
         "a function of the build",
-        SHAPE,
-        "Returns what to send: anything that JSON can hold, a text, or `None` for nothing; a "
-        "Deferred or a coroutine of these too. For Slack, Discord, Teams and Mattermost there are "
-        "ready ones: see [Send to a chat](../reporter/chat.md).",
+        "Returns what to send: JSON, a text, `None` for nothing, or a Deferred or coroutine of "
+        "these. See [other formats](../reporter/payload.md#send-another-format), "
+        "[chats](../reporter/chat.md).",
         ("format_fn='short'", "format_fn=formats.slack(on=('failed',))"),
     ),
     Option(
         "want_properties",
         "`True` or `False`",
-        SHAPE,
-        "Whether the build has its `properties`.",
+        "Adds `properties`.",
         ("want_properties='no'",),
     ),
     Option(
         "want_steps",
         "`True` or `False`",
-        SHAPE,
-        "Whether the build has its `steps`.",
+        "Adds `steps`.",
         ("want_steps=1",),
     ),
     Option(
         "want_logs",
         "`True` or `False`",
-        SHAPE,
-        "Whether each step has its `logs`, without their content. Includes the steps.",
+        "Adds `logs` to each step, without contents. Includes the steps.",
         ("want_logs=1",),
     ),
     Option(
         "want_logs_content",
         "`True`, `False`, or a list of log names, each `log` or `step.log`",
-        SHAPE,
-        "Which logs have their `content`. Includes steps and logs.",
+        "Adds `content` to these logs. Includes steps and logs.",
         ("want_logs_content='stdio'",),
     ),
     Option(
         "want_tests",
         "`True`, `False`, or a list of log names, each `log` or `step.log`, with `*` and `?`",
-        SHAPE,
-        "Whether finished builds have their `tests`: `True` reads the logs `junit*` and `*.xml` "
-        "as JUnit reports, and Buildbot's test result sets.",
+        "Adds [`tests`](../reporter/payload.md#send-test-results) to finished builds. `True` "
+        "reads logs named `junit*` and `*.xml` and Buildbot's test result sets.",
         ("want_tests='junit'",),
     ),
     Option(
         "want_excerpts",
         "`True` or `False`",
-        SHAPE,
-        "Whether builds that finish as failure or exception have their `excerpts`: the lines of "
-        "failed steps' logs that say why. Anyone who can read the bodies can read these lines.",
+        "Adds [`excerpts`](../reporter/excerpts.md) to builds that finish as failure or exception.",
         ("want_excerpts=1",),
     ),
     Option(
         "excerpt_rules",
         "a list of pairs of name and pattern",
-        SHAPE,
-        "Rules of your own for `want_excerpts`, which hold before the built-in ones. The patterns "
-        "are RE2's, searched in single lines; they need the extra `[rules]`.",
+        "Own rules for `want_excerpts`: RE2 patterns, searched in single lines. Needs the extra "
+        "`rules`.",
         ("excerpt_rules='licence'", "excerpt_rules=[('licence', '(no licence')]"),
     ),
     Option(
         "want_previous_build",
         "`True` or `False`",
-        SHAPE,
-        "Whether the build has `prev_build`, the one of the same builder before it.",
+        "Adds `prev_build`, the builder's previous build.",
         ("want_previous_build=1",),
     ),
     Option(
         "want_changes",
         "`True` or `False`",
-        SHAPE,
-        "Whether the build has its `changes`: who has changed what since the builder's last "
-        "success on its branch. They cost the master some queries for each status.",
+        "Adds `changes` since the builder's last success on its branch.",
         ("want_changes='yes'",),
     ),
     Option(
         "detail",
         '`"board"` or `None`',
-        SHAPE,
-        'With `"board"` the build has what [the board](../board/set-up.md) shows: `steps`, '
-        "`logs` without their content, `changes`, and the `master`'s title. Each costs the "
-        "master a query for each status.",
+        'With `"board"`, adds what [the board](../board/set-up.md) shows: `steps`, `logs` '
+        "without contents, `changes`, the `master`'s title.",
         ("detail='everything'",),
     ),
     Option(
         "max_body",
         "bytes",
-        SHAPE,
-        "The size above which contents of logs are cut, from the largest down. The default is "
-        "16 MiB.",
+        "Size above which log contents are truncated, the largest first; 16 MiB by default.",
         ("max_body=0", "max_body='16 MiB'"),
     ),
     Option(
         "builders",
         "a list of names",
-        NAMES,
-        "Sends the builds of these builders only.",
+        "Sends builds of these builders only.",
         ("builders='linux'", "builders=['linux'], tags=['slow']"),
     ),
     Option(
         "tags",
         "a list of tags",
-        NAMES,
-        "Sends the builds of builders that have one of these tags only.",
+        "Sends builds of builders with one of these tags only.",
         ("tags='slow'",),
     ),
     Option(
         "branches",
         "a list of names; `None` in it means no branch",
-        SHAPE,
-        "Sends the builds of these branches only. Of a build with several codebases the branch "
-        "of any counts, and so does the property `branch`.",
+        "Sends builds of these branches only; with several codebases any of their branches "
+        "counts, and so does the property `branch`.",
         ("branches='main'", "branches=[1]"),
     ),
     Option(
         "schedulers",
         "a list of names",
-        NAMES,
-        "Sends the builds that these schedulers asked for only.",
+        "Sends builds requested by these schedulers only.",
         ("schedulers='nightly'",),
     ),
     Option(
         "results",
         "a list of `success`, `warnings`, `failure`, `skipped`, `exception`, `retry`, `cancelled`",
-        SHAPE,
-        "Sends the ends of builds with these results only. Begins are sent in any case.",
+        "Sends finishes with these results only. Starts are always sent.",
         ("results='failure'", "results=['broken']"),
     ),
 )
@@ -348,27 +299,23 @@ HOST = (
     Option(
         "generators",
         "a list of report generators",
-        SHAPE,
-        "Makes the reports, instead of the default generator. Of each event the first report is "
-        "sent. The options that shape the payload can't be given with it.",
+        "Report generators instead of the default one. The first report of each event is sent. "
+        "Excludes the payload options.",
         ("generators='builds'", "generators=[1]", "generators=[], want_steps=True"),
     ),
     Option(
         "name",
         "a text",
-        "by Buildbot, at `buildbot checkconfig`",
-        "The service's name in Buildbot, and the key of its statuses in the outbox. Two "
-        "reporters in one master need two names, or Buildbot says "
-        "`Duplicate service name 'HttpStatusPush'`. Renaming a reporter leaves what waits under "
-        "the old name unsent.",
+        "Name of the service, and key of its deliveries. Two reporters need two names; to "
+        "rename one, [move its deliveries](../operate/outbox.md#rename-a-reporter).",
     ),
 )
 
 SECTIONS = (
-    ("Where and how to send", TRANSPORT),
-    ("When and how often", DELIVERY),
-    ("What to send", PAYLOAD),
-    ("What Buildbot itself has", HOST),
+    ("Receiver", TRANSPORT),
+    ("Delivery", DELIVERY),
+    ("Payload", PAYLOAD),
+    ("Buildbot's own options", HOST),
 )
 
 DEFAULTS = {
@@ -397,53 +344,30 @@ def error_of(written: str) -> str:
 
 
 def page() -> str:
-    """Return the whole page."""
-    text = INTRODUCTION + _summary() + UNKNOWN + _errors(("verfy=False",))
+    """Return the page of options."""
+    text = INTRODUCTION
     for title, section in SECTIONS:
-        text += f"\n## {title}\n" + "".join(map(_entry, section))
+        text += (
+            f"\n## {title}\n\n| option | accepts | default | effect |\n| --- | --- | --- | --- |\n"
+        )
+        text += "".join(map(_row, section))
     return text
 
 
-def _summary() -> str:
-    rows = [
-        f"| [`{each.name}`](#{each.name.lower()}) | {each.kind} "
-        f"| {_default(each.name)} | {_first_sentence(each)} |"
-        for each in options()
-    ]
-    head = ["| option | takes | default | what it does |", "| --- | --- | --- | --- |"]
-    return "\n".join([*head, *rows, ""])
-
-
-def _first_sentence(option: Option) -> str:
-    return re.split(r"(?<=\.) (?=[A-Z`])", option.does)[0]
-
-
-def _entry(option: Option) -> str:
-    return (
-        f"\n### {option.name}\n\n{option.does}\n\n"
-        f"- Takes: {option.kind}\n"
-        f"- Default: {_default(option.name)}\n"
-        f"- Checked: {option.checked}\n{_folded_errors(option.wrong)}"
-    )
-
-
-def _folded_errors(wrong: tuple[str, ...]) -> str:
-    if not wrong:
-        return ""
-    begin = "\n<details>\n<summary>What wrong values are told</summary>\n\n"
-    return f"{begin}{_errors(wrong)}\n</details>\n"
+def _row(option: Option) -> str:
+    return f"| `{option.name}` | {option.kind} | {_default(option.name)} | {option.does} |\n"
 
 
 def _default(name: str) -> str:
     value = DEFAULTS[name]
-    return "none, it must be given" if value is NOTHING else f"`{value!r}`"
+    return "required" if value is NOTHING else f"`{value!r}`"
 
 
-def _errors(wrong: tuple[str, ...]) -> str:
-    if not wrong:
-        return ""
+def errors_page() -> str:
+    """Return the page of error messages."""
+    wrong = ["verfy=False", *(each for option in options() for each in option.wrong)]
     rows = [f"| {_code(each)} | {_code(error_of(each))} |\n" for each in wrong]
-    return "| you write | you are told |\n| --- | --- |\n" + "".join(rows)
+    return ERRORS + "".join(rows)
 
 
 def _code(text: str) -> str:
@@ -452,4 +376,5 @@ def _code(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    (REFERENCE / "options.md").write_text(page(), encoding="utf-8")
+    (REFERENCE / "errors.md").write_text(errors_page(), encoding="utf-8")

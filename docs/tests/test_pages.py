@@ -68,11 +68,13 @@ class ReferenceTests(unittest.SynchronousTestCase):
     """The reference is held against the code."""
 
     def test_options_page_is_up_to_date(self) -> None:
-        """The page has each option, and each error text is what a wrong value gets now."""
+        """The pages have each option, and the error texts that wrong values get now."""
         table = load("options_table")
         named = [option.name for option in table.options()]
         assert sorted(named) == sorted([*OPTION_NAMES, *GENERATOR_OPTIONS, "generators", "name"])
         assert page("reference/options.md") == table.page(), "run: python docs/options_table.py"
+        errors = page("reference/errors.md")
+        assert errors == table.errors_page(), "run: python docs/options_table.py"
 
     def test_cli_page_is_up_to_date(self) -> None:
         """The page has all that the commands' --help tells."""
@@ -86,8 +88,8 @@ class ReferenceTests(unittest.SynchronousTestCase):
             assert set(re.findall(OPTION, told)) == set(re.findall(OPTION, section))
 
     def test_every_log_line_is_explained(self) -> None:
-        """The pages on operating and on the board quote each line that they can log."""
-        told = words(page("operate/log-messages.md") + page("board/set-up.md"))
+        """The page of log messages quotes each line that reporter and board can log."""
+        told = words(page("operate/log-messages.md"))
         missing = [each for each in load("log_lines").log_lines() if words(each) not in told]
         assert not missing
 
@@ -169,7 +171,7 @@ class BoardAloneTests(unittest.SynchronousTestCase):
         assert extra is not None
         needs = re.findall(r'"(.*?)"', extra[1])
         command = " ".join(["pip install", *map(json.dumps, needs)])
-        assert f"{command}\n" in page("board/set-up.md")
+        assert f"{command}\n" in page("operate/production.md")
 
 
 @pytest.mark.timeout(300)
@@ -190,20 +192,20 @@ class TutorialTests(unittest.SynchronousTestCase):
         blocks = FENCE.findall(page("get-started/tutorial.md"))
         (config,) = [block for language, block in blocks if language == "python"]
         shell = [block for language, block in blocks if language == "shell"]
-        install, ask, receive, create, start, look, list_outbox, receive_again, board, stop = shell
+        install, receive, create, check, start, look, list_outbox, again, board, stop = shell
 
-        assert "pip install buildbot-http-status-push" in install
-        assert "buildbot-http-status-push" in self.run_block(ask)
+        assert "pip install ./buildbot-http-status-push" in install
         port = self.begin_receiving(receive, port="0")
         self.run_block(create)
         (self.folder / "master" / "master.cfg").write_text(config.replace(PORT, port))
+        assert "Config file is good!" in self.run_block(check)
         self.guard_master()
         self.run_block(start.replace("start master", f"start --start_timeout={PATIENCE} master"))
         self.wait_until_printed("hello #2 .*finished: success")
         self.end_receiving()
         assert "does not accept statuses: connection refused" in self.run_block(look)
         assert re.search("waiting .*hello#[0-9]+ finished", self.run_block(list_outbox))
-        self.begin_receiving(receive_again, port)
+        self.begin_receiving(again, port)
         for number in range(3, 6):
             self.wait_until_printed(f"hello #{number} .*finished: success")
         self.end_receiving()

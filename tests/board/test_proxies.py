@@ -38,7 +38,7 @@ CADDY = """
 
 def fragment(language: str, heading: str) -> str:
     """Return what a part of the page says of a proxy."""
-    part = PAGE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    part = PAGE.read_text().partition(f"\n### {heading}\n")[2].partition("\n##")[0]
     [found] = re.findall(rf"^```{language}\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
     return str(found)
 

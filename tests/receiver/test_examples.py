@@ -1,4 +1,4 @@
-"""The receivers of the pages on receivers, as processes of their own."""
+"""The receivers in examples/, as processes of their own."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from buildbot_http_status_push.signing import sign
 
 NEW, FINISHED = "builds.new", "builds.finished"
 BEGUN = BUILD["started_at"]
-FLASK = ("receiver-python.md", "receiver_flask.py")
-FASTAPI = ("receiver-python.md", "receiver_fastapi.py")
-NODE = ("receiver-node.md", "receiver.mjs")
+FLASK = "receiver_flask.py"
+FASTAPI = "receiver_fastapi.py"
+NODE = "receiver.mjs"
 
 Case = SynchronousTestCase if TYPE_CHECKING else object
 
@@ -30,7 +30,7 @@ Case = SynchronousTestCase if TYPE_CHECKING else object
 class Receiver(Case):
     """What holds for every receiver."""
 
-    page: tuple[str, str]
+    program: str
 
     def setUp(self) -> None:
         """Start the program in an empty folder."""
@@ -39,7 +39,7 @@ class Receiver(Case):
 
     def start(self) -> Example:
         """Start the program; it ends with the test."""
-        example = Example(*self.page, self.folder)
+        example = Example(self.program, self.folder)
         self.addCleanup(example.kill)
         return example
 
@@ -67,7 +67,7 @@ class Receiver(Case):
         code, again = self.example.post(finished(SUCCESS, BEGUN + 9), FINISHED, "msg_1")
         self.assertIn("kept", first)
         self.assertEqual(code, 200)
-        self.assertIn("a repeat", again)
+        self.assertIn("duplicate", again)
         self.assertEqual(self.results(), [(None, None)])
 
     def test_tampered(self) -> None:
@@ -140,25 +140,25 @@ class Receiver(Case):
         self.example.kill()
         self.example = self.start()
         self.assertEqual(self.results(), [(SUCCESS, BEGUN + 9)])
-        self.assertIn("a repeat", self.example.post(BUILD, NEW, "msg_1")[1])
+        self.assertIn("duplicate", self.example.post(BUILD, NEW, "msg_1")[1])
 
 
 class FlaskReceiver(Receiver, SynchronousTestCase):
     """The receiver with Flask."""
 
-    page = FLASK
+    program = FLASK
 
 
 class FastAPIReceiver(Receiver, SynchronousTestCase):
     """The receiver with FastAPI."""
 
-    page = FASTAPI
+    program = FASTAPI
 
 
 class NodeReceiver(Receiver, SynchronousTestCase):
     """The receiver in Node."""
 
-    page = NODE
+    program = NODE
 
     def test_line_cut_short(self) -> None:
         """A line that a crash has cut short is passed over, and later lines are not lost."""
@@ -191,7 +191,7 @@ class RealMaster(MasterTestCase):
     @async_to_deferred
     async def test_signed_builds(self) -> None:
         """The receiver lists the builds of a master as they have ended."""
-        example = Example(*FASTAPI, self.folder)
+        example = Example(FASTAPI, self.folder)
         self.addCleanup(example.kill)
         reporter = HttpStatusPush(f"{example.url}/submit", signing_secret=KEY)
         builders = {name: BUILDERS[name] for name in ("success", "warnings", "failure")}

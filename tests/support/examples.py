@@ -1,4 +1,4 @@
-"""The programs on the receivers' pages, run as their readers run them, and posted to over HTTP."""
+"""The receivers in examples/, run as their readers run them, and posted to over HTTP."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from support.programs import missing
 
 from buildbot_http_status_push.signing import sign
 
-PAGES = Path(__file__).parents[2] / "docs" / "receivers"
+PROGRAMS = Path(__file__).parents[2] / "examples"
 KEY = "whsec_" + "QUJD" * 12
-_BLOCK = r"^```\{{code-block\}} \w+\n:caption: {}\n\n(.*?)^```$"
 _URL = re.compile(r"http://127\.0\.0\.1:\d+")
 # Ends a request that should have been answered, so that a test fails instead of hanging.
 PATIENCE = 30.0
@@ -78,19 +77,6 @@ def finished(results: int, complete_at: int) -> dict[str, Any]:
     return {**BUILD, "complete": True, "complete_at": complete_at, "results": results}
 
 
-def program(page: str, name: str) -> str:
-    """Return a program as it stands on a page.
-
-    Args:
-        page: The page's file name.
-        name: The program's file name, which is its code block's caption.
-    """
-    text = (PAGES / page).read_text(encoding="utf-8")
-    found = re.search(_BLOCK.format(re.escape(name)), text, re.DOTALL | re.MULTILINE)
-    assert found, f"{page} has no code block with the caption {name}"
-    return found[1]
-
-
 def interpreter(name: str) -> str:
     """Return the path of what runs programs with this file name."""
     if name.endswith(".py"):
@@ -102,18 +88,16 @@ def interpreter(name: str) -> str:
 
 
 class Example:
-    """A program of a page that runs in a folder, on a free port.
+    """A program that runs in a folder, on a free port.
 
     Args:
-        page: The page's file name.
         name: The program's file name.
         folder: Where the program works; what it keeps stays there.
     """
 
-    def __init__(self, page: str, name: str, folder: Path) -> None:
-        (folder / name).write_text(program(page, name), encoding="utf-8")
+    def __init__(self, name: str, folder: Path) -> None:
         self._process = subprocess.Popen(
-            [interpreter(name), name],
+            [interpreter(name), str(PROGRAMS / name)],
             cwd=folder,
             env={**os.environ, "PORT": "0", "WEBHOOK_KEY": KEY, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,

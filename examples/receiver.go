@@ -1,24 +1,4 @@
-# A receiver in Go
-
-This page gives you a complete receiver in Go, with the standard library alone, for a front end to begin with.
-
-- It checks the [signature](../reporter/sign-and-verify.md), and answers 401 if it does not hold.
-- It drops repeats by `webhook-id`.
-- It looks at `Buildbot-Event`: events that are no builds, such as `ping`, are accepted and passed over.
-- It keeps the newest state of each build, and adds a line to the file `builds.jsonl` before it answers, from which it knows everything again after a restart. A finish wins: a start that comes late never overwrites it.
-- It reads the keys it needs from [the body](../reference/body.md), and ignores all others.
-- It lists the builds at `/builds`. While a build runs, `results` is `null` and `complete_at` is 0.
-
-The master signs with the key in the environment variable `WEBHOOK_KEY`, and posts to `/submit` at the port in `PORT`. Go must be 1.19 or newer.
-
-```sh
-WEBHOOK_KEY="whsec_…" PORT=8080 go run receiver.go
-```
-
-```{code-block} go
-:caption: receiver.go
-
-// Takes builds from Buildbot, keeps the newest state of each, and lists them.
+// Receives builds from Buildbot, keeps the newest state of each, and lists them.
 package main
 
 import (
@@ -82,7 +62,7 @@ func (r *receiver) isGenuine(header http.Header, body []byte) bool {
 	return false
 }
 
-// A start has no CompleteAt, so it never replaces a finish. Of two finishes the later counts.
+// A start has no CompleteAt, so it never replaces a finish. Of two finishes the later one counts.
 func (r *receiver) remember(one delivery) {
 	r.seen[one.ID] = true
 	if one.Build == nil {
@@ -109,7 +89,7 @@ func (r *receiver) take(header http.Header, body []byte) (int, string) {
 	r.Lock()
 	defer r.Unlock()
 	if r.seen[one.ID] {
-		return http.StatusOK, "a repeat"
+		return http.StatusOK, "duplicate"
 	}
 	if _, err := fmt.Fprintf(r.file, "\n%s", line); err != nil || r.file.Sync() != nil {
 		return http.StatusInternalServerError, "can't write the file"
@@ -151,7 +131,7 @@ func readKey(text string) []byte {
 func main() {
 	key := readKey(os.Getenv("WEBHOOK_KEY"))
 	if len(key) == 0 {
-		log.Fatal("WEBHOOK_KEY must hold the key that the master signs with")
+		log.Fatal("WEBHOOK_KEY must be the key that the master signs with")
 	}
 	file, err := os.OpenFile("builds.jsonl", os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
@@ -160,7 +140,7 @@ func main() {
 	r := &receiver{key: key, file: file, seen: map[string]bool{}, builds: map[[2]int64]build{}}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		var one delivery
-		// A line that a crash has cut short was never answered, so it comes again.
+		// A line that a crash has cut short was never answered, so it is sent again.
 		if json.Unmarshal(lines.Bytes(), &one) == nil {
 			r.remember(one)
 		}
@@ -169,12 +149,3 @@ func main() {
 	http.HandleFunc("/builds", r.list)
 	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil))
 }
-```
-
-## Before you go live
-
-- Answer 410 to a status that you never want to see again: the reporter [gives it up](write.md) at once.
-- Let your proxy take bodies as large as the reporter's `max_body`, 16 MiB by default. nginx takes 1 MiB unless its `client_max_body_size` says more.
-- `/builds` is open to everybody who reaches the port. The program listens on this machine only.
-- What must happen once for each status, such as a mail, belongs after `remember`; do not wait for it before you answer.
-- The file grows by a line for each status. A database in its place lets old ones go: repeats come within days.

@@ -1,24 +1,4 @@
-# A receiver in Node
-
-This page gives you a complete receiver in Node, without any npm package, for a front end to begin with.
-
-- It checks the [signature](../reporter/sign-and-verify.md), and answers 401 if it does not hold.
-- It drops repeats by `webhook-id`.
-- It looks at `Buildbot-Event`: events that are no builds, such as `ping`, are accepted and passed over.
-- It keeps the newest state of each build, and adds a line to the file `builds.jsonl` before it answers, from which it knows everything again after a restart. A finish wins: a start that comes late never overwrites it.
-- It reads the keys it needs from [the body](../reference/body.md), and ignores all others.
-- It lists the builds at `/builds`. `results` is `null` while a build runs.
-
-The master signs with the key in the environment variable `WEBHOOK_KEY`, and posts to `/submit` at the port in `PORT`. Node must be 20.10 or newer.
-
-```sh
-WEBHOOK_KEY="whsec_…" PORT=8080 node receiver.mjs
-```
-
-```{code-block} javascript
-:caption: receiver.mjs
-
-// Takes builds from Buildbot, keeps the newest state of each, and lists them.
+// Receives builds from Buildbot, keeps the newest state of each, and lists them.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -28,7 +8,7 @@ const BODY_LIMIT = 32 * 1024 * 1024; // bytes
 const TOLERANCE = 300; // seconds
 const text = process.env.WEBHOOK_KEY ?? "";
 const key = text.startsWith("whsec_") ? Buffer.from(text.slice(6), "base64") : Buffer.from(text);
-if (key.length === 0) throw new Error("WEBHOOK_KEY must hold the key that the master signs with");
+if (key.length === 0) throw new Error("WEBHOOK_KEY must be the key that the master signs with");
 const seen = new Set();
 const builds = new Map();
 
@@ -47,7 +27,7 @@ function readBuild(body) {
   return { buildid, started_at, complete_at, results, builder: builder.name, number, url };
 }
 
-// A start has no complete_at, so it never replaces a finish. Of two finishes the later counts.
+// A start has no complete_at, so it never replaces a finish. Of two finishes the later one counts.
 function remember({ id, build }) {
   seen.add(id);
   if (!build) return;
@@ -58,7 +38,7 @@ function remember({ id, build }) {
 function take(headers, body) {
   if (!isGenuine(headers, body)) return [401, "not signed with our key just now"];
   const delivery = { id: headers["webhook-id"] };
-  if (seen.has(delivery.id)) return [200, "a repeat"];
+  if (seen.has(delivery.id)) return [200, "duplicate"];
   try {
     if (headers["buildbot-event"]?.startsWith("builds.")) delivery.build = readBuild(body);
   } catch (error) {
@@ -78,7 +58,7 @@ async function answer(request) {
 }
 
 for (const line of existsSync(FILE) ? readFileSync(FILE, "utf8").split("\n") : []) {
-  // A line that a crash has cut short was never answered, so it comes again.
+  // A line that a crash has cut short was never answered, so it is sent again.
   try { remember(JSON.parse(line)); } catch {}
 }
 const server = createServer(async (request, response) => {
@@ -87,12 +67,3 @@ const server = createServer(async (request, response) => {
 }).listen(Number(process.env.PORT), "127.0.0.1", () => {
   console.log(`Listening on http://127.0.0.1:${server.address().port}`);
 });
-```
-
-## Before you go live
-
-- Answer 410 to a status that you never want to see again: the reporter [gives it up](write.md) at once.
-- Let your proxy take bodies as large as the reporter's `max_body`, 16 MiB by default. nginx takes 1 MiB unless its `client_max_body_size` says more.
-- `/builds` is open to everybody who reaches the port. The program listens on this machine only.
-- What must happen once for each status, such as a mail, belongs after `remember`; do not wait for it before you answer.
-- The file grows by a line for each status. A database in its place lets old ones go: repeats come within days.
