@@ -91,7 +91,8 @@ class WebTests(BoardCase):
             self.assertEqual((page.status, page.headers["Content-Type"]), (200, HTML), path)
             self.assertIn('data-sequence="1"', page.text)
             self.assertNotIn("<b>linux", page.text)
-        for path in ("/nowhere", "/builds/2", "/builders/9", "/builds/x", "/builds/" + "9" * 30):
+        for path in ("/nowhere", "/builds/2", "/builders/9", "/builds/x", "/builds/" + "9" * 30,
+                     "/builds/%D9%A1"):  # fmt: skip
             missing = await self.get(path)
             self.assertEqual((missing.status, missing.headers["Content-Type"]), (404, HTML), path)
         wrong = await self.get("/?result=<script>")

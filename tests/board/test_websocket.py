@@ -28,10 +28,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from zope.interface import implementer
 
+from buildbot_http_status_push.board.http.connections import Outgoing
 from buildbot_http_status_push.board.live import browsers, websocket
 from buildbot_http_status_push.board.live import hub as live
 from buildbot_http_status_push.board.live.hub import Hub
 from buildbot_http_status_push.board.live.websocket import (
+    LiveConnection,
     LiveFactory,
     LiveResource,
     position_in,
@@ -63,7 +65,8 @@ class LiveTest(TestCase):
         self.factory.hub = self.hub
         await self.hub.start()
         root = Resource()
-        root.putChild(b"live", LiveResource(self.factory))
+        self.outgoing = Outgoing(reactor)
+        root.putChild(b"live", LiveResource(self.factory, self.outgoing.send))
         root.putChild(b"page", Page())
         self.listening = reactor.listenTCP(0, Site(root), interface="127.0.0.1")
         # Connections have it of the port. Else the system takes megabytes, more and more of them.
@@ -461,6 +464,21 @@ class SlowReaderTest(LiveTest):
         # The high-water mark, and the frame that went beyond it.
         self.assertLess(self.buffered(), (64 + 110) * KIBIBYTE)
 
+    async def test_pings(self) -> None:
+        """What it pings meanwhile is not answered: the answers would be kept without end."""
+        seen: list[bytes] = []
+        answer = LiveConnection.onPing
+
+        def count(connection: LiveConnection, payload: bytes) -> None:
+            seen.append(payload)
+            answer(connection, payload)
+
+        self.patch(LiveConnection, "onPing", count)
+        waits, ping = self.buffered(), b"\x89\xfd\0\0\0\0" + b"x" * 125
+        await deferToThread(self.client.sendall, ping * 2000)
+        await self.until(lambda: len(seen) == 2000)
+        self.assertLessEqual(self.buffered(), waits)
+
     async def test_catching_up(self) -> None:
         """Once it reads on, it is told to fetch its page, and then hears every change."""
         await self.change_much()
@@ -497,6 +515,15 @@ class PollingTest(LiveTest):
         self.assertIn(b"content-type: application/json", head.lower())
         self.assertIn(b'"from":0', body)
         self.assertIn(b'"sequence":1', body)
+
+    async def test_unread(self) -> None:
+        """An answer that is not read counts among those whose memory is bounded."""
+        self.renderer.padding = 1000 * KIBIBYTE
+        self.store.change(1)
+        client = self.raw("GET /live/updates?epoch=first&since=0 HTTP/1.1\nHost: a\n\n")
+        await self.until(lambda: self.outgoing.held > self.renderer.padding)
+        client.close()
+        await self.until(lambda: self.outgoing.held == 0)
 
     async def test_nothing_new(self) -> None:
         """Where nothing is new they get nothing."""

@@ -164,7 +164,7 @@ class Board:
             settings.public_url,
             self._log,
         )
-        root = Root(answers, LiveResource(live))
+        root = Root(answers, LiveResource(live, outgoing.send))
         self._site = BoardSite(
             root,
             settings.max_body,

@@ -6,8 +6,8 @@ Browsers let any page open a WebSocket anywhere, and only say where the page is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -41,6 +41,8 @@ SHAKING_HANDS = frozenset(
 """Headers that a handshake needs. Without the others no compression is agreed on, and a
 connection keeps no cookies in memory."""
 
+Send: TypeAlias = Callable[[Request, bytes], object]
+
 
 @implementer(IPushProducer)
 class LiveConnection(WebSocketServerProtocol):
@@ -50,6 +52,7 @@ class LiveConnection(WebSocketServerProtocol):
     log = make_logger(level="error")  # type: ignore[no-untyped-call]
     factory: LiveFactory
     transport: Any  # a TCP connection; Twisted's interfaces don't say all that it can
+    _is_full = False
 
     def onConnect(self, request: ConnectionRequest) -> None:  # noqa: N802  autobahn's name
         """Let pages of the board in.
@@ -67,6 +70,15 @@ class LiveConnection(WebSocketServerProtocol):
         """Ask for what the browser missed."""
         self.transport.registerProducer(self, True)
         self._joining = self.factory.hub.join(self, self._since)
+
+    def onPing(self, payload: bytes) -> None:  # noqa: N802  autobahn's name
+        """Answer, unless the answers before were not read: without end they would wait in memory.
+
+        Args:
+            payload: What to answer with.
+        """
+        if not self._is_full:
+            super().onPing(payload)
 
     def onClose(self, *_: object) -> None:  # noqa: N802  autobahn's name
         """Forget the browser."""
@@ -91,10 +103,12 @@ class LiveConnection(WebSocketServerProtocol):
 
     def pauseProducing(self) -> None:  # noqa: N802  Twisted's name
         """Note that the browser takes less than it is sent: 64 KiB wait for it."""
+        self._is_full = True
         self.factory.hub.browsers.pause(self)
 
     def resumeProducing(self) -> None:  # noqa: N802  Twisted's name
         """Note that it has taken all."""
+        self._is_full = False
         self.factory.hub.browsers.resume(self)
 
     def stopProducing(self) -> None:  # noqa: N802  Twisted's name
@@ -213,12 +227,13 @@ class LiveResource(Resource):
 
     Args:
         factory: Makes the connections.
+        send: Sends the body of an answer, and bounds what waits for those who don't read.
     """
 
-    def __init__(self, factory: LiveFactory) -> None:
+    def __init__(self, factory: LiveFactory, send: Send) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's, not typed
         self._factory = factory
-        self.putChild(b"updates", UpdatesResource(factory.hub))
+        self.putChild(b"updates", UpdatesResource(factory.hub, send))
 
     def render_GET(self, request: Request) -> int:
         """Hand the connection over to a WebSocket.
@@ -245,13 +260,15 @@ class UpdatesResource(Resource):
 
     Args:
         hub: Knows what has changed.
+        send: Sends the body of an answer.
     """
 
     isLeaf = True
 
-    def __init__(self, hub: Hub[PreparedMessage]) -> None:
+    def __init__(self, hub: Hub[PreparedMessage], send: Send) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's, not typed
         self._hub = hub
+        self._send = send
 
     def render_GET(self, request: Request) -> int:
         """Answer with a frame, or with nothing where nothing is new.
@@ -271,10 +288,11 @@ class UpdatesResource(Resource):
         request.setHeader(b"cache-control", b"no-store")
         if since == self._hub.position and self._hub.is_storing:
             request.setResponseCode(204)
+            request.finish()
         else:
             request.setHeader(b"content-type", b"application/json")
-            request.write(frame)
-        request.finish()
+            request.setHeader(b"content-length", str(len(frame)).encode())
+            self._send(request, frame)
 
 
 def position_in(arguments: Mapping[str, Sequence[str]]) -> Position:

@@ -533,7 +533,7 @@ VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
     (r"/failures/([0-9a-f]{16})", _failure),
     (r"/tests", _tests),
     (r"/tests/((?s:.+))", _test),
-    (r"/builders/(\d{1,18})", _builder),
-    (r"/builds/(\d{1,18})", _build),
+    (r"/builders/([0-9]{1,18})", _builder),
+    (r"/builds/([0-9]{1,18})", _build),
 )
 """The pages by their paths."""

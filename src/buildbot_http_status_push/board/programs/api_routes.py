@@ -85,7 +85,7 @@ class ApiRoutes:
             (r"/feed\.atom", self._feed),
             (r"/api/builders", self._builders),
             (r"/api/builds", self._builds),
-            (r"/api/builds/\d{1,18}", self._build),
+            (r"/api/builds/[0-9]{1,18}", self._build),
             (r"/api/tests", self._tests),
             (r"/api/changes", self._changes),
             (r"/api/failures", self._failures),
