@@ -253,8 +253,27 @@ PAYLOAD = (
         "detail",
         '`"board"` or `None`',
         'With `"board"`, adds what [the board](../board/set-up.md) shows: `steps`, `logs` '
-        "without contents, `changes`, the `master`'s title.",
+        "without contents, `changes`, the `master`'s title. Includes `want_requests`, "
+        "`want_workers` and `want_builders` where these are `None` and there is no `format_fn`.",
         ("detail='everything'",),
+    ),
+    Option(
+        "want_requests",
+        "`True`, `False` or `None`",
+        "Sends build requests too: see [Requests, workers and builders](events.md).",
+        ("want_requests='new'",),
+    ),
+    Option(
+        "want_workers",
+        "`True`, `False` or `None`",
+        "Sends workers too.",
+        ("want_workers=1",),
+    ),
+    Option(
+        "want_builders",
+        "`True`, `False` or `None`",
+        "Sends the configured builders too, and those removed.",
+        ("want_builders=['linux']",),
     ),
     Option(
         "max_body",

@@ -59,6 +59,8 @@ KNOW_BUILDBOT = {
     "report.body",
     "report.default_generator",
     "report.failure_excerpts",
+    "report.state_catchup",
+    "report.state_generators",
     "report.users",
     "reporter",
 }
@@ -120,6 +122,7 @@ PURE = {
     "report.events",
     "report.identity",
     "report.junit",
+    "report.states",
     "results",
     "signing",
     "wire.cloudevents",

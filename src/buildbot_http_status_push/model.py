@@ -150,6 +150,24 @@ known to follow each other; of a build request it is its builds' events too that
 SUCCESSIVE = frozenset(SUPERFLUOUS_AFTER).union(*SUPERFLUOUS_AFTER.values())
 """All events that one of the others follows, or that follow one."""
 
+REQUEST_EVENTS = frozenset(
+    f"requests.{each}" for each in ("new", "claimed", "unclaimed", "cancelled", "complete")
+)
+WORKER_EVENTS = frozenset(
+    f"workers.{each}"
+    for each in (
+        *("connected", "disconnected", "missing", "paused", "graceful"),
+        *("resumed", "removed"),
+    )
+)
+BUILDER_EVENTS = frozenset({"builders.configured", "builders.removed"})
+
+STATES: dict[str, frozenset[str]] = {
+    event: kind for kind in (REQUEST_EVENTS, WORKER_EVENTS, BUILDER_EVENTS) for event in kind
+}
+"""Events whose bodies are the whole state of their subject, each with all events of its kind: the
+newest makes all older ones superfluous, as soon as it is kept."""
+
 
 def makes_superfluous(event: str) -> frozenset[str]:
     """Return the events of the same thing that need not be sent after this one.
@@ -157,12 +175,13 @@ def makes_superfluous(event: str) -> frozenset[str]:
     Args:
         event: The event's name, such as ``builds.finished``.
     """
-    return SUPERFLUOUS_AFTER.get(event, frozenset())
+    return SUPERFLUOUS_AFTER.get(event) or STATES.get(event, frozenset())
 
 
 def superfluous_after(event: str) -> frozenset[str]:
     """Return the events of the same thing after which this one need not be sent."""
-    return frozenset(each for each, older in SUPERFLUOUS_AFTER.items() if event in older)
+    after = frozenset(each for each, older in SUPERFLUOUS_AFTER.items() if event in older)
+    return after or STATES.get(event, frozenset())
 
 
 PENDING = frozenset({State.WAITING, State.RETRYING})

@@ -35,7 +35,7 @@ from buildbot_http_status_push.configuration.rendering import (
 from buildbot_http_status_push.configuration.session import Session
 from buildbot_http_status_push.delivery.service import DeliveryService, Placement
 from buildbot_http_status_push.outbox.outbox import Outbox
-from buildbot_http_status_push.report import default_generator, events, users
+from buildbot_http_status_push.report import default_generator, events, state_generators, users
 from buildbot_http_status_push.report.backfill import Backfiller
 from buildbot_http_status_push.report.build_ownership import BuildOwnership
 from buildbot_http_status_push.report.cache import DataCache
@@ -43,6 +43,8 @@ from buildbot_http_status_push.report.catchup import Catchup
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.intake import Intake
 from buildbot_http_status_push.report.properties_gate import PropertiesGate
+from buildbot_http_status_push.report.state_catchup import StateCatchup
+from buildbot_http_status_push.report.states import Reported
 from buildbot_http_status_push.time_slices import CooperativeScheduler
 from buildbot_http_status_push.wire.target import RenderingError, resolve
 from buildbot_http_status_push.wire.urls import URLError
@@ -80,6 +82,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._intake: Intake | None = None
         self._catchup: Catchup | None = None
         self._backfiller: Backfiller | None = None
+        self._states: StateCatchup | None = None
+        self._reported = (Reported(), Reported())
         self._ownership: BuildOwnership | None = None
         self._generator_options: dict[str, Any] = {}
         self._users_are_seen = True
@@ -129,6 +133,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         args, kwargs = sibling._config_args, sibling._config_kwargs
         if self.configured and is_same((self._config_args, self._config_kwargs), (args, kwargs)):
             runtime_checks.tell_unmatched(self, self.log)  # builders may have got other names
+            if self._states is not None:
+                self._states.configured()
             return
         if self._delivery is None:
             yield ensureDeferred(self._set_up())
@@ -193,6 +199,10 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             self._catchup.start()
         if self._backfiller is not None:
             self._backfiller.start()
+        if self._states is not None:
+            beside = state_generators.StateGenerator
+            kinds = [each.kind for each in self.generators if isinstance(each, beside)]
+            yield ensureDeferred(self._states.start(kinds))
 
     async def _configure_delivery(self, given: Options) -> None:
         delivery = self._parts()[0]
@@ -205,7 +215,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._http = Session(delivery.requester, given.timeout)
 
     def _create_default_generators(self) -> list[Any]:
-        return [default_generator.DefaultGenerator(**self._generator_options)]
+        wants = default_generator.DefaultGenerator(**self._generator_options)
+        return [wants, *state_generators.companions(wants, *self._reported)]
 
     async def _replace_catchup(self, outbox: Outbox, place: Placement) -> None:
         self._ownership = BuildOwnership(self.master, for_all_masters=place.is_shared_by_all)
@@ -213,6 +224,9 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             await self._catchup.stop()
         if self._backfiller is not None:
             await self._backfiller.stop()
+        if self._states is not None:
+            await self._states.stop()
+        self._forget_reported()
         if self.delivers_for_itself:
             return  # no row tells what such a subclass has sent
         self._catchup = Catchup(
@@ -226,16 +240,24 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         )
         self._catchup.on_found = self._parts()[0].found
         self._backfiller = Backfiller(self.master, outbox, self._handle, self._ownership, self.log)
+        self._states = StateCatchup(self.master, str(self.name), outbox, self._handle, self.log)
         await self._catchup.prepare()
 
     def _outbox_lost(self) -> None:
         if self._catchup is not None:
             self._catchup.outbox_lost()
+        self._forget_reported()
+        if self._states is not None:
+            self._states.all_again()
+
+    def _forget_reported(self) -> None:
+        for each in self._reported:
+            each.forget()
 
     @inlineCallbacks
     def stopService(self) -> Generator[Any, Any, None]:
         """Stop listening, and give what is under way a few seconds."""
-        for part in (self._catchup, self._backfiller, self.properties_gate):
+        for part in (self._catchup, self._backfiller, self._states, self.properties_gate):
             if part is not None:
                 yield ensureDeferred(part.stop())
         yield super().stopService()
@@ -279,9 +301,17 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         return handled.addCallback(lambda _: self._handled(event))
 
     def _handled(self, event: Event) -> Event:
-        if event.failed and self._catchup is not None:
+        if event.failed and event.kind == "builds" and self._catchup is not None:
             self._catchup.soon()
+        elif event.failed and self._states is not None:
+            self._states.all_again()
         return event
+
+    def _get_chain_key_for_event(self, key: tuple[str, ...], msg: Any) -> Any:
+        """Return what Buildbot keeps the order of events by; of a worker it knows none."""
+        if len(key) == len(("workers", "id", "event")) and key[0] in ("workers", "builders"):
+            return key[:2]
+        return super()._get_chain_key_for_event(key, msg)
 
     def sendMessage(self, reports: Sequence[Mapping[str, Any]]) -> Deferred[Any]:
         """Keep the first report until it is delivered.

@@ -172,3 +172,36 @@ class SuccessionTests(SynchronousTestCase):
         end, begin = announced(("builds", "7", "finished")), announced(("builds", "7", "new"))
         states = self.after(self.box, end, begin, State.DELIVERED)
         self.assertEqual(states[end.id], State.RETRYING)
+
+    def test_states(self) -> None:
+        """The newest state replaces those that wait, of the same subject alone, and is not late."""
+        made = [state("worker-1", "workers.connected", 1), state("worker-1", "workers.paused", 2)]
+        other = state("worker-2", "workers.connected", 3)
+        self.box.put(*made, other)
+        expected = {made[0].id: State.SUPERSEDED, made[1].id: State.WAITING}
+        self.assertEqual(self.box.states(), {**expected, other.id: State.WAITING})
+
+    def test_state_under_way(self) -> None:
+        """A state whose attempt fails after a newer one was accepted is not sent again."""
+        older, newer = (state("worker-1", f"workers.{each}", 1) for each in ("missing", "removed"))
+        box = self.new_box()
+        box.put(older)
+        [claim] = box.claim()
+        box.put(newer)
+        self.assertEqual(box.states()[older.id], State.WAITING)
+        box.record(claim, State.RETRYING)
+        box.send()
+        self.assertEqual(box.states(), {older.id: State.SUPERSEDED, newer.id: State.DELIVERED})
+
+
+def state(subject: str, event: str, number: int) -> Delivery:
+    """Return the delivery of a state."""
+    return Delivery(
+        id=f"{event}-{number}",
+        lane=subject,
+        subject=subject,
+        event=event,
+        title=subject,
+        content_type=JSON,
+        body=b"{}",
+    )

@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs
 from twisted.trial import unittest
 
+from buildbot_http_status_push.report import state_catchup
 from buildbot_http_status_push.report.default_generator import DefaultGenerator
 from buildbot_http_status_push.reporter import HttpStatusPush
 
@@ -107,11 +108,16 @@ class Shape(ReporterTestCase):
 
     @async_to_deferred
     async def test_detail_of_board(self) -> None:
-        """What the board shows comes by one option: steps, links to logs, changes and the title."""
+        """What the board shows comes by one option: steps, links to logs, changes and the title.
+
+        And requests, workers and builders.
+        """
+        self.patch(state_catchup, "SETTLED", 0.0)
         command = ShellCommand(command=["echo", "hello"], name="say")
         inbox = await self.bodies(builders={"one": [command]}, detail="board")
-        await inbox.until(2)
-        body = inbox.builds[-1]
+        whole = {"requests.complete", "builds.finished", "workers.connected", "builders.configured"}
+        await inbox.when(lambda: whole <= {str(each.event) for each in inbox.statuses})
+        [body] = [each for each in inbox.builds if "buildid" in each and each["complete"]]
         [step] = [each for each in body["steps"] if each["name"] == "say"]
         self.assertEqual([each["name"] for each in step["logs"]], ["stdio"])
         self.assertNotIn("content", step["logs"][0])

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.model import PENDING, SUPERFLUOUS_AFTER, State
+from buildbot_http_status_push.model import PENDING, STATES, SUPERFLUOUS_AFTER, State
 from buildbot_http_status_push.outbox.inspection import Entry, NotPossibleError, show
 from buildbot_http_status_push.outbox.rows import PRODUCED
 from buildbot_http_status_push.outbox.rows import count as add_to_total
@@ -34,7 +34,7 @@ _is_late = sa.exists().where(
     sa.or_(
         *(
             sa.and_(_newer.c.event == event, _d.event.in_(sorted(older)))
-            for event, older in SUPERFLUOUS_AFTER.items()
+            for event, older in (*SUPERFLUOUS_AFTER.items(), *STATES.items())
         )
     ),
 )

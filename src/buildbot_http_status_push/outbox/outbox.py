@@ -166,6 +166,10 @@ class Outbox:
         """Return the lowest id of the builds that have a delivery still to be sent."""
         return self._run(self._repository.oldest_pending_build)
 
+    def oldest_pending_request(self) -> Deferred[float | None]:
+        """Return since when a state of a build request is still to be sent."""
+        return self._run(self._repository.oldest_pending_request)
+
     def give_up(self, groups: Collection[str], created_before: float) -> Deferred[None]:
         """Make deliveries dead that waited too long for a receiver that refuses their group."""
         now = self._reactor.seconds()

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.model import Delivery, LeasedDelivery, Turn
+from buildbot_http_status_push.model import STATES, Delivery, LeasedDelivery, Turn
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.backlog import Backlog
 from buildbot_http_status_push.outbox.recorder import BACKOFF, supersede_older
@@ -52,10 +52,17 @@ class DeliveryRepository:
     def put(self, connection: Connection, delivery: Delivery, now: float) -> bool:
         """Keep a delivery, unless its id has been seen.
 
+        A state replaces what waits of the same subject.
+
         Returns:
             Whether it is new.
         """
-        return insert(connection, self.reporter, new_row(delivery, now))
+        fresh = insert(connection, self.reporter, new_row(delivery, now))
+        if fresh and delivery.event in STATES:
+            subject = {"of_subject": storable(delivery.subject), "of_id": delivery.id}
+            fate = {"to_outcome": f"a newer state ({delivery.event}) is to be sent", "at": now}
+            statements.REPLACE.run(connection, {"of_reporter": self.reporter, **subject, **fate})
+        return fresh
 
     def put_again(self, connection: Connection, delivery: Delivery, now: float) -> bool:
         """Keep a delivery whether or not its id has been seen: what was sent is sent once more.
@@ -184,6 +191,12 @@ class DeliveryRepository:
         mine = {"of_reporter": self.reporter}
         build: int | None = statements.OLDEST_BUILD.scalar(connection, mine)
         return build
+
+    def oldest_pending_request(self, connection: Connection) -> float | None:
+        """Return since when a state of a build request is still to be sent."""
+        mine = {"of_reporter": self.reporter}
+        since: float | None = statements.OLDEST_REQUEST.scalar(connection, mine)
+        return since
 
     def give_up(
         self, connection: Connection, groups: Collection[str], created_before: float, now: float

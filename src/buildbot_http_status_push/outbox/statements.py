@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from buildbot_http_status_push.model import MOVES, PENDING, State
+from buildbot_http_status_push.model import MOVES, PENDING, REQUEST_EVENTS, State
 from buildbot_http_status_push.outbox.schema import deliveries, totals
 from buildbot_http_status_push.prepared import Prepared
 
@@ -121,6 +121,20 @@ SUPERSEDE = Prepared(
     )
 )
 
+# What is claimed may be on its way: its attempt decides.
+REPLACE = Prepared(
+    lambda: _update.where(
+        *(_mine_pending, _d.subject == _given("of_subject")),
+        *(_d.id != _given("of_id"), _d.owner.is_(None)),
+    ).values(
+        state=State.SUPERSEDED.value,
+        body=None,
+        next_attempt=None,
+        outcome=_given("to_outcome"),
+        updated_at=_given("at"),
+    )
+)
+
 GIVE_UP = Prepared(
     lambda groups: _update.where(
         _mine_pending, _d.created_at < _given("before"), _d.group.in_(groups)
@@ -164,6 +178,11 @@ CLAMP_FUTURE_LEASE = Prepared(
 
 WAITING = Prepared(lambda: sa.select(sa.func.count()).select_from(deliveries).where(_mine_pending))
 OLDEST_BUILD = Prepared(lambda: sa.select(sa.func.min(_d.build)).where(_mine_pending))
+OLDEST_REQUEST = Prepared(
+    lambda: sa.select(sa.func.min(_d.created_at)).where(
+        _mine_pending, _d.event.in_([sa.literal(each) for each in sorted(REQUEST_EVENTS)])
+    )
+)
 
 OLD = Prepared(
     lambda: (

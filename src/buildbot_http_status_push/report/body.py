@@ -122,11 +122,12 @@ async def _extras(master: Any, build: Build, wants: Wants) -> dict[str, Any]:
         extras["prev_build"] = await utils.getPreviousBuild(master, build)
     if wants.want_changes:
         found = await master.data.get(("builds", build["buildid"], "changes"))
-        extras["changes"] = [_change(each) for each in found]
+        extras["changes"] = [change_body(each) for each in found]
     return extras
 
 
-def _change(change: Mapping[str, Any]) -> dict[str, Any]:
+def change_body(change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a body has of a change."""
     files = change["files"]
     comment = (change["comments"] or "").strip().partition("\n")[0]
     kept = {name: change[name] for name in CHANGE_KEYS}

@@ -62,6 +62,9 @@ class DefaultGenerator:
         want_changes: Whether the build has its ``changes``: who has changed the source since the
             builder's last success on the branch.
         detail: For whom the body is: ``"board"`` adds what the board shows, None adds nothing.
+        want_requests: Whether build requests are reported too; None as ``detail`` needs it.
+        want_workers: Likewise for workers.
+        want_builders: Likewise for builders.
         max_body: Bytes from which on log contents are cut, from the largest down.
     """
 
@@ -86,6 +89,9 @@ class DefaultGenerator:
     want_previous_build: bool = False
     want_changes: bool = False
     detail: str | None = None
+    want_requests: bool | None = None
+    want_workers: bool | None = None
+    want_builders: bool | None = None
     max_body: int = 16 * 1024 * 1024
 
     def check(self) -> None:
@@ -214,6 +220,9 @@ WANTS = (
 )
 """The options that are either True or False."""
 
+WANTS_BESIDE = ("want_requests", "want_workers", "want_builders")
+"""Those that may also be None."""
+
 OLD_SPELLINGS = {
     "wantProperties": "want_properties",
     "wantSteps": "want_steps",
@@ -278,6 +287,9 @@ def _wants_faults(mine: Mapping[str, object]) -> Iterator[str]:
     for name in WANTS:
         if not isinstance(mine.get(name, True), bool):
             yield f"{name} is {mine[name]!r}: write True or False"
+    for name in WANTS_BESIDE:
+        if not isinstance(mine.get(name), bool | None):
+            yield f"{name} is {mine[name]!r}: must be True, False or None, e.g. {name}=True"
     for name in ("want_logs_content", "want_tests"):
         logs = mine.get(name, True)
         is_names = isinstance(logs, list | tuple) and all(isinstance(each, str) for each in logs)

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from attrs import frozen
+
 from buildbot_http_status_push.model import SUCCESSIVE, Delivery
 from buildbot_http_status_push.report.encoding import Encoded, epoch_seconds
 from buildbot_http_status_push.report.events import Event
@@ -23,6 +25,27 @@ NUMBERED = {"buildrequests": "buildrequest", "buildsets": "buildset"}
 
 In a build request's lane go its builds too.
 """
+
+
+@frozen
+class Identity:
+    """What a report is about, where its generator knows that better than its event.
+
+    Args:
+        event: The event's name as receivers see it.
+        parts: What tells the report from all others of the reporter, to make its id of.
+        lane: Where it has its order.
+        subject: What it is the state of.
+        group: Whose failures count together.
+        title: The subject in words.
+    """
+
+    event: str
+    parts: tuple[object, ...]
+    lane: str
+    subject: str
+    group: str
+    title: str
 
 
 def make_delivery(
@@ -37,6 +60,18 @@ def make_delivery(
         encoded: The report's body.
         now: The time, in seconds since the epoch.
     """
+    known = report.get("identity")
+    if isinstance(known, Identity):
+        return Delivery(
+            id=delivery_id(reporter, known),
+            lane=known.lane,
+            subject=known.subject,
+            event=known.event,
+            title=known.title,
+            content_type=encoded.content_type,
+            body=encoded.body,
+            group=known.group,
+        )
     name = event_name(event, report)
     build = _build(event, report)
     if event is not None and build is not None and name in (NEW, FINISHED):
@@ -58,6 +93,11 @@ def make_delivery(
         build=build["buildid"] if build else None,
         group=_group(event, name, build),
     )
+
+
+def delivery_id(reporter: str, known: Identity) -> str:
+    """Return the id of a report whose generator knows what it is about."""
+    return _id(reporter, known.event, *known.parts)
 
 
 def build_event_id(reporter: str, event: str, build: Mapping[str, Any], nth: int = 0) -> str:

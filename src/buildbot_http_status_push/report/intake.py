@@ -14,7 +14,7 @@ from buildbot_http_status_push.model import Delivery
 from buildbot_http_status_push.report.default_generator import title
 from buildbot_http_status_push.report.encoding import Encoded, EncodingError, encode
 from buildbot_http_status_push.report.events import Event
-from buildbot_http_status_push.report.identity import make_delivery
+from buildbot_http_status_push.report.identity import Identity, make_delivery
 from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 
@@ -92,8 +92,9 @@ class Intake:
 
 
 def _title(report: Mapping[str, Any]) -> str:
+    known = report.get("identity")
     builds = report.get("builds") or [{}]
-    return title(builds[0])
+    return known.title if isinstance(known, Identity) else title(builds[0])
 
 
 def _settle(event: Event | None) -> None:

@@ -21,6 +21,7 @@ from buildbot.reporters.message import (
 )
 
 from buildbot_http_status_push.report.default_generator import DefaultGenerator
+from buildbot_http_status_push.report.state_generators import StateGenerator
 
 # Exact classes: a subclass may look at what these leave alone.
 PLAIN_GENERATORS = (BuildStatusGenerator, BuildStartEndStatusGenerator, BuildSetStatusGenerator)
@@ -38,7 +39,7 @@ def are_seen(generators: Iterable[Any]) -> bool:
 
 
 def _is_blind(generator: Any) -> bool:
-    if isinstance(generator, DefaultGenerator):
+    if isinstance(generator, DefaultGenerator | StateGenerator):
         return True
     formatters = [getattr(generator, name) for name in FORMATTER_NAMES if hasattr(generator, name)]
     return type(generator) in PLAIN_GENERATORS and all(
