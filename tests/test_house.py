@@ -38,7 +38,7 @@ BOARD_FLOORS = (
     {"model", "storable", "toml_files"},
     {"changes", "filters", "judgements", "personal"},
     {"failures", "test_results"},
-    {"verdicts"},
+    {"cluster", "verdicts"},
     {"body", "incidents"},
     {"notify", "store"},
     {"http"},
@@ -67,6 +67,9 @@ KNOW_BUILDBOT = {
 PURE = {
     "board.http.access",
     "board.body",
+    "board.cluster",
+    "board.cluster.queue",
+    "board.cluster.states",
     "board.changes",
     "board.filters",
     "board.failures",

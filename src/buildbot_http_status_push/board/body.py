@@ -24,6 +24,7 @@ from buildbot_http_status_push.board.changes import (
     objects,
     web_address,
 )
+from buildbot_http_status_push.board.cluster.states import KINDS, State, StateFault, state_of
 from buildbot_http_status_push.board.failures.lines import FailedLine, failed_of
 from buildbot_http_status_push.board.model import BAD, INCONCLUSIVE, Source, SourceChange
 from buildbot_http_status_push.board.storable import storable_json
@@ -136,8 +137,31 @@ class Status:
         return hashlib.sha256(self.body).hexdigest()[:32]
 
 
+def read_any(body: bytes) -> Status | State | None:
+    """Read a body about a build, a request, a worker or a builder.
+
+    Args:
+        body: The bytes as they came.
+
+    Returns:
+        What it says; None for a test status, of which nothing is to be kept.
+
+    Raises:
+        BodyError: It says nothing of any of them, or nothing that can be true.
+    """
+    content = _content(body)
+    schema = content.get("schema")
+    if not isinstance(schema, str) or schema not in KINDS:
+        return _status(content, body)
+    try:
+        return state_of(content)
+    except StateFault as fault:
+        what = f"no state in it that could be shown: {fault}"
+        raise BodyError(HTTPStatus.UNPROCESSABLE_ENTITY, what) from fault
+
+
 def read(body: bytes) -> Status | None:
-    """Read a body.
+    """Read a body about a build.
 
     Args:
         body: The bytes as they came.
@@ -148,7 +172,10 @@ def read(body: bytes) -> Status | None:
     Raises:
         BodyError: It says nothing of a build, or nothing that can be true.
     """
-    content = _content(body)
+    return _status(_content(body), body)
+
+
+def _status(content: Mapping[str, Any], body: bytes) -> Status | None:
     if content.get("test") is True:
         return None
     build = _Reader(content)

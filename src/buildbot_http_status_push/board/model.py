@@ -411,6 +411,8 @@ class Builder:
         tests: The tests that failed last, where test results were sent.
         sequence: The number of the update that it was last changed by.
         memory: What is remembered of why ``last`` is bad, where it is bad.
+        removed: Whether no configuration has it any more, where that is reported.
+        unmanned: How many workers it has if none of them is connected, or may be started; else 0.
     """
 
     id: int
@@ -433,11 +435,13 @@ class Builder:
     tests: FailingTests | None = None
     sequence: int = 0
     memory: Memory | None = None
+    removed: bool = False
+    unmanned: int = 0
 
     @property
     def is_red(self) -> bool:
-        """Whether the last build that judged the branch is bad."""
-        return self.last is not None and self.last.is_bad
+        """Whether the last build that judged the branch is bad, and the builder still there."""
+        return self.last is not None and self.last.is_bad and not self.removed
 
     @property
     def is_known(self) -> bool:
@@ -451,6 +455,59 @@ class Builder:
             if build.judges and (build.is_conclusive or build.is_inconclusive):
                 return build if build.is_inconclusive else None
         return None
+
+
+@frozen(kw_only=True)
+class Worker:
+    """A worker as it was last reported.
+
+    Args:
+        id: The board's number for it.
+        master: Its master.
+        name: Its name.
+        connected: Whether it is connected.
+        since: Since when it is not, in seconds since the epoch.
+        missing: Whether Buildbot has reported it missing.
+        paused: Whether it gets no builds.
+        pause_reason: Why, where that is known.
+        graceful: Whether it shuts down when its builds have ended.
+        latent: Whether Buildbot starts it when it is needed.
+        removed: Whether no configuration has it any more.
+        builders: The names of the builders that it is configured for.
+    """
+
+    id: int
+    master: Master
+    name: str
+    connected: bool
+    since: int | None = None
+    missing: bool = False
+    paused: bool = False
+    pause_reason: str | None = None
+    graceful: bool = False
+    latent: bool = False
+    removed: bool = False
+    builders: tuple[str, ...] = ()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it is not connected, and nothing starts it when it is needed."""
+        return not (self.connected or self.latent or self.removed)
+
+
+@frozen(kw_only=True)
+class WorkerDetail:
+    """A worker and what it does.
+
+    Args:
+        worker: The worker.
+        running: The builds that run on it, each with its builder.
+        last: Its latest build that has ended, where there is one.
+    """
+
+    worker: Worker
+    running: tuple[tuple[Builder, Build], ...] = ()
+    last: Build | None = None
 
 
 @frozen(kw_only=True)

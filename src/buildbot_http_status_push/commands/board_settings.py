@@ -32,8 +32,8 @@ PUBLIC_URL = r"""(?ax) https?:// ([\w.-]+ | \[[\da-fA-F:.]+\]) (:\d{1,5})?
     (?P<path> (/ [\w~-][\w.~-]*)* /? )"""
 OWN_PATHS = (
     "api", "badge", "builders", "builds", "cctray.xml", "failures", "favicon.ico", "favicon.svg",
-    "feed.atom", "grid", "known", "live", "metrics", "revisions", "robots.txt", "search", "static",
-    "tests", "verdicts",
+    "feed.atom", "grid", "known", "live", "metrics", "queue", "revisions", "robots.txt", "search",
+    "static", "tests", "verdicts", "workers",
 )  # fmt: skip
 """What the board's addresses begin with."""
 BYTES = {"": 1, "K": 1024, "M": 1024**2}

@@ -14,7 +14,8 @@ from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from buildbot_http_status_push.board.body import BodyError, Status, read
+from buildbot_http_status_push.board.body import BodyError, Status, read_any
+from buildbot_http_status_push.board.cluster.states import State
 from buildbot_http_status_push.board.http.access import Access, AccessError
 from buildbot_http_status_push.board.http.documents import Document, sentence
 from buildbot_http_status_push.board.store.writing import Stored
@@ -32,7 +33,7 @@ QUIET = 60.0
 class Keeper(Protocol):
     """What is needed of the store."""
 
-    def put(self, status: Status) -> Deferred[Stored]:
+    def put(self, status: Status | State) -> Deferred[Stored]:
         """Keep a status; fires once it is committed."""
 
 
@@ -161,11 +162,11 @@ class Intake:
         except AccessError as refusal:
             raise RefusedError(HTTPStatus.UNAUTHORIZED, str(refusal)) from refusal
 
-    def _checked(self, delivery: Delivery) -> Status | None:
+    def _checked(self, delivery: Delivery) -> Status | State | None:
         self._check_head(delivery.headers, len(delivery.body))
         try:
             self._access.check_sender(delivery.headers, delivery.body, self._seconds())
-            return read(delivery.body)
+            return read_any(delivery.body)
         except AccessError as refusal:
             raise RefusedError(HTTPStatus.UNAUTHORIZED, str(refusal)) from refusal
         except BodyError as refusal:

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 
+from buildbot_http_status_push.board.cluster.queue import Queue
+from buildbot_http_status_push.board.cluster.quiet import Quiet
 from buildbot_http_status_push.board.failures.grouping import Cause, causes
 from buildbot_http_status_push.board.live.frames import Change, Fragment, Summary
 from buildbot_http_status_push.board.live.update_log import Changed
@@ -28,6 +30,12 @@ class Source(Protocol):
 
     def builders_by_id(self, ids: Collection[int]) -> Deferred[list[Builder]]:
         """Return some builders, all as they were at one moment."""
+
+    def queue(self) -> Deferred[Queue]:
+        """Return which requests wait, by builder."""
+
+    def quiet(self) -> Deferred[list[Quiet]]:
+        """Return the builders that have gone quiet."""
 
 
 @define(eq=False)
@@ -80,6 +88,11 @@ class FragmentRenderer:
         before = self._cards
         self._count(builders)
         cards = [*self._causes(before)]
+        if any(0 in builds for builds in changed.values()):  # what is no build has changed
+            queue = await self._source.queue()
+            cards.append(
+                Fragment("queue", "queue", self._make("overview_queue", queue, [], self._seconds()))
+            )
         changes = [
             Change(
                 builder=builder,
@@ -104,6 +117,8 @@ class FragmentRenderer:
         for builder in builders:
             is_good = builder.last is not None and not builder.is_red
             self._counts[builder.id] = (builder.is_red, is_good, len(builder.running))
+            if builder.removed:
+                del self._counts[builder.id]
             self._red.pop(builder.id, None)
             if builder.is_red:
                 self._red[builder.id] = builder
@@ -120,7 +135,7 @@ class FragmentRenderer:
     def _fragments(self, builder: Builder, builds: Collection[int]) -> Iterable[Fragment]:
         make, now = self._make, self._seconds()
         running = {build.id: build for build in builder.running}
-        for number in builds:
+        for number in filter(None, builds):
             build = running.get(number)
             html = make("running", build, builder, now) if build else None
             yield Fragment("running", f"running/{number}", html)

@@ -28,6 +28,8 @@ from buildbot_http_status_push.board.test_results import words
 from buildbot_http_status_push.board.verdicts.revision import KINDS, progress
 from buildbot_http_status_push.results import result_word
 
+MISSING_AFTER = 600
+"""Seconds after which a worker that is not connected is called missing; Buildbot waits an hour."""
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
 """Where the files are that pages refer to."""
@@ -61,6 +63,7 @@ def environment(root: str) -> Environment:
     made.globals["static"] = partial(static, root)
     made.globals["progress"] = progress
     made.globals["kinds"] = KINDS
+    made.globals["missing_after"] = MISSING_AFTER
     made.globals["parts"] = made.get_template("_parts.html").module
     return made
 

@@ -15,6 +15,8 @@ from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.changes import web_address
+from buildbot_http_status_push.board.cluster.queue import Queue, Request
+from buildbot_http_status_push.board.cluster.quiet import Quiet
 from buildbot_http_status_push.board.failures.known import LATELY, seen
 from buildbot_http_status_push.board.failures.known_files import KnownFiles
 from buildbot_http_status_push.board.failures.lines import excerpts_of
@@ -30,6 +32,7 @@ from buildbot_http_status_push.board.model import (
     Reason,
     ReasonSummary,
     Revision,
+    WorkerDetail,
 )
 from buildbot_http_status_push.board.pages import charts
 from buildbot_http_status_push.board.pages.detail import contents, queued
@@ -75,6 +78,10 @@ REVISIONS = 40
 """How many revisions are shown."""
 CHANGES = 100
 """How many of a build's changes its page shows."""
+WAITING = 200
+"""How many builders and how many requests the page of the queue shows."""
+WORKERS = 500
+"""How many workers are shown."""
 GROUNDS = 100
 """How many reasons and how many concerns of a verdict are shown."""
 NEW = 40
@@ -160,6 +167,9 @@ class Reader(Protocol):
     ) -> Deferred[list[TestPlaces]]:
         """Return the tests that fail now, those on most builders first."""
 
+    def reasons_like(self, text: str, limit: int) -> Deferred[list[Reason]]:
+        """Return the reasons that have a text, those seen last first."""
+
     def tests_like(self, query: QueryOfTests, limit: int) -> Deferred[list[NamedTest]]:
         """Return tests that have failed and fit."""
 
@@ -179,6 +189,18 @@ class Reader(Protocol):
 
     def search(self, text: str, limit: int) -> Deferred[list[Revision]]:
         """Return the revisions that a text names, or whose author or comment has it."""
+
+    def queue(self) -> Deferred[Queue]:
+        """Return which requests wait, by builder."""
+
+    def quiet(self) -> Deferred[list[Quiet]]:
+        """Return the builders that have gone quiet."""
+
+    def requests(self, builder: int | None, limit: int) -> Deferred[list[Request]]:
+        """Return the requests that wait, the oldest first."""
+
+    def workers(self, name: str | None, limit: int) -> Deferred[list[WorkerDetail]]:
+        """Return workers, those in trouble first."""
 
     def branch_verdicts(self, rules: Sequence[Rule]) -> Deferred[list[BranchVerdict]]:
         """Return whether branches may be released."""
@@ -306,6 +328,8 @@ async def _overview(store: Reader, asked: PageRequest) -> View:
         "has_reasons": await store.has_reasons(),
         "most_causes": MOST_CAUSES,
         "most_running": MOST_RUNNING,
+        "queue": await store.queue() if asked.chosen == Filter() else Queue(),
+        "quiet": await store.quiet() if asked.chosen == Filter() else [],
         "verdicts": await store.branch_verdicts(asked.rules.rules) if asked.rules else [],
         "groups": groups(builders, by_tag=asked.is_by_tag, page=page),
         "ungrouped": filters.to_query(asked.chosen),
@@ -363,7 +387,12 @@ async def _revision(store: Reader, asked: PageRequest, text: str) -> View | None
         choices = {"wanted": wanted, "found": found}
         return View("choices.html", f"{wanted[:80]} · board", choices)
     reached = progress((each for one in found for each in one.builders), asked.now)
-    shown = {"found": found, "most_changes": CHANGES, "most_new": NEW}
+    shown = {
+        "found": found,
+        "most_changes": CHANGES,
+        "most_new": NEW,
+        "has_requests": (await store.queue()).is_known,
+    }
     title = f"{short_revision(found[0].revision)[:80]} · board"
     return View("revision.html", title, shown, state=_revision_state(reached))
 
@@ -385,6 +414,27 @@ async def _verdicts(store: Reader, asked: PageRequest) -> View:
     return View("verdicts.html", "Verdicts · board", shown)
 
 
+async def _queue(store: Reader, asked: PageRequest) -> View:
+    shown = {
+        "queue": await store.queue(),
+        "requests": await store.requests(None, WAITING),
+        "most": WAITING,
+    }
+    return View("queue.html", "Queue · board", shown)
+
+
+async def _workers(store: Reader, asked: PageRequest) -> View:
+    shown = {"found": await store.workers(None, WORKERS), "most": WORKERS}
+    return View("workers.html", "Workers · board", shown)
+
+
+async def _worker(store: Reader, asked: PageRequest, name: str) -> View | None:
+    found = await store.workers(name, WORKERS)
+    if not found:
+        return _missing("No worker of this name has been reported.")
+    return View("worker.html", f"{name[:80]} · board", {"name": name, "found": found})
+
+
 async def _search(store: Reader, asked: PageRequest) -> View:
     wanted = parse_qs(asked.query).get("q", [""])[-1].strip()[:LONGEST]
     builders = await store.builders(Filter(builder=wanted)) if wanted else []
@@ -393,9 +443,17 @@ async def _search(store: Reader, asked: PageRequest) -> View:
         "builders": builders[:FOUND],
         "builders_found": len(builders),
         "revisions": await store.search(wanted, FOUND) if wanted else [],
+        "workers": (await _workers_like(store, wanted))[:FOUND] if wanted else [],
+        "tests": await store.tests_like(QueryOfTests(name=wanted), FOUND) if wanted else [],
+        "failures": await store.reasons_like(wanted, FOUND) if wanted else [],
         "shortest": SHORTEST,
     }
     return View("search.html", f"{wanted or 'Search'} · board", shown)
+
+
+async def _workers_like(store: Reader, wanted: str) -> list[WorkerDetail]:
+    every = await store.workers(None, 0)
+    return [each for each in every if filters.name_fits(wanted, each.worker.name)]
 
 
 async def _failures(store: Reader, asked: PageRequest) -> View:
@@ -527,6 +585,9 @@ VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
     (r"/revisions", _revisions),
     (r"/revisions/((?s:.+))", _revision),
     (r"/verdicts", _verdicts),
+    (r"/queue", _queue),
+    (r"/workers", _workers),
+    (r"/workers/((?s:.+))", _worker),
     (r"/search", _search),
     (r"/failures", _failures),
     (r"/known", _known),

@@ -139,7 +139,10 @@ class ApiRoutes:
         [found] = latest
         memories = await self._store.memories([each.build for each in found])
         itself = f"{asked.address}feed.atom" + (f"?{asked.query}" if asked.query else "")
-        return feed(found, asked.address, itself, self._store.latest.epoch, memories)
+        quiet = [
+            each for each in await self._store.quiet() if filters.fits_builder(chosen, each.builder)
+        ]
+        return feed(found, asked.address, itself, self._store.latest.epoch, memories, quiet)
 
     async def _builders(self, asked: RouteRequest) -> Document:
         position = self._store.latest
@@ -206,7 +209,8 @@ class ApiRoutes:
             return api.fault(
                 409, f"{len(names)} revisions begin with {text}: write more of it: {some}"
             )
-        return revision_api.revision(found, position, self._seconds())
+        has_requests = (await self._store.queue()).is_known
+        return revision_api.revision(found, position, self._seconds(), has_requests=has_requests)
 
     async def _verdicts(self, asked: RouteRequest) -> Document:
         position = self._store.latest

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from attrs import frozen
 
+from buildbot_http_status_push.board.cluster.quiet import Quiet
 from buildbot_http_status_push.board.failures.words import words_of
 from buildbot_http_status_push.board.filters import fits_build
 from buildbot_http_status_push.board.http.documents import Document
@@ -91,6 +92,7 @@ def feed(
     itself: str,
     epoch: str,
     memories: Mapping[int, Memory],
+    quiet: Sequence[Quiet] = (),
 ) -> Document:
     """Make the feed.
 
@@ -100,18 +102,33 @@ def feed(
         itself: The feed's own address.
         epoch: Names the board's store: its builds' numbers mean something within it only.
         memories: What is remembered of why builds are bad, by their number.
+        quiet: The builders that have gone quiet.
     """
     root = ElementTree.Element("feed", {"xmlns": ATOM})
     _add(root, "id", f"urn:buildbot-http-status-push:board:{epoch}")
     _add(root, "title", "Failures and recoveries")
-    _add(root, "updated", _time(max((_ended(change.build) for change in found), default=0)))
+    times = [*(_ended(each.build) for each in found), *(each.noticed_at for each in quiet)]
+    _add(root, "updated", _time(max(times, default=0)))
     _link(root, itself, "self", "application/atom+xml")
     _link(root, address, "alternate", "text/html")
     author = ElementTree.SubElement(root, "author")
     _add(author, "name", "Buildbot")
+    for each in quiet:
+        _quiet_entry(root, each, address, epoch)
     for change in found:
         _entry(root, change, address, epoch, memories.get(change.build.id, Memory()))
     return Document(body=xml(root), content_type=ATOM_TYPE)
+
+
+def _quiet_entry(root: ElementTree.Element, found: Quiet, address: str, epoch: str) -> None:
+    builder = found.builder
+    entry = ElementTree.SubElement(root, "entry")
+    name = f"quiet:{builder.id}:{found.noticed_at}"
+    _add(entry, "id", f"urn:buildbot-http-status-push:board:{epoch}:{name}")
+    _add(entry, "title", f"{builder.name}: quiet")
+    _add(entry, "updated", _time(found.noticed_at))
+    _link(entry, f"{address}builders/{builder.id}", "alternate", "text/html")
+    _add(entry, "summary", f"Quiet for {found.words(found.noticed_at)}")
 
 
 def _entry(

@@ -5,13 +5,16 @@ Needs ``prometheus_client``, imported by nobody else; must not know requests.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from buildbot_http_status_push.board.cluster.queue import Queue
+from buildbot_http_status_push.board.cluster.quiet import Quiet
 from buildbot_http_status_push.board.http.documents import Document, RouteRequest
-from buildbot_http_status_push.board.model import Filter
+from buildbot_http_status_push.board.model import Filter, WorkerDetail
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import StorageError
 from buildbot_http_status_push.results import RESULTS, result_word
@@ -81,6 +84,24 @@ class Metrics:
             ("master", "builder"),
             registry=registry,
         )
+        self._waiting = Gauge(
+            f"{name}waiting_requests",
+            "Build requests that wait.",
+            ("master", "builder"),
+            registry=registry,
+        )
+        self._away = Gauge(
+            f"{name}workers_away",
+            "Workers that are not connected, and that nothing starts when they are needed.",
+            ("master",),
+            registry=registry,
+        )
+        self._quiet = Gauge(
+            f"{name}quiet_builder_timestamp_seconds",
+            "When the last build of a builder began that has gone quiet.",
+            ("master", "builder"),
+            registry=registry,
+        )
         self._heard = Gauge(
             f"{name}master_heard_timestamp_seconds",
             "When the last status of a master came.",
@@ -110,7 +131,11 @@ class Metrics:
         try:
             masters, builds = await self._store.masters(), await self._store.results()
             builders = await self._store.builders(Filter())
+            queue, quiet = await self._store.queue(), await self._store.quiet()
+            workers = await self._store.workers(None, 0)
         except StorageError:
+            for gauge in (self._waiting, self._away, self._quiet):
+                gauge.clear()
             self._failing.clear()
             self._flaky.clear()
             self._heard.clear()
@@ -120,6 +145,7 @@ class Metrics:
         self._heard.clear()
         for master in masters:
             self._heard.labels(master.name).set(master.heard_at)
+        self._set_cluster(queue, quiet, workers)
         self._failing.clear()
         self._flaky.clear()
         for each in builders:
@@ -130,6 +156,21 @@ class Metrics:
             word = RUNNING if code is None else result_word(code)
             self._builds.labels(word).set(builds.get(code, 0))
         return self._document()
+
+    def _set_cluster(
+        self, queue: Queue, quiet: Sequence[Quiet], workers: Sequence[WorkerDetail]
+    ) -> None:
+        for gauge in (self._waiting, self._away, self._quiet):
+            gauge.clear()
+        for waits in queue.waiting:
+            at = waits.builder
+            self._waiting.labels(at.master.name, at.name).set(waits.count)
+        for found in workers:
+            away = self._away.labels(found.worker.master.name)
+            away.inc(int(found.worker.is_away))
+        for silent in quiet:
+            at = silent.builder
+            self._quiet.labels(at.master.name, at.name).set(silent.since or 0)
 
     def _document(self) -> Document:
         self._storing.set(self._store.is_storing)

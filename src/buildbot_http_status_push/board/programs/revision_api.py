@@ -21,20 +21,23 @@ from buildbot_http_status_push.board.verdicts.revision import (
 from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Ground
 
 
-def revision(found: Sequence[RevisionVerdict], position: Position, now: float) -> Document:
+def revision(
+    found: Sequence[RevisionVerdict], position: Position, now: float, *, has_requests: bool
+) -> Document:
     """Return what builders say of a revision, of each codebase and branch that has it.
 
     Args:
         found: What they say; all of one revision.
         position: Where the order of updates is.
         now: Seconds since the epoch.
+        has_requests: Whether the board is sent requests.
     """
     reached = progress(chain.from_iterable(each.builders for each in found), now)
     return api.document(
         {
             **api.placed(position),
             "revision": found[0].revision,
-            "requests_known": False,
+            "requests_known": has_requests,
             **_progress(reached),
             "codebases": [_codebase(each, now) for each in found],
         }

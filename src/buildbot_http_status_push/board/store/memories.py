@@ -120,6 +120,21 @@ LATEST = Prepared(
         .limit(_given("most"))
     )
 )
+SEARCHED = 20_000
+"""Among how many of the lines that were seen last a part of one is searched."""
+
+
+def _like() -> Any:
+    last = sa.select(signatures).order_by(signatures.c.last_at.desc()).limit(SEARCHED).subquery()
+    return (
+        sa.select(last)
+        .where(sa.func.lower(last.c.text).like(_given("like_text"), escape="\\"))
+        .order_by(last.c.last_at.desc(), last.c.signature)
+        .limit(_given("most"))
+    )
+
+
+LIKE = Prepared(_like)
 SINCE = Prepared(
     lambda: (
         sa.select(signatures)
@@ -302,6 +317,15 @@ class Memories:
             rows = OCCURRENCES.rows(connection, {"of_signature": signature})
             self._histories[signature] = [*map(_occurrence_of, rows)]
         return self._histories[signature]
+
+
+def reasons_like(connection: Connection, text: str, limit: int) -> list[Reason]:
+    """Return the reasons that have a text, those seen last first."""
+    given = {"like_text": f"%{sql.like(text.lower())}%", "most": limit}
+    return [
+        Reason(signature=row.signature, rule=row.rule, step=row.step, text=row.text)
+        for row in LIKE.rows(connection, given)
+    ]
 
 
 def reasons_since(connection: Connection, since: int) -> list[tuple[Reason, int]]:

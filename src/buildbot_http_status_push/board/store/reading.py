@@ -17,6 +17,8 @@ import sqlalchemy as sa
 from attrs import define, evolve, field
 from sqlalchemy.engine import Connection
 
+from buildbot_http_status_push.board.cluster.queue import Queue, Request, Waiting, expected, why
+from buildbot_http_status_push.board.cluster.quiet import HOUR, Habits, Quiet, quiet
 from buildbot_http_status_push.board.filters import fits_build, fits_builder
 from buildbot_http_status_push.board.judgements import place
 from buildbot_http_status_push.board.model import (
@@ -33,20 +35,34 @@ from buildbot_http_status_push.board.model import (
     ReasonSummary,
     Revision,
     Update,
+    Worker,
+    WorkerDetail,
 )
 from buildbot_http_status_push.board.personal import (
     open_build,
     open_builder,
     open_change,
     open_revision,
+    without_address,
     without_personal,
 )
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store import test_results
+from buildbot_http_status_push.board.store.cluster import (
+    WAITING_BY_BUILDER,
+    WAITING_OF_BUILDER,
+    WAITING_REQUESTS,
+    ClusterCache,
+    last_of_worker,
+    requested_named,
+    sources_in,
+)
+from buildbot_http_status_push.board.store.habits import habits_of
 from buildbot_http_status_push.board.store.memories import (
     MOST_FIT,
     Memories,
     failed_builds,
+    reasons_like,
     reasons_since,
 )
 from buildbot_http_status_push.board.store.merging import state_of
@@ -87,6 +103,8 @@ DEFAULT_TITLE = "Buildbot"
 """What a master's title is where its configuration has none."""
 MOST_NAMED = 50
 """How many rows of revisions and of changes are looked at for what a text names."""
+MOST_REQUESTED = 2000
+"""How many rows of requests are looked at for it."""
 MOST_TESTED = 50
 """Of how many bad builds of a revision the new tests are looked up."""
 LOOKED_THROUGH = 10
@@ -111,21 +129,27 @@ class Cache:
     _known: dict[int, KnownBuilder] = field(factory=dict, init=False)
     _counts: Counter[str] = field(factory=Counter, init=False)
     memories: Memories = field(factory=Memories, init=False)
+    cluster: ClusterCache = field(factory=ClusterCache, init=False)
+    _habits: dict[int, tuple[int, Habits]] = field(factory=dict, init=False)
 
     def forget(self, epoch: str) -> None:
         """Begin anew, with another order of updates."""
         self.epoch, self.sequence = epoch, -1
-        for each in (self.builders, self._known, self._counts):
+        for each in (self.builders, self._known, self._counts, self._habits):
             each.clear()
         self.memories.forget()
+        self.cluster.forget()
 
     def refresh(self, connection: Connection, masters: Mapping[int, Master]) -> None:
         """Read again what has changed."""
         self.memories.refresh(connection, self.sequence)
+        self.cluster.refresh(connection, self.sequence, masters)
         changed: set[int] = set()
         for row in connection.execute(sql.BUILDERS_AFTER, {"after": self.sequence}):
             old = self._known.get(row.id)
-            known = self._known[row.id] = known_builder(row, masters[row.master])
+            found = known_builder(row, masters[row.master])
+            known = evolve(found, builder=self.cluster.applied(found.builder))
+            self._known[row.id] = known
             self._counts.subtract(dict(old.branches) if old else {})
             self._counts.update(dict(known.branches))
             changed.add(row.id)
@@ -144,6 +168,15 @@ class Cache:
             if state is not None:
                 return builder_on(known, line, state)
         return known.builder
+
+    def habits_of(self, connection: Connection, builder: Builder) -> Habits:
+        """Return a builder's habits, which only its own next build changes."""
+        last = builder.recent[0].id if builder.recent else 0
+        known = self._habits.get(builder.id)
+        if known is None or known[0] != last:
+            known = (last, habits_of(connection, builder.id, builder.branch or ""))
+            self._habits[builder.id] = known
+        return known[1]
 
     def newest(self, builder: int) -> tuple[int, ...]:
         """Return the place of a builder's build that began last."""
@@ -369,9 +402,112 @@ class Reading:
                 found.setdefault((row.revision, row.codebase, row.branch), []).append(row)
         return [self._revision_verdict(rows, chosen) for rows in found.values()]
 
+    def queue(self, now: float) -> Queue:
+        """Return which requests wait, by builder, the oldest first."""
+        rows = WAITING_BY_BUILDER.rows(self._connection, {})
+        busy = self._busy() if rows else {}
+        waiting = [self._waiting(row, busy, now) for row in rows]
+        return Queue(
+            waiting=tuple(sorted(waiting, key=lambda each: (each.oldest, each.builder.name))),
+            is_known=self._cache.cluster.has_requests,
+        )
+
+    def _waiting(
+        self, row: Any, busy: Mapping[int, list[tuple[Builder, Build]]], now: float
+    ) -> Waiting:
+        builder = self._with_master(self._builders[row.builder])
+        workers = self._cache.cluster.workers_of(builder)
+        return Waiting(
+            builder=builder,
+            count=row.waiting,
+            oldest=row.oldest,
+            why=why(workers, busy),
+            expected=expected(workers, busy, now),
+        )
+
+    def _busy(self) -> dict[int, list[tuple[Builder, Build]]]:
+        """Return the builds that run on each worker, by its number."""
+        named = {
+            (each.master.id, each.name): each.id for each in self._cache.cluster.workers.values()
+        }
+        found: dict[int, list[tuple[Builder, Build]]] = {}
+        for builder in map(self._with_master, self._builders.values()):
+            for build in builder.running:
+                worker = named.get((builder.master.id, build.worker or ""))
+                if worker is not None:
+                    found.setdefault(worker, []).append((builder, build))
+        return found
+
+    def quiet(self) -> list[Quiet]:
+        """Return the builders that have gone quiet, those that are so for longest first."""
+        rows = WAITING_BY_BUILDER.rows(self._connection, {})
+        oldest = {row.builder: row.oldest for row in rows}
+        every = {number: self._with_master(each) for number, each in self._builders.items()}
+        newest: dict[int, int] = {}
+        for each in every.values():
+            if each.recent:
+                at = max(newest.get(each.master.id, 0), each.recent[0].started_at)
+                newest[each.master.id] = at
+        found = []
+        for number, builder in every.items():
+            last = builder.recent[0].started_at if builder.recent else 0
+            is_late = newest.get(builder.master.id, 0) - last > HOUR
+            if builder.running or not (is_late or number in oldest):
+                continue
+            own = self._cache.habits_of(self._connection, builder)
+            each_quiet = quiet(builder, own, every, oldest.get(number))
+            if each_quiet is not None:
+                found.append(each_quiet)
+        return sorted(found, key=lambda each: (each.since or 0, each.builder.name))
+
+    def requests(self, builder: int | None, limit: int) -> list[Request]:
+        """Return the requests that wait, the oldest first."""
+        if builder is None:
+            rows = WAITING_REQUESTS.rows(self._connection, {"most": limit})
+        else:
+            given = {"of_builder": builder, "most": limit}
+            rows = WAITING_OF_BUILDER.rows(self._connection, given)
+        return [
+            Request(
+                number=row.number,
+                builder=self._with_master(self._builders[row.builder]),
+                submitted_at=row.submitted_at,
+                claimed=bool(row.claimed),
+                priority=row.priority,
+                reason=self._open(without_address, row.reason),
+                sources=sources_in(row.sources),
+            )
+            for row in rows
+        ]
+
+    def workers(self, name: str | None, limit: int) -> list[WorkerDetail]:
+        """Return workers, those that are missed first, removed ones last."""
+        every = [
+            evolve(each, master=self.masters[each.master.id])
+            for each in self._cache.cluster.workers.values()
+            if name in (None, each.name)
+        ]
+        every.sort(key=lambda each: (each.removed, not each.is_away, each.name, each.id))
+        busy = self._busy() if every else {}
+        return [
+            WorkerDetail(
+                worker=each,
+                running=tuple(busy.get(each.id, ())),
+                last=self._last_of(each) if place < limit else None,
+            )
+            for place, each in enumerate(every)
+        ]
+
+    def _last_of(self, worker: Worker) -> Build | None:
+        last = last_of_worker(self._connection, worker)
+        if last is None:
+            return None
+        named = evolve(last, builder_name=self._builders[last.builder].name)
+        return self._open(open_build, named)
+
     def branch_verdict(self, rule: Rule) -> BranchVerdict:
         """Return whether a branch may be released."""
-        builders = self.builders(rule.chosen)
+        builders = [each for each in self.builders(rule.chosen) if not each.removed]
         if rule.judge == "builders":
             last = {
                 each.id: BuilderVerdict(builder=each, build=each.last, memory=each.memory)
@@ -423,6 +559,7 @@ class Reading:
             rows = [
                 *sql.REVISIONS_FROM.rows(self._connection, named),
                 *changes_named(self._connection, text, end, MOST_NAMED),
+                *requested_named(self._connection, text, end, MOST_REQUESTED),
             ]
             if rows:
                 return rows
@@ -431,7 +568,7 @@ class Reading:
     def _revision_verdict(self, rows: Sequence[Any], chosen: Filter) -> RevisionVerdict:
         """Return what builders say of a revision, which has rows of itself and of its changes."""
         own = [each for each in rows if hasattr(each, "first_at")]
-        changes = [each for each in rows if not hasattr(each, "first_at")]
+        changes = [each for each in rows if hasattr(each, "seen_at")]
         every = [
             build for row in own for build in self._found(sql.OF_REVISION, {"of_revision": row.id})
         ]
@@ -444,11 +581,16 @@ class Reading:
             for each in first_builds_with(self._connection, row, newest.keys())
         ]
         builds = [*newest.values(), *{each.builder: each for each in inside}.values()]
-        verdicts = in_order(
-            self._builder_verdict(each, is_inside=each.builder not in newest)
-            for each in builds
-            if fits_builder(chosen, self._with_master(self._builders[each.builder]))
-        )
+        building = {each.builder for each in builds}
+        waits = {each.builder for each in rows if hasattr(each, "request")} - building
+        said = [
+            *(self._builder_verdict(each, is_inside=each.builder not in newest) for each in builds),
+            *(
+                BuilderVerdict(builder=self._with_master(self._builders[each]), build=None)
+                for each in waits
+            ),
+        ]
+        verdicts = in_order(each for each in said if fits_builder(chosen, each.builder))
         shown = [change_of(each) for each in changes]
         times = [*(each.first_at for each in own), *(each.seen_at for each in changes)]
         return RevisionVerdict(
@@ -456,7 +598,7 @@ class Reading:
             codebase=rows[0].codebase,
             branch=rows[0].branch or None,
             project=next((each.project for each in own if each.project), None),
-            first_at=min(times),
+            first_at=min(times, default=None),
             changes=tuple(self._open(open_change, each) for each in shown),
             builders=verdicts,
             new_reasons=new_reasons_of(verdicts),
@@ -477,12 +619,12 @@ class Reading:
         self, verdicts: Sequence[BuilderVerdict]
     ) -> tuple[tuple[NamedTest, tuple[BuilderVerdict, ...]], ...]:
         """Return the tests that began to fail in bad builds, those of most builders first."""
+        bad = {each.build.id: each for each in verdicts if each.build and each.build.is_bad}
+        some = [*bad][:MOST_TESTED]
         found: dict[NamedTest, list[BuilderVerdict]] = {}
-        bad = [each for each in verdicts if each.build and each.build.is_bad][:MOST_TESTED]
-        for each in bad:
-            assert each.build is not None  # noqa: S101  else it is not bad
-            for test in test_results.new_in(self._connection, each.build.id):
-                found.setdefault(test, []).append(each)
+        for build, tests in test_results.new_tests(self._connection, some).items():
+            for test in tests:
+                found.setdefault(test, []).append(bad[build])
         made = [(test, tuple(some)) for test, some in found.items()]
         return tuple(sorted(made, key=lambda pair: (-len(pair[1]), pair[0].name, pair[0].suite)))
 
@@ -575,6 +717,10 @@ class Reading:
             ),
         )
         return [*shown, *made[limit:]]
+
+    def reasons_like(self, text: str, limit: int) -> list[Reason]:
+        """Return the reasons that have a text, those seen last first."""
+        return reasons_like(self._connection, text, limit)
 
     def tests_like(self, query: QueryOfTests, limit: int) -> list[NamedTest]:
         """Return tests that have failed and fit."""

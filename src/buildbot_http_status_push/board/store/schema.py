@@ -13,6 +13,7 @@ from buildbot_http_status_push.board.body import BodyError, Status, read
 from buildbot_http_status_push.board.store.remembering import sign_anew
 from buildbot_http_status_push.board.store.rows import body_of, new_row
 from buildbot_http_status_push.board.store.tables import (
+    CLUSTER_TABLES,
     TEST_TABLES,
     bodies,
     builds,
@@ -80,11 +81,24 @@ def _keep_changes(connection: Connection) -> None:
     source_changes.create(connection)
 
 
+def _keep_cluster(connection: Connection) -> None:
+    """Version 7: requests, workers and builders are kept."""
+    for table in CLUSTER_TABLES:
+        table.create(connection)
+
+
 SCHEMA = Schema(
     "the board's database",
     metadata,
     versions,
-    (_keep_branches, _keep_failures, _keep_tests, _index_failures, _keep_changes),
+    (
+        _keep_branches,
+        _keep_failures,
+        _keep_tests,
+        _index_failures,
+        _keep_changes,
+        _keep_cluster,
+    ),
 )
 
 LOCK_NUMBER = 0x626F617264

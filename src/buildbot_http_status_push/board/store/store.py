@@ -20,6 +20,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from buildbot_http_status_push.board.body import Status
+from buildbot_http_status_push.board.cluster.queue import Queue, Request
+from buildbot_http_status_push.board.cluster.quiet import Quiet
+from buildbot_http_status_push.board.cluster.states import State
 from buildbot_http_status_push.board.failures.known import Entry
 from buildbot_http_status_push.board.model import (
     Build,
@@ -34,8 +37,10 @@ from buildbot_http_status_push.board.model import (
     ReasonSummary,
     Revision,
     Update,
+    WorkerDetail,
 )
 from buildbot_http_status_push.board.store import pruning
+from buildbot_http_status_push.board.store.cluster import COMPLETE_FOR, drop_complete
 from buildbot_http_status_push.board.store.group_commit import GroupCommit
 from buildbot_http_status_push.board.store.reading import Cache, Reading, read
 from buildbot_http_status_push.board.store.reconnecting import ReconnectingDatabase
@@ -113,11 +118,11 @@ class Store:
         closing = ((self._writing, self._writer), (self._reading, self._reader))
         await gatherResults([serial.run(link.close) for serial, link in closing])
 
-    def put(self, status: Status) -> Deferred[Stored]:
+    def put(self, status: Status | State) -> Deferred[Stored]:
         """Keep a status.
 
         Args:
-            status: What a body says.
+            status: What a body says of a build, a request, a worker or a builder.
 
         Returns:
             Once it is committed: what became of it. Fails with ``UnstorableError`` if it is at
@@ -275,6 +280,10 @@ class Store:
         """
         return self._read(lambda reading: reading.failing_tests(filter, query, limit))
 
+    def reasons_like(self, text: str, limit: int) -> Deferred[list[Reason]]:
+        """Return the reasons that have a text, those seen last first."""
+        return self._read(lambda reading: reading.reasons_like(text, limit))
+
     def tests_like(self, query: QueryOfTests, limit: int) -> Deferred[list[NamedTest]]:
         """Return tests that have failed and fit, those that failed last first."""
         return self._read(lambda reading: reading.tests_like(query, limit))
@@ -340,6 +349,33 @@ class Store:
         """
         return self._read(lambda reading: reading.revision_verdicts(text, filter))
 
+    def queue(self) -> Deferred[Queue]:
+        """Return which requests wait, by builder."""
+        now = self._clock.seconds()
+        return self._read(lambda reading: reading.queue(now))
+
+    def quiet(self) -> Deferred[list[Quiet]]:
+        """Return the builders that have gone quiet, those that are so for longest first."""
+        return self._read(lambda reading: reading.quiet())
+
+    def requests(self, builder: int | None, limit: int) -> Deferred[list[Request]]:
+        """Return the requests that wait, the oldest first.
+
+        Args:
+            builder: For which builder, None for all.
+            limit: How many at most.
+        """
+        return self._read(lambda reading: reading.requests(builder, limit))
+
+    def workers(self, name: str | None, limit: int) -> Deferred[list[WorkerDetail]]:
+        """Return workers, those in trouble first.
+
+        Args:
+            name: Their name, None for all.
+            limit: Of how many at most it is looked up what they did last.
+        """
+        return self._read(lambda reading: reading.workers(name, limit))
+
     def branch_verdicts(self, rules: Sequence[Rule]) -> Deferred[list[BranchVerdict]]:
         """Return whether branches may be released."""
         return self._read(lambda reading: [*map(reading.branch_verdict, rules)])
@@ -382,12 +418,14 @@ class Store:
         return deleted
 
     async def prune_updates(self) -> None:
-        """Delete updates that no browser asks for any more.
+        """Delete updates that no browser asks for any more, and requests long complete.
 
         Raises:
             StorageError: The database can't be written to.
         """
         await self._write(pruning.prune_updates)
+        before = self._clock.seconds() - COMPLETE_FOR
+        await self._write(partial(drop_complete, before=before))
 
     def _read(self, what: Callable[[Reading], T]) -> Deferred[T]:
         operation = partial(read, cache=self._cache, what=what)

@@ -312,6 +312,75 @@ test_failures = sa.Table(
     sqlite_with_rowid=False,
 )
 
+WAITING = "waiting = 1"
+
+requests = sa.Table(
+    "board_requests",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("master", sa.BigInteger, nullable=False),
+    # Its id in the cluster's database.
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("submitted_at", sa.BigInteger, nullable=False),
+    sa.Column("builder", sa.BigInteger, nullable=False),
+    sa.Column("reported_at", sa.Float(53), nullable=False),
+    sa.Column("claimed", sa.Integer, nullable=False),
+    sa.Column("complete", sa.Integer, nullable=False),
+    # Whether a build of it has begun, and was not to be built again.
+    sa.Column("started", sa.Integer, nullable=False),
+    # Neither claimed nor complete nor started.
+    sa.Column("waiting", sa.Integer, nullable=False),
+    sa.Column("results", sa.BigInteger),
+    sa.Column("priority", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    # JSON, as ``board_builds`` has them.
+    sa.Column("sources", sa.Text, nullable=False),
+    _index("request_by_identity", "master", "number", "submitted_at", unique=True),
+    _index("waiting_request", "builder", "submitted_at", "id", where=WAITING),
+    _index("waiting_by_age", "submitted_at", "id", where=WAITING),
+    _index("complete_request", "reported_at", where="complete = 1"),
+)
+
+# What requests that are not complete ask for.
+requested = sa.Table(
+    "board_requested",
+    metadata,
+    sa.Column("request", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("codebase", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Text, nullable=False),
+    sa.Column("branch", sa.Text, nullable=False),
+    _index("requested_by_revision", "revision", "request"),
+)
+
+workers = sa.Table(
+    "board_workers",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("master", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("reported_at", sa.Float(53), nullable=False),
+    # JSON, what was reported of it.
+    sa.Column("state", sa.Text, nullable=False),
+    # Since when it is not connected.
+    sa.Column("since", sa.BigInteger),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    _index("worker_by_name", "master", "name", unique=True),
+    _index("worker_by_sequence", "sequence"),
+)
+
+# What was reported of builders, whether they have built or not.
+configured = sa.Table(
+    "board_configured",
+    metadata,
+    sa.Column("builder", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("reported_at", sa.Float(53), nullable=False),
+    sa.Column("removed", sa.Integer, nullable=False),
+    # JSON, tags and the like.
+    sa.Column("about", sa.Text, nullable=False),
+)
+
+CLUSTER_TABLES = (requests, requested, workers, configured)
+
 TEST_TABLES = (tested, test_suite_lists, tests, test_runs, test_failures)
 
 updates = sa.Table(

@@ -397,19 +397,6 @@ def verdicts_of(
     return {named[number]: each for number, each in found.items()}
 
 
-def new_in(connection: Connection, build: int) -> list[NamedTest]:
-    """Return the tests that began to fail in a build, and are not flaky, by name."""
-    run = RUN.first(connection, {"of_build": build})
-    if run is None:
-        return []
-    rows = FAILED_TESTS.rows(connection, {"of_build": build})
-    named = {row.id: NamedTest(row.suite, row.name) for row in rows}
-    runs = _runs(connection, run.tested, (run.started_at, run.number, build))
-    found = _verdicts(connection, run.tested, runs, named)
-    new = (named[number] for number, each in found.items() if each.is_new)
-    return sorted(new, key=lambda test: (test.name, test.suite))
-
-
 @frozen(kw_only=True)
 class FailingPlace:
     """A test on a builder's branch.

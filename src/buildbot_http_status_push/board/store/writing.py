@@ -17,9 +17,11 @@ from attrs import define, evolve, field, frozen
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.body import Status
+from buildbot_http_status_push.board.cluster.states import State
 from buildbot_http_status_push.board.judgements import place
 from buildbot_http_status_push.board.model import GOOD, Build, Position, Source
 from buildbot_http_status_push.board.store import statements as sql
+from buildbot_http_status_push.board.store.cluster import ClusterKeeping
 from buildbot_http_status_push.board.store.merging import rank, state_of, suspects_of
 from buildbot_http_status_push.board.store.remembering import Remembering
 from buildbot_http_status_push.board.store.rows import (
@@ -54,7 +56,7 @@ class Arrival:
         at: When it came, in seconds since the epoch.
     """
 
-    status: Status
+    status: Status | State
     at: float
 
 
@@ -81,11 +83,13 @@ class Writing:
     _built: list[dict[str, int]] = field(factory=list, init=False)
     _updates: list[dict[str, Any]] = field(factory=list, init=False)
     _changes: ChangeKeeping = field(init=False)
+    _cluster: ClusterKeeping = field(init=False)
     remembering: Remembering = field(init=False)
     keeping: Keeping = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._changes = ChangeKeeping(self._connection)
+        self._cluster = ClusterKeeping(self._connection)
         self.remembering = Remembering(self._connection)
         self.keeping = Keeping(self._connection)
 
@@ -154,6 +158,7 @@ class Writing:
         self.keeping.settle()
         for builder, line in sorted(self._lines):
             self._settle_line(builder, line)
+        self._cluster.settle(self._sequence)
         for builder, sequence in self._touched.items():
             self._settle_builder(builder, sequence)
         for revision in self._revisions:
@@ -188,6 +193,8 @@ class Writing:
         status = arrival.status
         master = self._master(status)
         self._heard[master] = max(arrival.at, self._heard.get(master, 0.0))
+        if not isinstance(status, Status):
+            return self._put_state(status, master, arrival.at)
         identity = {
             "of_master": master,
             "of_buildid": status.buildid,
@@ -199,11 +206,27 @@ class Writing:
             new = rank(status.complete_at, status.results, len(status.body), status.digest)
             if new <= old:
                 return Stored.REPEAT if new == old else Stored.OLDER
-        self._store(arrival, master, known)
+        self._store(status, arrival.at, master, known)
         return Stored.NEW
 
-    def _store(self, arrival: Arrival, master: int, known: Any) -> None:
-        status, sequence = arrival.status, self._next()
+    def _put_state(self, state: State, master: int, at: float) -> Stored:
+        kept = self._cluster.put(state, master, lambda name: self._builder(master, name))
+        if kept is None:
+            return Stored.OLDER
+        for builder in kept.shown:
+            self._touched[builder] = self._note(builder, at)
+        for builder in kept.mentioned:
+            self._note(builder, at)
+        return Stored.NEW
+
+    def _note(self, builder: int, at: float) -> int:
+        """Note that something but a build has changed at a builder."""
+        sequence = self._next()
+        self._updates.append({"sequence": sequence, "build": 0, "builder": builder, "at": at})
+        return sequence
+
+    def _store(self, status: Status, at: float, master: int, known: Any) -> None:
+        sequence = self._next()
         builder = self._builder(master, status.builder)
         row = {**new_row(status), "master": master, "builder": builder, "sequence": sequence}
         if known is None:
@@ -211,12 +234,13 @@ class Writing:
             self._bodies[build] = packed(status.body)
         else:
             build = known.id
-            self._replace(known, row, arrival)
+            self._replace(known, row, status, at)
         self.link(build, master, status)
         self.remembering.remember(build, builder, status)
         self.keeping.remember(build, builder, status)
         self._touch(builder, line_of(status))
-        self._change(builder, build, sequence, arrival.at)
+        self._cluster.note_build(master, status)
+        self._change(builder, build, sequence, at)
 
     def _touch(self, builder: int, line: str) -> None:
         self._lines.add((builder, line))
@@ -225,16 +249,16 @@ class Writing:
         self._touched[builder] = sequence
         self._updates.append({"sequence": sequence, "build": build, "builder": builder, "at": at})
 
-    def _replace(self, known: Any, row: Mapping[str, Any], arrival: Arrival) -> None:
+    def _replace(self, known: Any, row: Mapping[str, Any], status: Status, at: float) -> None:
         self._touch(known.builder, known.line)
         if known.builder != row["builder"]:  # it was moved to another name
-            self._change(known.builder, known.id, self._next(), arrival.at)
-        of_build, body = {"of_build": known.id}, packed(arrival.status.body)
+            self._change(known.builder, known.id, self._next(), at)
+        of_build, body = {"of_build": known.id}, packed(status.body)
         self._unlink(known.id)
         if known.complete_at is not None:
             self.remembering.forget(known.id)
             self.keeping.forget(known.id)
-            was_at = (arrival.status.started_at, known.number, known.id)
+            was_at = (status.started_at, known.number, known.id)
             self.remembering.look_around(known.builder, known.line, was_at)
         sql.REPLACE.run(self._connection, {**of_build, **sql.to(row)})
         if known.id in self._bodies:
@@ -249,7 +273,7 @@ class Writing:
         self._revisions.update(row.revision for row in found)
         sql.UNLINK.run(self._connection, of_build)
 
-    def _master(self, status: Status) -> int:
+    def _master(self, status: Status | State) -> int:
         url = status.master_url
         if url not in self._masters:
             name = self._names.get(url) or url or "a master without a URL"
@@ -282,7 +306,9 @@ class Writing:
 
     def _new_builder(self, master: int, name: str) -> int:
         new = {"master": master, "name": name, "state": "", "sequence": 0}
-        return sql.INSERT_BUILDER.insert(self._connection, new)
+        builder = sql.INSERT_BUILDER.insert(self._connection, new)
+        self._touched[builder] = self._sequence + 1  # that of what names it
+        return builder
 
     def _revision(self, source: Source, status: Status) -> int:
         key = {

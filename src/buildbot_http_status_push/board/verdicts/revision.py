@@ -110,13 +110,13 @@ def in_order(verdicts: Iterable[BuilderVerdict]) -> tuple[BuilderVerdict, ...]:
 def new_reasons_of(
     verdicts: Sequence[BuilderVerdict],
 ) -> tuple[tuple[Reason, tuple[BuilderVerdict, ...]], ...]:
-    """Return the telling reasons of what is new, those of most builders first."""
+    """Return the telling lines of what is new, those of most builders first."""
     found: dict[str, tuple[Reason, list[BuilderVerdict]]] = {}
     for each in verdicts:
         if each.memory is None or each.kind not in ("new", "new reason"):
             continue
         for reason in each.memory.reasons:
-            if reason.signature in each.memory.telling:
+            if reason.rule != "test" and reason.signature in each.memory.telling:
                 found.setdefault(reason.signature, (reason, []))[1].append(each)
     made = [(reason, tuple(some)) for reason, some in found.values()]
     return tuple(sorted(made, key=lambda pair: -len(pair[1])))

@@ -1,0 +1,1 @@
+"""What a cluster reports beside builds: requests that wait, workers, and builders."""
