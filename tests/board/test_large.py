@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,16 +16,19 @@ from support.large import Large
 from support.outboxes import result
 from support.reasons import excerpts
 from support.results import results_key
+from support.states import a_builder, a_request, a_worker
 from support.statuses import NOW, a_status
 from support.threads import at_once
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from buildbot_http_status_push.board.body import read_any
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.pages.pages import Page, Pages
 from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.board.verdicts.rules import rules_of
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import CONCLUSIVE, FAILURE, RETRY, SKIPPED, SUCCESS
 
@@ -205,6 +209,33 @@ class LargeTests(SynchronousTestCase):
             for number in (1, 1, 2):
                 result(store.put(a_status(number, FAILURE, builder="builder 7", buildrequestid=7)))
         self.assertGreater(len(heard.statements), 10)
+        self.assertEqual(self.scans(heard), [])
+
+    def test_states_on_indexes(self) -> None:
+        """Neither requests, workers and builders nor verdicts look through a table."""
+        [rule] = rules_of({"verdict": [{"name": "main", "group": [{"title": "all"}]}]})
+        change = {"changeid": 5, "author": "Ada", "revision": "r60000", "comments": "Mend it"}
+        with Listening() as heard:
+            store = self.opened()
+            for number in range(100):
+                name = f"builder {number}"
+                for body in (
+                    a_request("requests.new", number, builder=name),
+                    a_worker("workers.disconnected", f"w{number}", builders=[{"name": name}]),
+                    a_builder("builders.configured", name),
+                ):
+                    state = read_any(json.dumps(body).encode())
+                    assert state is not None
+                    result(store.put(state))
+            more = {"buildrequestid": 7, "changes": [change], "revision": "r60001"}
+            result(store.put(a_status(60_000, FAILURE, builder="builder 7", **more)))
+            pages = Pages(store, self.clock.seconds, at_once)
+            for path in ("/", "/queue", "/workers", "/workers/w7", "/revisions/r60000"):
+                self.assertEqual(self.page(pages, path).status, 200, path)
+            result(store.requests(7, 10))
+            result(store.branch_verdicts([rule]))
+            result(Deferred.fromCoroutine(store.prune(1.0)))
+            result(Deferred.fromCoroutine(store.prune_updates()))
         self.assertEqual(self.scans(heard), [])
 
     def test_pruning_on_indexes(self) -> None:
