@@ -65,6 +65,8 @@ def an_answer(*said: str, is_over: bool | None = None) -> dict[str, Any]:
                     {
                         "builder": number,
                         "name": f"b{number}",
+                        "master": "ci",
+                        "stuck": None,
                         "says": each,
                         "build": {"number": 7},
                         "memory": {"reasons": [{"text": "error: no frob"}]},
@@ -147,6 +149,24 @@ class WatchTests(SynchronousTestCase):
         answer = {**an_answer("good"), "requests_known": False}
         self.assertEqual(self.watched(answer), 0)
         self.assertIn("all are the builds that began", self.paper.lines[-1])
+
+    def test_stuck(self) -> None:
+        """Where nothing that is left can go on there will be no verdict."""
+        answer = an_answer("good", "waiting", "running")
+        builders = answer["codebases"][0]["builders"]
+        builders[1]["stuck"] = "no worker of 2 is connected"
+        self.assertIsNone(decided(answer, "all"))
+        del builders[2]
+        self.assertEqual(self.watched(answer), 2)
+        self.assertIn("b1 waits: no worker of 2 is connected", self.paper.lines[-1])
+
+    def test_masters(self) -> None:
+        """Builders of one name on two masters are told apart."""
+        answer = an_answer("good", "good")
+        for each, master in zip(answer["codebases"][0]["builders"], ("one", "two"), strict=True):
+            each.update(name="linux", master=master)
+        self.watched(answer)
+        self.assertEqual(self.paper.lines[:2], ["linux (one) #7: good", "linux (two) #7: good"])
 
     def test_silence(self) -> None:
         """A board that does not answer is asked again, which is said once."""

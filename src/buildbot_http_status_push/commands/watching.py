@@ -151,11 +151,22 @@ def decided(told: Mapping[str, Any], until: str) -> Verdict | None:
     bad = sum(counts.get(kind, 0) for kind in BAD)
     if bad and (until == "first-failure" or told["is_over"]):
         return Verdict(FAILED, told["words"])
-    if not told["builders_count"] or not told["is_over"]:
+    if not told["builders_count"]:
         return None
+    if not told["is_over"]:
+        return _stuck(told)
     if counts.get("no result"):
         return Verdict(UNUSABLE, f"a builder ended without a result: {told['words']}")
     return Verdict(DONE, told["words"])
+
+
+def _stuck(told: Mapping[str, Any]) -> Verdict | None:
+    """Return that there will be no verdict, where nothing that is left can go on."""
+    left = [each for _, each in _builders(told) if each["says"] in ("running", "waiting")]
+    if not left or not all(each["stuck"] for each in left):
+        return None
+    first = left[0]
+    return Verdict(UNUSABLE, f"{first['name']} waits: {first['stuck']}; {told['words']}")
 
 
 def lines(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Iterator[tuple[str, Tone]]:
@@ -166,13 +177,15 @@ def lines(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Iterator[tup
         new: The present one.
     """
     before = dict(_builders(old)) if old else {}
+    masters = {each["master"] for _, each in _builders(new)}
     for key, each in _builders(new):
         build = each["build"]
         known = before.get(key)
         if known and known["says"] == each["says"] and known["build"] == build:
             continue
         number = f" #{build['number']}" if build else ""
-        words = [f"{each['name']}{number}: {WORDS.get(each['says'], each['says'])}"]
+        where = f" ({each['master']})" if len(masters) > 1 else ""
+        words = [f"{each['name']}{where}{number}: {WORDS.get(each['says'], each['says'])}"]
         if each["says"] in BAD:
             reasons = (each["memory"] or {}).get("reasons", ())
             words += [reason["text"][:REASON] for reason in reasons[:1]]

@@ -351,6 +351,17 @@ class PageTests(BoardCase):
         self.assertIn("<b>1</b> waits", fragments["queue"])
         self.assertIn("no worker", fragments["row/1"])
 
+    async def test_stuck(self) -> None:
+        """A program is told why a builder that waits may never end."""
+        await self.send(a_worker("workers.disconnected", "w1"))
+        await self.send(a_request("requests.new", 3))
+        told = json.loads((await self.get("/api/revisions/9f2c1e07a4d3")).text)
+        [builder] = told["codebases"][0]["builders"]
+        self.assertEqual(
+            (builder["says"], builder["stuck"], told["requests_known"]),
+            ("waiting", "its worker is not connected", True),
+        )
+
     async def test_search(self) -> None:
         """A worker, a failing line and a test are found by a part of their text."""
         await self.put(1, FAILURE, **excerpts("fatal error: no %frob"))

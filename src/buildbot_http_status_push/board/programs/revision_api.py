@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any
 
@@ -22,7 +22,12 @@ from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Ground
 
 
 def revision(
-    found: Sequence[RevisionVerdict], position: Position, now: float, *, has_requests: bool
+    found: Sequence[RevisionVerdict],
+    position: Position,
+    now: float,
+    *,
+    has_requests: bool,
+    quiet: Collection[int] = (),
 ) -> Document:
     """Return what builders say of a revision, of each codebase and branch that has it.
 
@@ -31,6 +36,7 @@ def revision(
         position: Where the order of updates is.
         now: Seconds since the epoch.
         has_requests: Whether the board is sent requests.
+        quiet: The builders that have gone quiet, by their numbers on the board.
     """
     reached = progress(chain.from_iterable(each.builders for each in found), now)
     return api.document(
@@ -39,7 +45,7 @@ def revision(
             "revision": found[0].revision,
             "requests_known": has_requests,
             **_progress(reached),
-            "codebases": [_codebase(each, now) for each in found],
+            "codebases": [_codebase(each, now, quiet) for each in found],
         }
     )
 
@@ -55,7 +61,7 @@ def _progress(reached: Progress) -> dict[str, Any]:
     }
 
 
-def _codebase(found: RevisionVerdict, now: float) -> dict[str, Any]:
+def _codebase(found: RevisionVerdict, now: float, quiet: Collection[int]) -> dict[str, Any]:
     return {
         "codebase": found.codebase,
         "branch": found.branch,
@@ -63,7 +69,7 @@ def _codebase(found: RevisionVerdict, now: float) -> dict[str, Any]:
         "first_at": found.first_at,
         **_progress(progress(found.builders, now)),
         "changes": list(map(_change, found.changes)),
-        "builders": list(map(_builder, found.builders)),
+        "builders": [_builder(each, quiet) for each in found.builders],
         "new_failures": [
             {
                 "signature": reason.signature,
@@ -90,16 +96,32 @@ def _change(found: SourceChange) -> dict[str, Any]:
     }
 
 
-def _builder(found: BuilderVerdict) -> dict[str, Any]:
+def _builder(found: BuilderVerdict, quiet: Collection[int]) -> dict[str, Any]:
     return {
         "builder": found.builder.id,
         "name": found.builder.name,
         "master": found.builder.master.name,
         "says": found.kind,
+        "stuck": _stuck(found, quiet),
         "inside_later": found.is_inside,
         "build": None if found.build is None else api.build(found.build, found.builder.master.name),
         "memory": None if found.memory is None else api.memory(found.memory),
     }
+
+
+def _stuck(found: BuilderVerdict, quiet: Collection[int]) -> str | None:
+    """Return why a builder that has not ended may never end, None where that is not known."""
+    builder = found.builder
+    if found.kind != "waiting":
+        return None
+    if builder.removed:
+        return "the builder was removed"
+    if builder.unmanned:
+        is_one = builder.unmanned == 1
+        return f"{'its worker' if is_one else f'no worker of {builder.unmanned}'} is " + (
+            "not connected" if is_one else "connected"
+        )
+    return "the builder is quiet" if builder.id in quiet else None
 
 
 def _builds(some: Sequence[BuilderVerdict]) -> list[int]:
