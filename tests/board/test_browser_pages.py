@@ -10,6 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from support.board_process import BoardProcess
 from support.browser import Browser, axe, browser
 from support.builders import STARS
+from support.reasons import excerpts
 from support.sample import MASTER, Plan, Sample, plans
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -179,10 +180,13 @@ class ScreenTest(PagesTest):
         ]
         self.window.resize(1920, 1080)
         with BoardProcess.running() as board:
-            board.send(Sample(int(time.time()), made, builds=2).bodies())
+            why = excerpts(f"E   AssertionError: {'a long line ' * 20}")
+            sent = Sample(int(time.time()), made, builds=2).bodies()
+            board.send({**each, **(why if each["results"] == FAILURE else {})} for each in sent)
             self.window.open(board.address + "?kiosk=1")
             self.assertEqual(self.window.text("h1"), " 100 red")
             self.assertEqual(self.window.run(CUT), [])
+            self.assertGreaterEqual(self.window.run(SMALLEST), 1080 * 0.02)
 
     def test_narrow(self) -> None:
         """On a phone, no page is wider than the screen."""
@@ -190,6 +194,8 @@ class ScreenTest(PagesTest):
             self.window.resize(390, 844)
             self.open(path)
             self.assertEqual(self.window.run(WIDE, 390), [], path)
+            heights = "return [...document.querySelectorAll('nav a')].map(e => e.offsetHeight)"
+            self.assertLess(max(self.window.run(heights), default=0), 40, path)
             self.window.resize(1280, 800)
 
 
