@@ -15,6 +15,7 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from buildbot_http_status_push.board import follower
 from buildbot_http_status_push.board.http.access import Access
 from buildbot_http_status_push.board.server import Board, Settings
 from buildbot_http_status_push.database import file_url
@@ -70,7 +71,9 @@ class BoardCase(TestCase):
     verdicts: Path | None = None
 
     async def setUp(self) -> None:
-        """Start the board."""
+        """Start the board; it makes incidents only when a test asks for it."""
+        for name in ("GATHER", "EVERY"):
+            self.patch(follower, name, 3600.0)
         self.book = LogBook()
         self.url = file_url(self.mktemp())
         settings = Settings(

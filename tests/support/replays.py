@@ -11,6 +11,13 @@ from buildbot_http_status_push.board.incidents.engine import Engine
 from buildbot_http_status_push.board.incidents.events import EndedBuild
 from buildbot_http_status_push.board.incidents.incident import OVER, Incident, Step
 from buildbot_http_status_push.board.model import GOOD
+from buildbot_http_status_push.board.store.incident_rows import (
+    incident_of,
+    incident_row,
+    place_text,
+    track_of,
+    track_text,
+)
 
 
 def first_look(events: Iterable[EndedBuild]) -> list[EndedBuild]:
@@ -103,3 +110,19 @@ class Replay:
 
 def _is(event: EndedBuild | Doing, verb: str) -> bool:
     return isinstance(event, Doing) and event.verb == verb
+
+
+class RestartedReplay(Replay):
+    """A board that is restarted after each event: it has what the tables keep."""
+
+    def take(self, steps: Iterable[Step]) -> None:
+        """Keep steps, then forget all but what is kept."""
+        super().take(steps)
+        incidents = [
+            incident_of(str(incident_row(each)["content"]), map(place_text, each.places))
+            for each in self.engine.incidents.values()
+        ]
+        self.engine = Engine(
+            incidents={each.id: each for each in incidents},
+            tracks={key: track_of(track_text(each)) for key, each in self.engine.tracks.items()},
+        )

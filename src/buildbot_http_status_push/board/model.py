@@ -387,6 +387,31 @@ class FailingTests:
 
 
 @frozen(kw_only=True)
+class BuilderIncident:
+    """What a builder's card shows of the open incident that it is in.
+
+    Args:
+        id: The incident's id.
+        kind: What it is about: ``failure``, ``no results`` or ``infrastructure``.
+        opened_at: When it began, in seconds since the epoch.
+        cause: What its builders share, where it is of infrastructure.
+        claimed_by: Who is on it, None where nobody is.
+        muted_until: Until when nothing is said of it, in seconds since the epoch.
+        suspects: The changes that may have caused it; empty where there are too many.
+        suspected: How many these are; None where that is not known.
+    """
+
+    id: str
+    kind: str
+    opened_at: int
+    cause: str | None = None
+    claimed_by: str | None = None
+    muted_until: float | None = None
+    suspects: tuple[SourceChange, ...] = ()
+    suspected: int | None = None
+
+
+@frozen(kw_only=True)
 class Builder:
     """A builder and what its builds say of it now.
 
@@ -413,6 +438,7 @@ class Builder:
         memory: What is remembered of why ``last`` is bad, where it is bad.
         removed: Whether no configuration has it any more, where that is reported.
         unmanned: How many workers it has if none of them is connected, or may be started; else 0.
+        incident: The open incident that it is in on this branch, where it is in one.
     """
 
     id: int
@@ -437,6 +463,7 @@ class Builder:
     memory: Memory | None = None
     removed: bool = False
     unmanned: int = 0
+    incident: BuilderIncident | None = None
 
     @property
     def is_red(self) -> bool:

@@ -15,7 +15,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, globalLogPublisher
 
 from buildbot_http_status_push.board.failures.known_files import KnownFiles
+from buildbot_http_status_push.board.follower import IncidentFollower
 from buildbot_http_status_push.board.http.access import Access
+from buildbot_http_status_push.board.http.acts import Acting
 from buildbot_http_status_push.board.http.connections import AcceptErrors, BoardSite, Outgoing
 from buildbot_http_status_push.board.http.documents import HTML, Document, Route, RouteRequest
 from buildbot_http_status_push.board.http.intake import Intake
@@ -113,6 +115,7 @@ class Board:
     _log: Logger = field(factory=Logger)
     store: Store = field(init=False)
     hub: Hub[PreparedMessage] = field(init=False)
+    follower: IncidentFollower = field(init=False)
     _site: BoardSite = field(init=False)
     _accept_errors: AcceptErrors = field(init=False)
     _port: Any = field(default=None, init=False)
@@ -135,6 +138,7 @@ class Board:
             is_open=not settings.access.readers,
         )
         self._listener = Listener(settings.database, self._heard)
+        self.follower = IncidentFollower(self._reactor, self.store, self._log)
         live = LiveFactory(self._reactor, settings.max_browsers, settings.all_origins, self._log)
         renderer = FragmentRenderer(self.store, seconds, settings.root)
         self.hub = live.hub = Hub(self._reactor, self.store, renderer, live.prepare, self._log)
@@ -154,6 +158,14 @@ class Board:
         routes = _routes(pages, for_programs)
         outgoing = Outgoing(self._reactor)
         self._accept_errors = AcceptErrors(seconds, self._log)
+        acting = Acting(
+            self.store,
+            settings.access,
+            seconds,
+            settings.all_origins,
+            settings.root,
+            self._log,
+        )
         answers = Answers(
             intake,
             routes,
@@ -161,6 +173,7 @@ class Board:
             metrics.answered,
             outgoing,
             settings.all_hosts,
+            acting,
             settings.public_url,
             self._log,
         )
@@ -191,6 +204,7 @@ class Board:
         globalLogPublisher.addObserver(self._accept_errors)
         self._port = self._reactor.listenTCP(settings.port, self._site, interface=settings.host)
         self._listening = self._in_thread(self._listener.listen)
+        self.follower.start()
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = self._reactor
         self._pruning.start(PRUNE_EVERY)
@@ -232,6 +246,7 @@ class Board:
         for looping in (self._pruning, self._watching):
             if looping is not None:
                 looping.stop()
+        await self.follower.stop()
         globalLogPublisher.removeObserver(self._accept_errors)
         if self._port is not None:
             await self._port.stopListening()
@@ -259,7 +274,7 @@ def _routes(pages: Pages, for_programs: Sequence[tuple[str, Route]]) -> Routes:
     files = StaticFiles()
 
     async def page(asked: RouteRequest) -> Document:
-        made = await pages.page(asked.path, asked.query, asked.address)
+        made = await pages.page(asked.path, asked.query, asked.address, asked.reader)
         return Document(
             body=made.html,
             content_type=HTML,

@@ -127,6 +127,22 @@ def _add_readers(parser: argparse.ArgumentParser) -> None:
         "several times",
     )
     parser.add_argument(
+        "--user-header",
+        metavar="NAME",
+        type=values.header_name,
+        help="the header in which a proxy that asks for passwords names the reader, such as "
+        "X-Remote-User: readers can claim incidents then",
+    )
+    parser.add_argument(
+        "--trust-proxy",
+        metavar="ADDRESS",
+        type=values.ip,
+        action="append",
+        default=[],
+        help="the address of the proxy whose --user-header is believed; repeatable (default: "
+        "127.0.0.1 and ::1)",
+    )
+    parser.add_argument(
         "--origin",
         metavar="URL",
         type=values.origin,

@@ -32,8 +32,8 @@ PUBLIC_URL = r"""(?ax) https?:// ([\w.-]+ | \[[\da-fA-F:.]+\]) (:\d{1,5})?
     (?P<path> (/ [\w~-][\w.~-]*)* /? )"""
 OWN_PATHS = (
     "api", "badge", "builders", "builds", "cctray.xml", "failures", "favicon.ico", "favicon.svg",
-    "feed.atom", "grid", "known", "live", "metrics", "queue", "revisions", "robots.txt", "search",
-    "static", "tests", "verdicts", "workers",
+    "feed.atom", "grid", "incidents", "incidents.atom", "known", "live", "metrics", "queue",
+    "revisions", "robots.txt", "search", "static", "tests", "verdicts", "workers",
 )  # fmt: skip
 """What the board's addresses begin with."""
 BYTES = {"": 1, "K": 1024, "M": 1024**2}
@@ -90,7 +90,7 @@ def access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Acc
     Raises:
         SettingsError: A file can't be read, or holds what makes no sense.
     """
-    from buildbot_http_status_push.board.http.access import Access
+    from buildbot_http_status_push.board.http.access import LOOPBACK, Access
 
     try:
         keys = (*arguments.secret, *map(key_file, arguments.secret_file))
@@ -103,6 +103,8 @@ def access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Acc
         keys=keys,
         senders=_senders(arguments.user, arguments.password, environment),
         readers=readers,
+        user_header=arguments.user_header,
+        proxies=frozenset(arguments.trust_proxy) or LOOPBACK,
     )
 
 
@@ -148,6 +150,25 @@ def reader(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(f"write USER:FILE, not {text!r}")
     _password(path)
     return user, path
+
+
+def header_name(text: str) -> str:
+    """Read the name of a header."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,60}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text[:60]!r} is no name of a header: must be such as X-Remote-User"
+        )
+    return text
+
+
+def ip(text: str) -> str:
+    """Read an IP address."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(
+            f"{text[:60]!r} is no IP address: must be such as 10.0.0.5"
+        ) from fault
 
 
 def _password(path: str) -> str:

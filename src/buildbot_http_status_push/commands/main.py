@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from buildbot_http_status_push import __version__
 from buildbot_http_status_push.commands.board import add_board
+from buildbot_http_status_push.commands.claim import add_claim
 from buildbot_http_status_push.commands.console import DONE, FAILED, UNREAD
 from buildbot_http_status_push.commands.demo_arguments import add_demo
 from buildbot_http_status_push.commands.outbox import add_outbox
@@ -79,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
 COMMANDS: tuple[Callable[[SubParsers], None], ...] = (
     add_demo,
     add_board,
+    add_claim,
     add_receive,
     add_ping,
     add_outbox,

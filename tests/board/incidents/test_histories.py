@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.histories import histories
-from support.replays import Replay
+from support.replays import Replay, RestartedReplay
 from twisted.trial.unittest import SynchronousTestCase
 
 
@@ -21,6 +21,12 @@ class HistoryTest(SynchronousTestCase):
                     "lacking": [each for each in wanted if each not in seen],
                 }
         self.assertEqual(wrong, {})
+
+    def test_restarts(self) -> None:
+        """A board that is restarted after each event makes the same steps."""
+        for name, history in histories().items():
+            seen = RestartedReplay(history).seen()
+            self.assertEqual(seen, Replay(history).seen(), name)
 
     def test_suspects(self) -> None:
         """The suspects are as many as wanted."""

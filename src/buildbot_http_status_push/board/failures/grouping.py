@@ -1,4 +1,7 @@
-"""Which red builders share a cause, so that one card shows them all.
+"""Which red builders share a card: those of one incident.
+
+What no incident has been made of yet, and what a view shows of some builds only, is grouped by
+its words and its code.
 
 Pure: knows no database and no template.
 """
@@ -9,12 +12,18 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from buildbot_http_status_push.board.model import Build, Builder, Memory, SourceChange
+from buildbot_http_status_push.board.model import (
+    Build,
+    Builder,
+    BuilderIncident,
+    Memory,
+    SourceChange,
+)
 
 
 @frozen(kw_only=True)
 class Cause:
-    """Red builders of one cause.
+    """Red builders of one cause, or builders without results.
 
     Args:
         builders: They, those first that have been red for longest.
@@ -31,6 +40,16 @@ class Cause:
     def first(self) -> Builder:
         """The builder that has been red for longest."""
         return self.builders[0]
+
+    @property
+    def build(self) -> Build:
+        """The build that says how that builder is."""
+        return _shown(self.first)
+
+    @property
+    def incident(self) -> BuilderIncident | None:
+        """The incident that it is, where it is one."""
+        return self.first.incident
 
     @property
     def since(self) -> int:
@@ -61,13 +80,13 @@ class Cause:
 
     @property
     def suspects(self) -> tuple[SourceChange, ...]:
-        """The suspected changes of the builder with the fewest."""
-        return self._narrowest.suspects
+        """The suspected changes: the incident's, else those of the builder with the fewest."""
+        return self.incident.suspects if self.incident else self._narrowest.suspects
 
     @property
     def suspected(self) -> int:
-        """How many changes that builder suspects."""
-        return self._narrowest.suspected
+        """How many these are."""
+        return (self.incident.suspected or 0) if self.incident else self._narrowest.suspected
 
     @property
     def _narrowest(self) -> Builder:
@@ -76,20 +95,20 @@ class Cause:
 
 
 def causes(builders: Iterable[Builder]) -> tuple[Cause, ...]:
-    """Group red builders by their cause.
+    """Group red builders, and those without results, by their cause.
 
-    Builders whose builds say why they failed share a cause where at least half of the telling
-    reasons of the one with fewer are the other's too. Others share one where the same step, or
-    words where no steps were sent, failed with the same first bad code.
+    Builders of one incident share one. Other builders whose builds say why they failed share one
+    where at least half of the telling reasons of the one with fewer are the other's too; the rest
+    where the same step, or words where no steps were sent, failed with the same first bad code.
 
     Args:
-        builders: The builders; those that are not red are passed over.
+        builders: The builders; those that are well are passed over.
 
     Returns:
         The causes in their order.
     """
     red = sorted(
-        (each for each in builders if each.is_red),
+        (each for each in builders if needs_attention(each)),
         key=lambda one: (red_since(one), one.name, one.id),
     )
     groups: list[list[Builder]] = []
@@ -110,6 +129,8 @@ def causes(builders: Iterable[Builder]) -> tuple[Cause, ...]:
 
 def _names(builder: Builder) -> frozenset[object]:
     """Return by what a red builder's cause is recognised."""
+    if builder.incident:
+        return frozenset({(builder.is_known, builder.incident.id)})
     if builder.memory and builder.memory.reasons:
         known = builder.is_known  # what is excused is not shown with what is not
         return frozenset((known, each) for each in builder.memory.telling)
@@ -126,14 +147,25 @@ def _is_alike(other: Builder, names: frozenset[object]) -> bool:
     return 2 * len(names & others) >= min(len(names), len(others))
 
 
+def needs_attention(builder: Builder) -> bool:
+    """Return whether a builder is red, or has had no results for long enough to be an incident."""
+    return builder.is_red or (builder.incident is not None and builder.no_result is not None)
+
+
 def first_bad(builder: Builder) -> Build:
     """Return the build with which a red builder became red."""
-    first = builder.first_bad or builder.last
-    assert first is not None  # noqa: S101  it is red by a build
-    return first
+    return (builder.is_red and builder.first_bad) or _shown(builder)
+
+
+def _shown(builder: Builder) -> Build:
+    shown = builder.last if builder.is_red else builder.no_result or builder.last
+    assert shown is not None  # noqa: S101  it is red, or without results, by a build
+    return shown
 
 
 def red_since(builder: Builder) -> int:
     """Return when a red builder became red, in seconds since the epoch."""
+    if builder.incident and not builder.is_red:
+        return builder.incident.opened_at
     first = first_bad(builder)
     return first.complete_at or first.started_at

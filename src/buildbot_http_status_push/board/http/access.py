@@ -16,7 +16,13 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
+from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.signing import SignatureError, verify, verify_headers
+
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
+NAME = 200
+"""The most characters of a person's name."""
+USUAL_PORTS = {"http": 80, "https": 443}
 
 
 class AccessError(Exception):
@@ -31,11 +37,15 @@ class Access:
         keys: Signing keys; a sender signs with any of them.
         senders: Passwords of senders by user.
         readers: Passwords of readers by user.
+        user_header: The header by which a proxy names the reader, None for none.
+        proxies: The addresses of proxies whose header is believed.
     """
 
     keys: tuple[str, ...] = field(default=(), repr=False)
     senders: Mapping[str, str] = field(factory=dict, repr=False)
     readers: Mapping[str, str] = field(factory=dict, repr=False)
+    user_header: str | None = None
+    proxies: frozenset[str] = LOOPBACK
 
     @property
     def is_open(self) -> bool:
@@ -45,6 +55,7 @@ class Access:
     def become(self, other: Access) -> None:
         """Ask for what another one asks for, from now on."""
         self.keys, self.senders, self.readers = other.keys, other.senders, other.readers
+        self.user_header, self.proxies = other.user_header, other.proxies
 
     def check_head(self, headers: Mapping[str, str], now: float) -> None:
         """Return if a status may come from somebody who may send, before its body is read.
@@ -89,6 +100,22 @@ class Access:
         """
         if self.readers and not _is_known(authorization, self.readers):
             raise AccessError("this board is private: user and password are missing or wrong")
+
+    def person(self, headers: Mapping[str, str], sender: str) -> str | None:
+        """Return who a reader is, None where that is not known.
+
+        Args:
+            headers: The request's headers, their names in lower case.
+            sender: The address that it comes from.
+        """
+        if self.user_header is not None and sender in self.proxies:
+            name = storable(headers.get(self.user_header.lower(), "").strip())
+            if name:
+                return name[:NAME]
+        authorization = headers.get("authorization")
+        if self.readers and _is_known(authorization, self.readers):
+            return _credentials(authorization or "")[0][:NAME]
+        return None
 
 
 @contextmanager
@@ -137,3 +164,32 @@ def is_own_name(host: str, names: Collection[str]) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def is_allowed(origin: str | None, host: str | None, others: Collection[str] = ()) -> bool:
+    """Return whether a page may do what only pages of the board itself may.
+
+    Args:
+        origin: What the request's ``Origin`` header says (RFC 6454); only browsers send it.
+        host: What its ``Host`` header says.
+        others: Origins of other sites that may, such as ``https://wall.example.org``.
+    """
+    if not origin:
+        return True
+    place = _origin(origin)
+    if place is None or host is None:
+        return False
+    scheme = place[0]
+    # A proxy may have taken the encryption off, so the page's scheme is not compared.
+    return place in (_origin(f"{scheme}://{host}"), *map(_origin, others))
+
+
+def _origin(origin: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(origin.strip())
+        port = parts.port or USUAL_PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    if not (parts.hostname and port):
+        return None
+    return parts.scheme, parts.hostname, port

@@ -78,11 +78,13 @@ class RouteRequest:
         path: The path, decoded.
         query: What stood after ``?``, as it came.
         address: The board's public address, else as the asker wrote it; with a slash at the end.
+        reader: Who asks, on pages where people can act, if that is known.
     """
 
     path: str
     query: str
     address: str
+    reader: str | None = None
 
 
 Route: TypeAlias = Callable[[RouteRequest], Awaitable[Document]]

@@ -21,6 +21,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from buildbot_http_status_push.board.filters import MOST_PARAMETERS, MOST_QUERY
 from buildbot_http_status_push.board.http.access import Access, AccessError, is_own_name
+from buildbot_http_status_push.board.http.acts import PATH, Acting
 from buildbot_http_status_push.board.http.connections import BoardRequest, Outgoing
 from buildbot_http_status_push.board.http.documents import (
     Document,
@@ -69,6 +70,7 @@ class Answers:
         outgoing: Sends answers.
         hosts: Names that an open board may be called by, beside loopback ones.
         public_url: The board's address for readers; None for the one that each request names.
+        acting: Takes what people do to incidents.
         log: Where mistakes of ours are told.
     """
 
@@ -78,6 +80,7 @@ class Answers:
     _taken: Callable[[int], None]
     _outgoing: Outgoing
     _hosts: Collection[str]
+    _acting: Acting
     _public_url: str | None = None
     _log: Logger = field(factory=Logger)
 
@@ -109,6 +112,11 @@ class Answers:
         if request.method != b"POST":
             return _too_much_asked(request.uri)
         headers = _headers(request)
+        if is_act(request):
+            document = self._acting.judge(headers, length, _sender(request))
+            if document is not None and document.status == HTTPStatus.UNAUTHORIZED:
+                _ask_for_password(request)
+            return document
         return self._answered(request, self._intake.judge(headers, length, _sender(request)))
 
     def too_large(self, request: BoardRequest) -> Document:
@@ -116,6 +124,12 @@ class Answers:
         document = self._intake.too_large(_sender(request))
         self._answered(request, document)
         return document
+
+    async def act(self, request: BoardRequest) -> Document:
+        """Take what a person does to an incident."""
+        content: Any = request.content
+        delivery = Delivery(headers=_headers(request), body=content.read(), sender=_sender(request))
+        return await self._acting.take(_path(request), delivery)
 
     async def take(self, request: BoardRequest) -> Document:
         """Take a status."""
@@ -136,7 +150,11 @@ class Answers:
     async def show(self, request: BoardRequest) -> Document:
         """Show a document."""
         try:
-            document = await self._routes.document(_asked(request, self._public_url))
+            asked = _asked(request, self._public_url)
+            if asked.path.startswith("/incidents/"):
+                person = self._access.person(_headers(request), _sender(request))
+                asked = evolve(asked, reader=person)
+            document = await self._routes.document(asked)
         except StorageError:
             return sentence(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -189,7 +207,8 @@ class Root(Resource):
     def getChildWithDefault(self, path: bytes, request: Request) -> Any:  # noqa: N802 - Twisted's
         """Return what answers a request."""
         if request.method == b"POST":
-            return _Leaf(self._answers, self._answers.take)
+            take = self._answers.act if is_act(request) else self._answers.take
+            return _Leaf(self._answers, take)
         if request.method not in (b"GET", b"HEAD"):
             return _Leaf(self._answers, _wrong_method)
         if not self._answers.may_read(request):
@@ -223,6 +242,17 @@ async def _private(request: Request) -> Document:
     return sentence(HTTPStatus.UNAUTHORIZED, "This board is private: it wants user and password.")
 
 
+def is_act(request: Request) -> bool:
+    """Return whether a request asks for something to be done to an incident."""
+    return PATH.fullmatch(_path(request)) is not None
+
+
+def _path(request: Request) -> str:
+    path = request.uri.decode("ascii", "replace").partition("?")[0]
+    # Two slashes at the beginning would name another host where a browser is sent there.
+    return "/" + unquote(path, errors="replace").lstrip("/")
+
+
 def _ask_for_password(request: Request) -> None:
     request.setHeader("WWW-Authenticate", PRIVATE)
 
@@ -250,11 +280,10 @@ def _too_much_asked(uri: bytes) -> Document | None:
 
 
 def _asked(request: Request, public_url: str | None) -> RouteRequest:
-    path, _, query = request.uri.decode("ascii", "replace").partition("?")
+    query = request.uri.decode("ascii", "replace").partition("?")[2]
     host = request.getHeader("Host") or "localhost"
     return RouteRequest(
-        # Two slashes at the beginning would name another host where a browser is sent there.
-        path="/" + unquote(path, errors="replace").lstrip("/"),
+        path=_path(request),
         query=query,
         address=public_url or f"{_scheme(request)}://{host}/",
     )

@@ -136,6 +136,11 @@ class Engine:
         self.moved.clear()
         self.tracked.clear()
 
+    def known(self, key: Key) -> tuple[frozenset[str], bool]:
+        """Return the signatures of what a builder and branch is in, and whether it is in any."""
+        here = self._here(key)
+        return _signatures(r for incident, _ in here for r in incident.reasons), bool(here)
+
     def end(self, ended: EndedBuild, *, is_first_start: bool = False) -> list[Step]:
         """Take a build into account that has ended.
 

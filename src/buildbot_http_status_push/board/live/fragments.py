@@ -15,7 +15,11 @@ from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.board.cluster.queue import Queue
 from buildbot_http_status_push.board.cluster.quiet import Quiet
-from buildbot_http_status_push.board.failures.grouping import Cause, causes
+from buildbot_http_status_push.board.failures.grouping import (
+    Cause,
+    causes,
+    needs_attention,
+)
 from buildbot_http_status_push.board.live.frames import Change, Fragment, Summary
 from buildbot_http_status_push.board.live.update_log import Changed
 from buildbot_http_status_push.board.model import Builder, Filter
@@ -120,7 +124,7 @@ class FragmentRenderer:
             if builder.removed:
                 del self._counts[builder.id]
             self._red.pop(builder.id, None)
-            if builder.is_red:
+            if needs_attention(builder):
                 self._red[builder.id] = builder
         self._cards = {each.key: each for each in causes(self._red.values())}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.protocol import PreparedMessage
@@ -22,6 +22,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from txaio.tx import make_logger
 from zope.interface import implementer
 
+from buildbot_http_status_push.board.http.access import is_allowed
 from buildbot_http_status_push.board.live.hub import Hub, expect_cancelling
 from buildbot_http_status_push.board.model import Position
 
@@ -30,7 +31,6 @@ MOST_BYTES = 1_024
 MOST_DIGITS = 19
 MOST_REFUSALS = 100
 """How many origins are told of in the log, each once."""
-USUAL_PORTS = {"http": 80, "https": 443}
 PING_EVERY = 30.0
 PONG_WITHIN = 60.0
 NOWHERE = Position("", 0)
@@ -321,32 +321,3 @@ def handshake_of(request: Request) -> bytes:
         if name.lower() in SHAKING_HANDS:
             lines += [b"%s: %s" % (name, value) for value in values]
     return b"\r\n".join((*lines, b"", b""))
-
-
-def is_allowed(origin: str | None, host: str | None, others: Collection[str] = ()) -> bool:
-    """Return whether a page may connect.
-
-    Args:
-        origin: What the request's ``Origin`` header says (RFC 6454); only browsers send it.
-        host: What its ``Host`` header says.
-        others: Origins of other sites that may, such as ``https://wall.example.org``.
-    """
-    if not origin:
-        return True
-    place = _place(origin)
-    if place is None or host is None:
-        return False
-    scheme = place[0]
-    # A proxy may have taken the encryption off, so the page's scheme is not compared.
-    return place in (_place(f"{scheme}://{host}"), *map(_place, others))
-
-
-def _place(origin: str) -> tuple[str, str, int] | None:
-    try:
-        parts = urlsplit(origin.strip())
-        port = parts.port or USUAL_PORTS.get(parts.scheme)
-    except ValueError:
-        return None
-    if not (parts.hostname and port):
-        return None
-    return parts.scheme, parts.hostname, port

@@ -78,13 +78,14 @@ class Pages:
         self._environment = environment(self._root)
         self._cache = Cache(self._seconds, LASTING, MOST, lambda page: len(page.html))
 
-    async def page(self, path: str, query: str, address: str) -> Page:
+    async def page(self, path: str, query: str, address: str, reader: str | None = None) -> Page:
         """Return a page.
 
         Args:
             path: The path that was asked for, decoded.
             query: What stood after ``?``, as it came.
             address: Where statuses are to be sent, to be told while there are none.
+            reader: Who asks, where people can act on the page, if that is known.
 
         Returns:
             The page; one that says so where there is none.
@@ -96,10 +97,12 @@ class Pages:
             return Page(b"", "", 303, f"{self._root}{_below_root(path)}?{tidy}".rstrip("?"))
         # Another board may have told the browser of what this one does not know yet.
         position = await self._store.position()
-        key = (path, query, address, position)
-        return await self._cache.get(key, partial(self._make, path, query, address, position))
+        key = (path, query, address, position, reader)
+        return await self._cache.get(key, partial(self._make, *key))
 
-    async def _make(self, path: str, query: str, address: str, position: Position) -> Page:
+    async def _make(
+        self, path: str, query: str, address: str, position: Position, reader: str | None
+    ) -> Page:
         now = self._seconds()
         try:
             asked = PageRequest(
@@ -109,6 +112,7 @@ class Pages:
                 now=now,
                 known=self._known,
                 rules=self._rules,
+                reader=reader,
             )
             shown = await view(self._store, asked)
         except ValueError as fault:

@@ -21,6 +21,7 @@ from buildbot_http_status_push.board.failures.lines import (
     reason_of,
 )
 from buildbot_http_status_push.board.failures.words import words_of
+from buildbot_http_status_push.board.incidents.words import ended, headline, whereabouts
 from buildbot_http_status_push.board.model import GOOD, Builder
 from buildbot_http_status_push.board.pages import charts, wording
 from buildbot_http_status_push.board.pages.grid import new_tests
@@ -55,6 +56,7 @@ def environment(root: str) -> Environment:
         wording.halves, wording.result_symbol,
         first_bad, words_of, excerpts_with, charts.days, charts.strip, charts.runs_strip,
         charts.cells, charts.cell, new_tests, charts.durations, result_word, bad_in_a_row,
+        headline, whereabouts, ended,
     ):  # fmt: skip
         made.filters[function.__name__] = function
     made.filters["test_words"] = words.words_of

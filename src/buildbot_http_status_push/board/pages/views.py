@@ -20,6 +20,9 @@ from buildbot_http_status_push.board.cluster.quiet import Quiet
 from buildbot_http_status_push.board.failures.known import LATELY, seen
 from buildbot_http_status_push.board.failures.known_files import KnownFiles
 from buildbot_http_status_push.board.failures.lines import excerpts_of
+from buildbot_http_status_push.board.incidents.engine import SETTLE
+from buildbot_http_status_push.board.incidents.incident import ENDINGS, STEPS, Incident, Step
+from buildbot_http_status_push.board.incidents.words import headline
 from buildbot_http_status_push.board.model import (
     SHORTEST,
     Build,
@@ -66,6 +69,10 @@ from buildbot_http_status_push.board.verdicts.revision import (
 from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
 from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Rule
 
+INCIDENTS = 50
+"""How many closed incidents a page shows."""
+PLACES = 200
+"""How many builders of an incident are shown."""
 BUILDS = 50
 """How many builds a page of a builder's history has."""
 FAILURES = 40
@@ -134,6 +141,15 @@ class Reader(Protocol):
 
     def failures(self, filter: Filter, limit: int) -> Deferred[list[ReasonSummary]]:  # noqa: A002
         """Return the reasons that were seen last on builds that fit, the latest first."""
+
+    def incidents(self) -> Deferred[list[Incident]]:
+        """Return the open incidents, the oldest first."""
+
+    def closed_incidents(self, closed_at: float, limit: int) -> Deferred[list[Incident]]:
+        """Return closed incidents, those first that were closed last."""
+
+    def incident(self, number: str) -> Deferred[tuple[Incident, list[Step]] | None]:
+        """Return an incident, open or closed, with the steps of its life."""
 
     def failure(self, signature: str) -> Deferred[ReasonSummary | None]:
         """Return a reason."""
@@ -224,6 +240,7 @@ class PageRequest:
         now: Seconds since the epoch.
         known: The known failures, where the board has any.
         rules: The rules of verdicts, where the board has any.
+        reader: Who asks, where people can act on the page, if that is known.
     """
 
     path: str
@@ -232,6 +249,7 @@ class PageRequest:
     now: float
     known: KnownFiles | None = None
     rules: RuleFile | None = None
+    reader: str | None = None
 
     @property
     def is_kiosk(self) -> bool:
@@ -464,6 +482,41 @@ async def _failures(store: Reader, asked: PageRequest) -> View:
     return View("failures.html", "Failures · board", shown)
 
 
+async def _incidents(store: Reader, asked: PageRequest) -> View:
+    before = _before(asked.query)
+    closed = await store.closed_incidents(2**40 if before is None else before, INCIDENTS + 1)
+    older = closed[INCIDENTS].closed_at if len(closed) > INCIDENTS else None
+    shown = {
+        "open": [] if before is not None else (await store.incidents())[::-1],
+        "closed": closed[:INCIDENTS],
+        "older": older,
+    }
+    return View("incidents.html", "Incidents · board", shown)
+
+
+async def _incident(store: Reader, asked: PageRequest, number: str) -> View | None:
+    both = await store.incident(number)
+    if both is None:
+        return None
+    found, steps = both
+    others = [
+        each
+        for each in await store.incidents()
+        if each.id != number and (each.kind, each.cluster) == (found.kind, found.cluster)
+    ]
+    shown = {
+        "found": found,
+        "steps": steps,
+        "others": others[:INCIDENTS],
+        "reader": asked.reader,
+        "words": STEPS,
+        "endings": ENDINGS,
+        "settle": SETTLE,
+        "most_places": PLACES,
+    }
+    return View("incident.html", f"{headline(found)[:80]} · board", shown)
+
+
 async def _known(store: Reader, asked: PageRequest) -> View:
     known = asked.known
     entries = known.entries if known else ()
@@ -589,6 +642,8 @@ VIEWS: tuple[tuple[str, Callable[..., Awaitable[View | None]]], ...] = (
     (r"/workers", _workers),
     (r"/workers/((?s:.+))", _worker),
     (r"/search", _search),
+    (r"/incidents", _incidents),
+    (r"/incidents/([0-9a-f]{12})", _incident),
     (r"/failures", _failures),
     (r"/known", _known),
     (r"/failures/([0-9a-f]{16})", _failure),

@@ -11,6 +11,7 @@ from typing import Any
 
 from buildbot_http_status_push.board.failures.words import words_of
 from buildbot_http_status_push.board.http.documents import Document
+from buildbot_http_status_push.board.incidents.incident import Incident, Step
 from buildbot_http_status_push.board.model import (
     Build,
     BuildDetail,
@@ -21,6 +22,7 @@ from buildbot_http_status_push.board.model import (
     Position,
     Update,
 )
+from buildbot_http_status_push.board.programs.incidents import incident_json, step_json
 from buildbot_http_status_push.board.test_results import words
 from buildbot_http_status_push.board.test_results.history import (
     TestPlace,
@@ -176,6 +178,17 @@ def failures(
         for each in found
     ]
     return document({**placed(position), "failures": told})
+
+
+def incidents(found: Iterable[Incident], position: Position) -> Document:
+    """Return incidents, those that are open first."""
+    return document({**placed(position), "incidents": [*map(incident_json, found)]})
+
+
+def incident(found: Incident, steps: Iterable[Step], position: Position) -> Document:
+    """Return one incident with the steps of its life."""
+    content = {"incident": incident_json(found), "steps": [*map(step_json, steps)]}
+    return document({**placed(position), **content})
 
 
 def memory(found: Memory) -> dict[str, Any]:

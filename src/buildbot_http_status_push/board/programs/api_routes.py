@@ -25,7 +25,7 @@ from buildbot_http_status_push.board.http.documents import (
     with_etag,
 )
 from buildbot_http_status_push.board.model import Build, Filter
-from buildbot_http_status_push.board.programs import api, revision_api
+from buildbot_http_status_push.board.programs import api, incidents, revision_api
 from buildbot_http_status_push.board.programs.badge import badge, verdict_badge
 from buildbot_http_status_push.board.programs.cctray import cctray, projects
 from buildbot_http_status_push.board.programs.feed import StateChange, feed, news
@@ -49,6 +49,8 @@ MOST_TESTS = 100
 """How many failing tests are told."""
 CANDIDATES = 5
 """How many revisions that begin alike are named."""
+FEED = 50
+"""How many incidents the feed has."""
 LARGEST = 2**63 - 1
 
 
@@ -91,6 +93,9 @@ class ApiRoutes:
             (r"/api/failures", self._failures),
             (r"/api/revisions/(?s:.+)", self._revision),
             (r"/api/verdicts", self._verdicts),
+            (r"/api/incidents", self._incidents),
+            (r"/api/incidents/[0-9a-f]{12}", self._incident),
+            (r"/incidents\.atom", self._incident_feed),
         )
         return (
             *((path, partial(self._answer, make)) for path, make in made),
@@ -179,6 +184,26 @@ class ApiRoutes:
             with_memory=True,
         )
         return api.failures(found, await self._store.masters(), position)
+
+    async def _incidents(self, asked: RouteRequest) -> Document:
+        position = self._store.latest
+        limit = _number(asked.query, "closed", MOST_BUILDS)
+        found = await self._store.incidents()
+        if limit:
+            found += await self._store.closed_incidents(LATEST, limit)
+        return api.incidents(found, position)
+
+    async def _incident(self, asked: RouteRequest) -> Document:
+        position = self._store.latest
+        found = await self._store.incident(asked.path.rpartition("/")[2])
+        if found is None:
+            return api.fault(404, "there is no such incident (any more)")
+        return api.incident(*found, position)
+
+    async def _incident_feed(self, asked: RouteRequest) -> Document:
+        found = (await self._store.incidents())[::-1]
+        closed = await self._store.closed_incidents(LATEST, FEED)
+        return incidents.feed([*found, *closed][:FEED], asked.address, self._store.latest.epoch)
 
     async def _tests(self, asked: RouteRequest) -> Document:
         position = self._store.latest

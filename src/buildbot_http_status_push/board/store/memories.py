@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.failures.history import Occurrence, memory_of
@@ -155,6 +155,62 @@ CODE = Prepared(
 )
 
 
+@frozen(kw_only=True)
+class _Evidence:
+    """What is looked at to say what is remembered of a build's reasons."""
+
+    reasons: Sequence[Reason]
+    own: Sequence[Occurrence]
+    occurrences: Sequence[Occurrence]
+    older: Callable[[Sequence[Occurrence]], str | None]
+    is_cut: bool
+    is_bounded: bool
+
+    def memory(self) -> Memory:
+        return memory_of(
+            self.reasons,
+            self.own,
+            self.occurrences,
+            self.older,
+            is_cut=self.is_cut,
+            is_bounded=self.is_bounded,
+        )
+
+    def memory_of(self, reason: Reason) -> Memory:
+        """Return what is remembered of one of the reasons."""
+        own, occurrences = (
+            [each for each in some if each.signature == reason.signature]
+            for some in (self.own, self.occurrences)
+        )
+        return memory_of([reason], own, occurrences, self.older)
+
+
+def _evidence(
+    connection: Connection,
+    build: Build,
+    history: Callable[[Connection, str], list[Occurrence]],
+) -> _Evidence | None:
+    rows = REASONS_OF.rows(connection, {"of_build": build.id})
+    if not rows:
+        return None
+    first = rows[0]
+    good = CODE.first(connection, {"of_build": first.since})
+    breakage = {"of_builder": first.builder, "of_line": first.line, "of_since": first.since}
+    begin = {"from_at": good.started_at if good else 0}
+    found = OWN.rows(connection, {**breakage, **begin, **sql.at(place(build))})
+    own = [*map(_occurrence_of, found)]
+    some = [row.signature for row in rows[:MOST_LOOKED_UP]]
+    histories = [history(connection, each) for each in some]
+    return _Evidence(
+        reasons=[*map(_reason, rows)],
+        own=own,
+        occurrences=[each for history in histories for each in history],
+        older=lambda some: _older(connection, some, own[-1].build),
+        is_cut=bool(first.is_cut),
+        is_bounded=any(len(each) == MOST_OCCURRENCES for each in histories),
+    )
+
+
 @define(eq=False)
 class Memories:
     """What is remembered of bad builds, kept in memory once it was read.
@@ -199,28 +255,17 @@ class Memories:
                 self._builds[reason.signature].add(build.id)
         return judged(memory, self.entries, build.builder_name, build.branch)
 
+    def each_of(self, connection: Connection, build: Build) -> tuple[Memory, dict[str, Memory]]:
+        """Return what is remembered of a bad build's reasons together, and of each by signature."""
+        found = _evidence(connection, build, self._history)
+        if found is None:
+            return Memory(), {}
+        single = found.reasons[:MOST_LOOKED_UP]
+        return found.memory(), {each.signature: found.memory_of(each) for each in single}
+
     def _read(self, connection: Connection, build: Build) -> Memory:
-        if not self.has_any:
-            return Memory()
-        rows = REASONS_OF.rows(connection, {"of_build": build.id})
-        if not rows:
-            return Memory()
-        first = rows[0]
-        good = CODE.first(connection, {"of_build": first.since})
-        breakage = {"of_builder": first.builder, "of_line": first.line, "of_since": first.since}
-        begin = {"from_at": good.started_at if good else 0}
-        found = OWN.rows(connection, {**breakage, **begin, **sql.at(place(build))})
-        own = [*map(_occurrence_of, found)]
-        some = [row.signature for row in rows[:MOST_LOOKED_UP]]
-        histories = [self._history(connection, each) for each in some]
-        return memory_of(
-            [*map(_reason, rows)],
-            own,
-            [each for history in histories for each in history],
-            lambda some: _older(connection, some, own[-1].build),
-            is_cut=bool(first.is_cut),
-            is_bounded=any(len(each) == MOST_OCCURRENCES for each in histories),
-        )
+        found = _evidence(connection, build, self._history) if self.has_any else None
+        return Memory() if found is None else found.memory()
 
     def failures(
         self, connection: Connection, names: Mapping[int, str], limit: int, now: int

@@ -20,12 +20,14 @@ from sqlalchemy.engine import Connection
 from buildbot_http_status_push.board.cluster.queue import Queue, Request, Waiting, expected, why
 from buildbot_http_status_push.board.cluster.quiet import HOUR, Habits, Quiet, quiet
 from buildbot_http_status_push.board.filters import fits_build, fits_builder
+from buildbot_http_status_push.board.incidents.incident import Incident, Step
 from buildbot_http_status_push.board.judgements import place
 from buildbot_http_status_push.board.model import (
     SHORTEST,
     Build,
     BuildDetail,
     Builder,
+    BuilderIncident,
     FailedBuild,
     Filter,
     Master,
@@ -58,6 +60,15 @@ from buildbot_http_status_push.board.store.cluster import (
     sources_in,
 )
 from buildbot_http_status_push.board.store.habits import habits_of
+from buildbot_http_status_push.board.store.incidents import (
+    OpenIncidents,
+    incident_named,
+    incidents_before,
+    shown_incident,
+    shown_step,
+    steps_after,
+    steps_of,
+)
 from buildbot_http_status_push.board.store.memories import (
     MOST_FIT,
     Memories,
@@ -131,6 +142,7 @@ class Cache:
     memories: Memories = field(factory=Memories, init=False)
     cluster: ClusterCache = field(factory=ClusterCache, init=False)
     _habits: dict[int, tuple[int, Habits]] = field(factory=dict, init=False)
+    incidents: OpenIncidents = field(factory=OpenIncidents, init=False)
 
     def forget(self, epoch: str) -> None:
         """Begin anew, with another order of updates."""
@@ -212,6 +224,7 @@ class Reading:
         if cache.sequence < self.position.sequence:
             cache.refresh(connection, self.masters)
             cache.sequence = self.position.sequence
+        cache.incidents.refresh(connection)
         self._cache = cache
         self._builders = cache.builders
 
@@ -241,12 +254,42 @@ class Reading:
         return [*map(self._with_memory, some)]
 
     def _with_memory(self, builder: Builder) -> Builder:
+        incident = self._cache.incidents.of(builder.id, builder.branch)
+        if incident is not None:
+            shown = self._shown_incident(incident)
+            builder = evolve(builder, incident=_of_builder(shown))
         if builder.last is None or not builder.last.is_bad:
             return builder
         memory = self.memory(builder.last)
         # Without a reason only the results say something.
         is_flaky = memory.is_flaky if memory.reasons else builder.flaky
         return evolve(builder, memory=memory, flaky=is_flaky)
+
+    def incidents(self) -> list[Incident]:
+        """Return the open incidents, the oldest first."""
+        return [*map(self._shown_incident, self._cache.incidents.by_id.values())]
+
+    def closed_incidents(self, closed_at: float, limit: int) -> list[Incident]:
+        """Return closed incidents, those first that were closed last, up to a time."""
+        found = incidents_before(self._connection, closed_at, limit)
+        return [*map(self._shown_incident, found)]
+
+    def incident(self, number: str) -> tuple[Incident, list[Step]] | None:
+        """Return an incident, open or closed, with the steps of its life."""
+        found = incident_named(self._connection, number)
+        if found is None:
+            return None
+        steps = steps_of(self._connection, number)
+        is_open = self._cache.is_open
+        return self._shown_incident(found), [shown_step(each, is_open=is_open) for each in steps]
+
+    def incident_steps(self, after: int, limit: int) -> list[Step]:
+        """Return the steps of all incidents after one, in their order."""
+        return steps_after(self._connection, after, limit)
+
+    def _shown_incident(self, incident: Incident) -> Incident:
+        cache = self._cache
+        return shown_incident(incident, cache.memories.entries, is_open=cache.is_open)
 
     def memory(self, build: Build) -> Memory:
         """Return what is remembered of why a bad build is so."""
@@ -911,6 +954,19 @@ def _most_frequent(counts: Counter[str]) -> str:
 def _position(connection: Connection) -> Position:
     found = sql.POSITION.first(connection, {})
     return Position(found.epoch, found.sequence)
+
+
+def _of_builder(incident: Incident) -> BuilderIncident:
+    return BuilderIncident(
+        id=incident.id,
+        kind=incident.kind,
+        opened_at=incident.opened_at,
+        cause=incident.cause,
+        claimed_by=incident.claim.by if incident.claim else None,
+        muted_until=incident.muted_until,
+        suspects=incident.suspects.changes,
+        suspected=incident.suspects.count,
+    )
 
 
 def _is_about_builders(chosen: Filter) -> bool:

@@ -37,6 +37,7 @@ FIELDS = (
 
 BUILD_COLUMNS = (*(builds.c[name] for name in FIELDS), builds.c.master, builds.c.builder)
 """What a build is made of."""
+BUILD_NAMES = tuple(each.name for each in BUILD_COLUMNS)
 
 CHANGE_IDS = 10_000
 """How many ids of a build's changes are kept: the highest ones."""
@@ -111,6 +112,11 @@ def changes_in(kept: str | None) -> Changes:
     return Changes(ids=frozenset(content["ids"]), shown=shown, count=content["count"])
 
 
+def tags_in(about_builder: str) -> tuple[str, ...]:
+    """Return the builder's tags of a build's column."""
+    return tuple(json.loads(about_builder)["tags"])
+
+
 def _changes_text(changes: Sequence[SourceChange]) -> str | None:
     if not changes:
         return None
@@ -143,10 +149,10 @@ def build_of(row: Any, builder_name: str) -> Build:
     """Return a build.
 
     Args:
-        row: Its ``BUILD_COLUMNS``.
+        row: Its ``BUILD_COLUMNS``, and maybe others.
         builder_name: Its builder's name.
     """
-    values = row._asdict()
+    values = {name: getattr(row, name) for name in BUILD_NAMES}
     values.update(sources=_sources(json.loads(row.sources)), judges=bool(row.judges))
     return Build(builder_name=builder_name, **values)
 
@@ -210,6 +216,15 @@ def ids_in(text: str) -> list[int]:
         text: The state as it is kept.
     """
     return [values[0] for values in json.loads(text)["builds"]]
+
+
+def marked_in(text: str) -> list[int]:
+    """Return the numbers of the last build, the first bad one and the last good one of a branch.
+
+    Args:
+        text: The branch's state as it is kept.
+    """
+    return [number for number in json.loads(text)["marked"] if number is not None]
 
 
 def newest_in(text: str) -> int:

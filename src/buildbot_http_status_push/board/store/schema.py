@@ -14,6 +14,7 @@ from buildbot_http_status_push.board.store.remembering import sign_anew
 from buildbot_http_status_push.board.store.rows import body_of, new_row
 from buildbot_http_status_push.board.store.tables import (
     CLUSTER_TABLES,
+    INCIDENT_TABLES,
     TEST_TABLES,
     bodies,
     builds,
@@ -87,6 +88,12 @@ def _keep_cluster(connection: Connection) -> None:
         table.create(connection)
 
 
+def _keep_incidents(connection: Connection) -> None:
+    """Version 8: incidents are kept."""
+    for table in INCIDENT_TABLES:
+        table.create(connection)
+
+
 SCHEMA = Schema(
     "the board's database",
     metadata,
@@ -98,6 +105,7 @@ SCHEMA = Schema(
         _index_failures,
         _keep_changes,
         _keep_cluster,
+        _keep_incidents,
     ),
 )
 

@@ -24,6 +24,8 @@ from buildbot_http_status_push.board.cluster.queue import Queue, Request
 from buildbot_http_status_push.board.cluster.quiet import Quiet
 from buildbot_http_status_push.board.cluster.states import State
 from buildbot_http_status_push.board.failures.known import Entry
+from buildbot_http_status_push.board.incidents.acts import Act
+from buildbot_http_status_push.board.incidents.incident import Incident, Step
 from buildbot_http_status_push.board.model import (
     Build,
     BuildDetail,
@@ -41,6 +43,7 @@ from buildbot_http_status_push.board.model import (
 )
 from buildbot_http_status_push.board.store import pruning
 from buildbot_http_status_push.board.store.cluster import COMPLETE_FOR, drop_complete
+from buildbot_http_status_push.board.store.following import Followed, Following
 from buildbot_http_status_push.board.store.group_commit import GroupCommit
 from buildbot_http_status_push.board.store.reading import Cache, Reading, read
 from buildbot_http_status_push.board.store.reconnecting import ReconnectingDatabase
@@ -94,6 +97,7 @@ class Store:
     _writing: Serial = field(init=False)
     _reader: ReconnectingDatabase = field(init=False)
     _reading: Serial = field(init=False)
+    _following: Following = field(factory=Following, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._cache = Cache(self._branch, self._is_open)
@@ -176,6 +180,48 @@ class Store:
     ) -> Deferred[Builder | None]:
         """Return a builder, by a branch or by the main one."""
         return self._read(lambda reading: reading.builder(id, branch))
+
+    def incidents(self) -> Deferred[list[Incident]]:
+        """Return the open incidents, the oldest first."""
+        return self._read(lambda reading: reading.incidents())
+
+    def closed_incidents(self, closed_at: float, limit: int) -> Deferred[list[Incident]]:
+        """Return closed incidents, those first that were closed last.
+
+        Args:
+            closed_at: When they must have been closed at the latest, in seconds since the epoch.
+            limit: How many at most.
+        """
+        return self._read(lambda reading: reading.closed_incidents(closed_at, limit))
+
+    def incident(self, number: str) -> Deferred[tuple[Incident, list[Step]] | None]:
+        """Return an incident, open or closed, with the steps of its life."""
+        return self._read(lambda reading: reading.incident(number))
+
+    def incident_steps(self, after: int, limit: int) -> Deferred[list[Step]]:
+        """Return the steps of all incidents after one, in their order.
+
+        Args:
+            after: The number of the last step that is known, 0 for none.
+            limit: How many at most.
+        """
+        return self._read(lambda reading: reading.incident_steps(after, limit))
+
+    def follow(self) -> Deferred[Followed]:
+        """Make incidents of what has been stored, as much as one transaction takes."""
+        return self._change_incidents(partial(self._following.follow, now=self._clock.seconds()))
+
+    def act(self, act: Act) -> Deferred[Followed]:
+        """Do to an incident what a person asks for; fails with ``ActError`` where it can't be."""
+        return self._change_incidents(partial(self._following.act, act=act))
+
+    def _change_incidents(self, operation: Callable[..., Followed]) -> Deferred[Followed]:
+        return self._write(operation).addCallback(self._followed)
+
+    def _followed(self, followed: Followed) -> Followed:
+        self._following.confirm(followed)
+        self._move(followed.position or self.latest)
+        return followed
 
     def builds(
         self,
@@ -415,6 +461,8 @@ class Store:
                 deleted += count
                 self._move(moved or self.latest)
         await self._write(partial(drop_changes, before=before))
+        now = self._clock.seconds()
+        await self._change_incidents(partial(self._following.prune, before=before, now=now))
         return deleted
 
     async def prune_updates(self) -> None:

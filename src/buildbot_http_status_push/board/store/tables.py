@@ -392,4 +392,71 @@ updates = sa.Table(
     sa.Column("at", sa.Float(53), nullable=False),
 )
 
+# How far the incidents have come in the order of updates: one row. Each transaction that writes
+# incidents counts the version up, so that of two boards one does.
+incident_position = sa.Table(
+    "board_incident_position",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)
+
+incidents = sa.Table(
+    "board_incidents",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("opened_at", sa.BigInteger, nullable=False),
+    # None while it is open.
+    sa.Column("closed_at", sa.BigInteger),
+    # JSON, without its places.
+    sa.Column("content", sa.Text, nullable=False),
+    _index("incident_by_end", "closed_at", "id"),
+)
+
+incident_places = sa.Table(
+    "board_incident_places",
+    metadata,
+    sa.Column("incident", sa.Text, primary_key=True),
+    sa.Column("builder", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Text, primary_key=True),
+    # Its place among the incident's places.
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    _index("incident_place_by_builder", "builder", "line"),
+)
+
+incident_steps = sa.Table(
+    "board_incident_steps",
+    metadata,
+    sa.Column("number", _Key, primary_key=True),
+    sa.Column("incident", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Column("builder", sa.Text),
+    sa.Column("about", sa.Text),
+    sa.Column("person", sa.Text),
+    sa.Column("is_first_start", sa.Integer, nullable=False),
+    _index("incident_step_by_incident", "incident", "number"),
+    # Who has read up to a step reads on from there.
+    sqlite_autoincrement=True,
+)
+
+# What the rules remember of a builder and branch from one build to the next, as JSON.
+incident_tracks = sa.Table(
+    "board_incident_tracks",
+    metadata,
+    sa.Column("builder", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Text, primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),
+)
+
+INCIDENT_TABLES = (
+    incident_position,
+    incidents,
+    incident_places,
+    incident_steps,
+    incident_tracks,
+)
+
 versions = sa.Table("board_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))

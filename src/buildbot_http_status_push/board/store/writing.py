@@ -121,6 +121,18 @@ class Writing:
         self._change(builder, build, self._next(), at)
         return self._end(began)
 
+    def touch(self, some: Mapping[int, int], at: float) -> Position:
+        """Give builders a place in the order of updates, though no status came.
+
+        Args:
+            some: The builders, each with the build that it is about.
+            at: When, in seconds since the epoch.
+        """
+        began = self._begin()
+        for builder, build in some.items():
+            self._change(builder, build, self._next(), at)
+        return self._end(began)
+
     def settle_all(self) -> None:
         """Work out anew what all builds say of their builders, as if nothing had changed."""
         self._link_gathered()
