@@ -87,6 +87,11 @@ class ReferenceTests(unittest.SynchronousTestCase):
             section = text.partition(f"## {command.prog.partition(' ')[2]}\n")[2].partition("##")[0]
             assert set(re.findall(OPTION, told)) == set(re.findall(OPTION, section))
 
+    def test_picture_is_up_to_date(self) -> None:
+        """The picture of the packages has today's imports."""
+        drawn = load("packages_picture").picture()
+        assert page("project/packages.svg") == drawn, "run: python docs/packages_picture.py"
+
     def test_every_log_line_is_explained(self) -> None:
         """The page of log messages quotes each line that reporter and board can log."""
         told = words(page("operate/log-messages.md"))
