@@ -8,9 +8,11 @@ from typing import Any
 
 from support.postgres import server
 from support.reasons import excerpts
-from support.statuses import NOW, a_status
+from support.states import a_builder
+from support.statuses import NOW, a_status, as_bytes
 from twisted.trial.unittest import SynchronousTestCase
 
+from buildbot_http_status_push.board.body import read_any
 from buildbot_http_status_push.board.incidents.acts import Act, ActError
 from buildbot_http_status_push.board.incidents.incident import OPENED, Incident, Step
 from buildbot_http_status_push.board.store.following import Followed, Following
@@ -24,6 +26,11 @@ from buildbot_http_status_push.results import FAILURE, SUCCESS
 
 LATER = NOW + 10_000
 BUILDERS = ("linux", "mac", "win")
+
+
+def fail(*_: object) -> None:
+    """Fail as a database does."""
+    raise StorageError("the disk is full")
 
 
 class KeptContract:
@@ -90,6 +97,7 @@ class KeptTests(KeptContract):
     assertEqual: Any  # noqa: N815  unittest's
     assertRaises: Any  # noqa: N815  likewise
     assertIn: Any  # noqa: N815  likewise
+    patch: Any
 
     def test_life(self) -> None:
         """An incident is opened, joined, claimed, over and closed, and reads as it was written."""
@@ -147,12 +155,20 @@ class KeptTests(KeptContract):
         self.put(1, SUCCESS)
         self.put(2, FAILURE, **excerpts("FAIL: parser"))
 
-        def fail(connection: object) -> None:
-            raise StorageError("the disk is full")
-
         with self.assertRaises(StorageError):
             self.database.transact([partial(self.first.follow, now=0.0), fail])
         self.assertEqual(self.steps(), [])
+        self.assertEqual(self.follow(), ["opened"])
+
+    def test_interrupted_reading(self) -> None:
+        """So is one that fails before it has written anything."""
+        self.follow()
+        self.put(1, SUCCESS)
+        self.put(2, FAILURE, **excerpts("FAIL: parser"))
+        failing = self.patch(Following, "_removed", fail)
+        with self.assertRaises(StorageError):
+            self.follow()
+        failing.restore()
         self.assertEqual(self.follow(), ["opened"])
 
     def test_acts_are_checked(self) -> None:
@@ -181,6 +197,19 @@ class KeptTests(KeptContract):
         self.database.transact([lambda connection: connection.execute(updates.delete())])
         self.put(1, SUCCESS, "mac")
         self.assertEqual(self.follow(), ["opened"])
+
+    def test_removed(self) -> None:
+        """An incident ends on a builder that its master has no more."""
+        self.follow()
+        self.put(1, SUCCESS)
+        self.put(2, FAILURE, **excerpts("FAIL: parser"))
+        self.follow()
+        gone = read_any(as_bytes(a_builder("builders.removed", "linux", 10_000.0)))
+        assert gone is not None
+        self.database.transact([partial(write, arrivals=[Arrival(gone, LATER)], names={})])
+        self.assertEqual(self.follow(), ["over"])
+        (incident,) = self.incidents()
+        self.assertEqual(incident.endings, {"removed"})
 
     def test_pruned(self) -> None:
         """A closed incident goes with its builds, an open one ends with its builder's branch."""

@@ -45,6 +45,7 @@ from buildbot_http_status_push.board.store.tables import (
     bodies,
     builders,
     builds,
+    configured,
     incident_places,
     incident_position,
     incident_steps,
@@ -77,7 +78,7 @@ MOVE = Prepared(
 )
 UPDATED = Prepared(
     lambda: (
-        sa.select(updates.c.sequence, updates.c.build)
+        sa.select(updates.c.sequence, updates.c.build, updates.c.builder)
         .where(updates.c.sequence > _given("after"))
         .order_by(updates.c.sequence)
         .limit(AT_ONCE)
@@ -86,6 +87,11 @@ UPDATED = Prepared(
 ENDED = Prepared(
     lambda ids: sa.select(*BUILD_COLUMNS, *MORE).where(
         builds.c.id.in_(ids), builds.c.complete_at.is_not(None), builds.c.judges == 1
+    )
+)
+REMOVED = Prepared(
+    lambda ids: sa.select(configured.c.builder, configured.c.reported_at).where(
+        configured.c.builder.in_(ids), configured.c.removed == 1
     )
 )
 BODY = Prepared(lambda: sa.select(bodies.c.body).where(bodies.c.build == _given("of_build")))
@@ -172,16 +178,9 @@ class Following:
         if known is None:
             return self._first_look(connection, now)
         found = UPDATED.rows(connection, {"after": known.sequence})
-        if self._version != known.version:
-            self._load(connection)
+        self._load(connection, known.version)
         is_at_end = len(found) < AT_ONCE
-        steps: list[Step] = []
-        if found and found[0].sequence > known.sequence + 1:
-            # Some were deleted before they were read: how builders stand says what is left of it.
-            for ended in self._standing(connection):
-                steps += self._end(connection, ended)
-        for ended in self._ended(connection, found):
-            steps += self._end(connection, ended)
+        steps = self._steps(connection, found, known.sequence)
         if is_at_end:
             steps += self._engine.advance(now)
         last = found[-1].sequence if found else known.sequence
@@ -190,6 +189,19 @@ class Following:
             return Followed(version=known.version)
         written = self._write(connection, steps, last, known.version, now)
         return evolve(written, is_at_end=is_at_end)
+
+    def _steps(self, connection: Connection, found: Sequence[Any], after: int) -> list[Step]:
+        """Return what some updates make of the incidents."""
+        ended = self._ended(connection, found)
+        if found and found[0].sequence > after + 1:
+            # Some were deleted before they were read: how builders stand says what is left of it.
+            ended = [*self._standing(connection), *ended]
+        steps = [step for each in ended for step in self._end(connection, each)]
+        for row in self._removed(connection, found):
+            for builder, line in sorted(self._engine.tracks):
+                if builder == row.builder:
+                    steps += self._engine.remove(builder, line, int(row.reported_at))
+        return steps
 
     def act(self, connection: Connection, act: Act) -> Followed:
         """Do to an incident what a person asks for.
@@ -200,8 +212,7 @@ class Following:
         known = POSITION.first(connection, {})
         if known is None:
             raise StorageError("incidents have not been read yet; try again in a moment")
-        if self._version != known.version:
-            self._load(connection)
+        self._load(connection, known.version)
         steps = perform(self._engine, act)
         return self._write(connection, steps, known.sequence, known.version, act.at)
 
@@ -227,8 +238,7 @@ class Following:
         ).all()
         if not gone:
             return Followed(version=-1)
-        if self._version != known.version:
-            self._load(connection)
+        self._load(connection, known.version)
         steps = [
             step for row in gone for step in self._engine.remove(row.builder, row.line, int(now))
         ]
@@ -255,6 +265,11 @@ class Following:
         for first in range(0, len(numbers), AT_ONCE):
             found += self._ended_builds(connection, numbers[first : first + AT_ONCE])
         return sorted(found, key=lambda each: (each.at, each.build.id))
+
+    def _removed(self, connection: Connection, found: Sequence[Any]) -> list[Any]:
+        """Return the builders that updates report as removed from their configuration."""
+        named = [row.builder for row in found if not row.build and row.builder]
+        return REMOVED.rows(connection, {"ids": named}) if named else []
 
     def _ended(self, connection: Connection, found: Sequence[Any]) -> list[EndedBuild]:
         # Of several updates of one build the last one counts: its row is what it is now.
@@ -317,8 +332,12 @@ class Following:
         kept = BODY.scalar(connection, {"of_build": ended.build.id})
         return frozenset() if kept is None else steps_run(unpacked(kept), reasons)
 
-    def _load(self, connection: Connection) -> None:
-        """Read the open incidents and what is remembered of builders."""
+    def _load(self, connection: Connection, version: int) -> None:
+        """Read the open incidents and what is remembered of builders, where they are others."""
+        is_known = self._version == version
+        self._version = -1  # until what follows is committed
+        if is_known:
+            return
         self._engine = Engine(
             incidents={each.id: each for each in open_incidents(connection)},
             tracks={
