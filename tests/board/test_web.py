@@ -10,6 +10,8 @@ import socket
 from pathlib import Path
 
 from support.boards import PATIENCE, BoardCase
+from support.reasons import excerpts
+from support.results import results_key
 from support.statuses import a_body, as_bytes
 from twisted.internet.threads import deferToThread
 
@@ -256,15 +258,25 @@ class PersonalTests(BoardCase):
         }
         steps = [{"name": "test", "results": 2, "state_string": "mailed dave@example.org"}]
         await self.put()
-        await self.put(2, FAILURE, changes=[change], properties=properties, steps=steps)
+        line = "/home/secret-place/src/x.c:3: error: mail eve@example.org -I/home/secret-place/inc"
+        windows = r"C:\Users\secret place\AppData\y.obj : fatal error"
+        tests = results_key(["test_x"], message=f"{line} {windows}")
+        why = {**excerpts(line, windows), "tests": tests}
+        await self.put(2, FAILURE, changes=[change], properties=properties, steps=steps, **why)
         paths = ("/", "/?kiosk=1", "/builds/2", "/builders/1", "/revisions", "/search?q=Ada",
-                 "/api/builds", "/api/builds/2", "/api/builders", "/feed.atom")  # fmt: skip
+                 "/api/builds", "/api/builds/2", "/api/builders", "/feed.atom", "/failures",
+                 "/api/failures", "/tests", "/tests/test_x")  # fmt: skip
         for path in paths:
             text = (await self.get(path)).text
             for personal in ("example.org&", "ada@", "bob@", "carol@", "dave@", "eve@",
                              "secret-place", "Users"):  # fmt: skip
                 self.assertNotIn(personal, text, path)
         self.assertIn("Ada Novak", (await self.get("/")).text)
+        self.assertIn("…/x.c:3: error", (await self.get("/")).text)
+        [why] = json.loads((await self.get("/api/failures")).text)["failures"]
+        failure = await self.get(f"/failures/{why['memory']['reasons'][0]['signature']}")
+        self.assertIn("…/x.c:3: error", failure.text)
+        self.assertNotIn("secret", failure.text)
         found = json.loads((await self.get("/api/builds?owner=Ada+Novak")).text)["builds"]
         self.assertEqual([each["number"] for each in found], [2])
         self.assertIn("git@host:x", (await self.get("/search?q=git@host:x")).text)

@@ -114,6 +114,13 @@ class OccasionsTest(SynchronousTestCase):
         repeated = a_build(FAILURE, compared_build={"number": 6, "results": FAILURE})
         self.assertEqual(self.told(repeated, "broken", "failure"), "failed")
 
+    def test_why(self) -> None:
+        """A failure has the step and the line that say why, where its build has excerpts."""
+        key = {"step": "test", "lines": ["collected 3", "E  assert 3 == 4"], "matched": [1]}
+        failed = a_build(FAILURE, excerpts=[{**key, "matched": []}, key])
+        self.assertIn(("Why", "test: E assert 3 == 4"), read(failed, "failure").facts)
+        self.assertNotIn("Why", dict(read(a_build(FAILURE), "failure").facts))
+
     def test_previous_build(self) -> None:
         """In a function of one's own, ``prev_build`` serves for the comparison."""
         for result, before, word in ((FAILURE, SUCCESS, "broke"), (SUCCESS, FAILURE, "recovered")):

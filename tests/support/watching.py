@@ -63,6 +63,9 @@ class MemoryStore:
         """Return where the order of updates stands."""
         return self._read(lambda: self.here)
 
+    known_changes = 0
+    """How often the known failures have changed."""
+
     @property
     def is_storing(self) -> bool:
         """Whether statuses can be written."""

@@ -360,11 +360,13 @@ class FailedBuild:
         build: The build.
         memory: What is remembered, where it was asked for.
         body: The latest status's JSON, where it was asked for.
+        reason: The reason that was asked for, as this build has it.
     """
 
     build: Build
     memory: Memory = field(factory=Memory)
     body: Mapping[str, Any] | None = None
+    reason: Reason | None = None
 
 
 @frozen(kw_only=True)

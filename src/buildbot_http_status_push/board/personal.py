@@ -10,7 +10,15 @@ from typing import Any
 
 from attrs import evolve
 
-from buildbot_http_status_push.board.model import Build, Builder, Revision, SourceChange
+from buildbot_http_status_push.board.model import (
+    Build,
+    Builder,
+    Memory,
+    Reason,
+    ReasonSummary,
+    Revision,
+    SourceChange,
+)
 
 # Lengths are bounded, so that a long text takes time in proportion to its length only.
 _IN_BRACKETS = re.compile(r"\s?<[^<>@\s]{1,64}@[^<>@\s]{1,255}>")
@@ -22,6 +30,15 @@ _PATH = re.compile(
     r"/(?:[^\s]*/)?(?P<unix>[^/\s]+)/?|"
     r"(?:[A-Za-z]:[\\/]|\\\\)(?:[^\n]*[\\/])?(?P<windows>[^\\/\n]+)[\\/]?"
 )
+# The flags -I, -L and -F stand before paths; addresses on the web have no such path.
+_IN_TEXT = re.compile(
+    r"(?:(?<=-[ILF])|(?<=file://)|(?<![\w.:/~-]))"
+    r"/(?:[\w.@+%~-]{1,255}/){1,40}(?P<unix>[\w.@+%~-]{1,255})"
+    r"|(?<!\w)[A-Za-z]:[\\/]{1,2}(?:[\w .@+%~()-]{1,255}[\\/]{1,2}){1,40}"
+    r"(?P<windows>[\w.@+%~-]{1,255})"
+)
+LOG_KEYS = frozenset({"lines", "message", "problems"})
+"""What is of logs in a body: lines of ``excerpts``, messages and problems of ``tests``."""
 
 
 def without_address(text: str) -> str:
@@ -34,14 +51,51 @@ def without_address(text: str) -> str:
     return _BARE.sub(r"\1", left)
 
 
-def without_personal(value: Any) -> Any:
-    """Return JSON without mail addresses in its texts, and with paths shortened to their end."""
+def without_paths(text: str) -> str:
+    """Return a line of a log with its absolute paths shortened to their end."""
+    return _IN_TEXT.sub(lambda found: f"…/{found[found.lastgroup or 0]}", text)
+
+
+def open_line(text: str) -> str:
+    """Return a line of a log as everybody may see it."""
+    return without_address(without_paths(text))
+
+
+def open_memory(memory: Memory) -> Memory:
+    """Return what is remembered as everybody may see it."""
+    return evolve(memory, reasons=tuple(map(open_reason, memory.reasons)))
+
+
+def open_summary(summary: ReasonSummary) -> ReasonSummary:
+    """Return what is known of a reason as everybody may see it."""
+    return evolve(summary, reason=open_reason(summary.reason))
+
+
+def open_reason(reason: Reason) -> Reason:
+    """Return a reason as everybody may see it."""
+    return evolve(reason, text=open_line(reason.text))
+
+
+def without_personal(value: Any, *, is_log: bool = False) -> Any:
+    """Return JSON without mail addresses in its texts, and with paths shortened to their end.
+
+    Args:
+        value: What JSON gives.
+        is_log: Whether its texts are of logs, where paths are anywhere within.
+    """
+    if isinstance(value, str) and is_log:
+        return open_line(value)
     if isinstance(value, str):
         path = _PATH.fullmatch(value) if len(value) < 4096 else None
         return f"…/{path[path.lastgroup or 0]}" if path else without_address(value)
     if isinstance(value, dict):
-        return {key: without_personal(each) for key, each in value.items()}
-    return [without_personal(each) for each in value] if isinstance(value, list) else value
+        return {
+            key: without_personal(each, is_log=is_log or key in LOG_KEYS)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [without_personal(each, is_log=is_log) for each in value]
+    return value
 
 
 def open_build(build: Build) -> Build:

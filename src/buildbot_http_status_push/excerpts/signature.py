@@ -10,7 +10,7 @@ import re
 
 from buildbot_http_status_push.excerpts.excerpt import bare, clean
 
-SIGNATURE_VERSION = 1
+SIGNATURE_VERSION = 2
 """Grows whenever the signature of some line changes: stored lines are signed again then."""
 
 LINE_MOST = 1000
@@ -40,8 +40,10 @@ FOREIGN = re.compile(
 )
 PATH = re.compile(
     r"(?P<url>\b[a-z+]{2,8}://[^\s'\"<>]{1,300})"
-    r"|(?P<path>(?:(?<!\w)[A-Za-z]:[\\/]|~?/|\\\\|\.{1,2}[\\/])?"
-    r"(?:[\w.@+%-]{1,120}[\\/]{1,2}){0,40}[\w.@+%-]{0,120}[\w@+%-])"
+    r"|(?P<path>(?:(?<!\w)[A-Za-z]:[\\/]{1,2}(?:Users[\\/]{1,2}[\w .@+%-]{1,60}"
+    r"[\\/]{1,2}(?=AppData[\\/]))?|~?/|\\\\|\.{1,2}[\\/])?"
+    # Short names of Windows end in a tilde and a digit.
+    r"(?:[\w.@+%-]{1,120}(?:~\d)?[\\/]{1,2}){0,40}[\w.@+%-]{0,120}[\w@+%-])"
     r"(?P<place>:\d{1,7}(?::\d{1,6})?(?:-\d{1,7}(?::\d{1,6})?)?(?![\w.])"
     r"|\(\d{1,7}(?:[,:] ?\d{1,6}){0,3}\)|:?\[\d{1,7},\s?\d{1,6}\])?"
 )

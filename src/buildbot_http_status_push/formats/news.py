@@ -31,6 +31,9 @@ IN_PARENTHESES = re.compile(r"\(([^()]*)\)")
 NAME_MOST, STATE_MOST, SUBJECT_MOST, AUTHOR_MOST, REVISION_MOST = 100, 200, 120, 60, 12
 """Characters of what comes from outsiders: enough to read, and far from any service's limit."""
 
+LINE_MOST = 300
+"""Characters of a failing line."""
+
 GREEN, YELLOW, RED, PURPLE, GREY, BLUE = (
     *(0x2E8540, 0xE6A817, 0xC62828),
     *(0x8E44AD, 0x7F8C8D, 0x2F6FBA),
@@ -221,9 +224,19 @@ def _facts(build: Mapping[str, Any], found: str) -> Iterator[tuple[str, str]]:
         yield "Revision", revision
     if build.get("complete_at") and build.get("started_at"):
         yield "Duration", duration((build["complete_at"] - build["started_at"]).total_seconds())
+    if why := _why(build):
+        yield "Why", why
     if found in (BROKEN, RECOVERY):
         before = _before(build)
         yield "Before", f"#{before['number']} {WORDS[result_word(before['results'])]}"
+
+
+def _why(build: Mapping[str, Any]) -> str:
+    """Return the step and the first line that says why it failed, where excerpts were asked for."""
+    for excerpt in build.get("excerpts") or ():
+        for place in excerpt["matched"]:
+            return f"{clip(excerpt['step'], NAME_MOST)}: {clip(excerpt['lines'][place], LINE_MOST)}"
+    return ""
 
 
 def _change(change: Mapping[str, Any]) -> Change:

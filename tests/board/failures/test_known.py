@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from autobahn.websocket.protocol import PreparedMessage
 from support.boards import BoardCase
 from support.fakes import LogBook
 from support.reasons import excerpts
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.failures.known import (
@@ -171,6 +173,21 @@ class FilesTest(SynchronousTestCase):
         self.assertEqual(self.names(), [])
 
 
+class Watcher:
+    """A browser that fires when it is to fetch its page."""
+
+    def __init__(self) -> None:
+        self.fetches: Deferred[None] = Deferred()
+
+    def send(self, message: PreparedMessage) -> None:
+        """Take a frame."""
+        if b'"snapshot"' in message.payloadHybi and not self.fetches.called:
+            self.fetches.callback(None)
+
+    def drop(self) -> None:
+        """Be dropped."""
+
+
 class KnownPagesTest(BoardCase):
     """A board with a directory."""
 
@@ -199,6 +216,17 @@ class KnownPagesTest(BoardCase):
         html = (await self.get("/known")).text
         for words in ("Disk full", "disk.toml", "without owner", "broken.toml: line 1: title is 7"):
             self.assertIn(words, html)
+
+    async def test_live(self) -> None:
+        """Open browsers fetch their pages when other failures are known, and see it there."""
+        await self.put(1, SUCCESS)
+        await self.put(2, FAILURE, **excerpts(LINE))
+        self.assertIn("is-known", (await self.get("/")).text)
+        watcher = Watcher()
+        self.board.hub.browsers.welcome(watcher, PreparedMessage(b"{}", False, False, False))
+        self.board.store.know(())
+        await watcher.fetches
+        self.assertNotIn("is-known", (await self.get("/")).text)
 
     async def test_partly(self) -> None:
         """A builder with one more line stays red."""

@@ -51,6 +51,10 @@ class Source(Protocol):
     def is_storing(self) -> bool:
         """Whether statuses can be written."""
 
+    @property
+    def known_changes(self) -> int:
+        """How often the known failures have changed."""
+
     def position(self) -> Deferred[Position]:
         """Return the position of the latest update."""
 
@@ -113,6 +117,7 @@ class Hub(Generic[Message]):
     _requests: list[_Request] = field(factory=list, init=False)
     _endings: list[Callable[[], None]] = field(factory=list, init=False)
     _store_failed: bool = field(default=False, init=False)
+    _known_changes: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.browsers = Browsers(self._clock, self._snapshot)
@@ -126,6 +131,7 @@ class Hub(Generic[Message]):
         Raises:
             StorageError: The store can't be read.
         """
+        self._known_changes = self._source.known_changes
         await self._start_at(await self._source.position())
         self.position = self._updates.position
         self._endings.append(self._source.subscribe(self._wakeup.set))
@@ -205,6 +211,7 @@ class Hub(Generic[Message]):
         requests = tuple(self._requests)
         try:
             await self._read()
+            await self._look_for_known()
             starts = self._starts({request.since for request in requests})
             texts = await self._frames_since({self.position, *starts.values()})
         except StorageError as error:
@@ -231,6 +238,14 @@ class Hub(Generic[Message]):
                 await self._start_at(position)
             else:
                 self._updates.add(updates)
+
+    async def _look_for_known(self) -> None:
+        """Let all browsers fetch their pages where other failures are known than before."""
+        changes = self._source.known_changes
+        if changes != self._known_changes:
+            await self._renderer.open()
+            self._known_changes = changes
+            await self.browsers.broadcast(self._snapshot())
 
     async def _start_at(self, position: Position) -> None:
         await self._renderer.open()

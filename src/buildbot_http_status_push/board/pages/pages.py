@@ -97,8 +97,9 @@ class Pages:
             return Page(b"", "", 303, f"{self._root}{_below_root(path)}?{tidy}".rstrip("?"))
         # Another board may have told the browser of what this one does not know yet.
         position = await self._store.position()
-        key = (path, query, address, position, reader)
-        return await self._cache.get(key, partial(self._make, *key))
+        asked = (path, query, address, position, reader)
+        key = (*asked, self._store.known_changes)
+        return await self._cache.get(key, partial(self._make, *asked))
 
     async def _make(
         self, path: str, query: str, address: str, position: Position, reader: str | None

@@ -6,23 +6,16 @@ Everything is escaped unless one of this package's own functions has made it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from buildbot_http_status_push.board.failures.grouping import first_bad
-from buildbot_http_status_push.board.failures.lines import (
-    Excerpt,
-    FailedLine,
-    excerpts_of,
-    reason_of,
-)
+from buildbot_http_status_push.board.failures.lines import Excerpt, excerpts_of
 from buildbot_http_status_push.board.failures.words import words_of
 from buildbot_http_status_push.board.incidents.words import ended, headline, whereabouts
-from buildbot_http_status_push.board.model import GOOD, Builder
+from buildbot_http_status_push.board.model import GOOD, Builder, FailedBuild
 from buildbot_http_status_push.board.pages import charts, wording
 from buildbot_http_status_push.board.pages.grid import new_tests
 from buildbot_http_status_push.board.test_results import words
@@ -31,6 +24,8 @@ from buildbot_http_status_push.results import result_word
 
 MISSING_AFTER = 600
 """Seconds after which a worker that is not connected is called missing; Buildbot waits an hour."""
+ALIKE = 500
+"""Characters of two lines that are compared."""
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
 """Where the files are that pages refer to."""
@@ -80,23 +75,18 @@ def bad_in_a_row(builder: Builder) -> int:
     return count
 
 
-def excerpts_with(body: Mapping[str, Any], signature: str) -> list[Excerpt]:
-    """Return the excerpts of a body in which a line has a signature."""
+def excerpts_with(found: FailedBuild) -> list[Excerpt]:
+    """Return the excerpts of a build in which its reason is."""
+    reason = found.reason
+    if reason is None or found.body is None:
+        return []
     return [
         each
-        for each in excerpts_of(body)
-        if any(
-            line.is_matched
-            and _signature_of(FailedLine(each.rule, each.step, line.text)) == signature
-            for line in each.lines
-        )
+        for each in excerpts_of(found.body)
+        if (each.rule, each.step) == (reason.rule, reason.step)
+        # Of a long line not all is kept.
+        and any(line.text[:ALIKE] == reason.text[:ALIKE] for line in each.lines)
     ]
-
-
-# Builds that fail alike have the same lines.
-@lru_cache(maxsize=2048)
-def _signature_of(failed: FailedLine) -> str:
-    return reason_of(failed).signature
 
 
 def static(root: str, name: str) -> str:

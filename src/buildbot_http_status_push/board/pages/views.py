@@ -111,6 +111,10 @@ KIOSK = {
 class Reader(Protocol):
     """What is needed of the store."""
 
+    @property
+    def known_changes(self) -> int:
+        """How often the known failures have changed."""
+
     def position(self) -> Deferred[Position]:
         """Return where the order of updates stands."""
 

@@ -106,7 +106,7 @@ class ApiRoutes:
     async def _answer(
         self, make: Callable[[RouteRequest], Awaitable[Document]], asked: RouteRequest
     ) -> Document:
-        key = (asked, self._store.latest)
+        key = (asked, self._store.latest, self._store.known_changes)
         try:
             return await self._cache.get(key, partial(_tagged, make, asked))
         except ValueError as fault:

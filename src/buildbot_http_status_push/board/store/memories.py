@@ -73,6 +73,9 @@ _occurrence = (
 REASONS_OF = Prepared(
     lambda: sa.select(failures).where(_f.build == _given("of_build")).order_by(_f.place)
 )
+REASON_IN = Prepared(
+    lambda: sa.select(failures).where(_f.build == _given("of_build"), _of_signature)
+)
 OWN = Prepared(
     lambda: (
         sa.select(*_occurrence)
@@ -376,6 +379,12 @@ def reasons_like(connection: Connection, text: str, limit: int) -> list[Reason]:
 def reasons_since(connection: Connection, since: int) -> list[tuple[Reason, int]]:
     """Return the reasons that were seen since a time, and when each was last, the latest first."""
     return [(_reason(row), row.last_at) for row in SINCE.rows(connection, {"since": since})]
+
+
+def reason_in(connection: Connection, build: int, signature: str) -> Reason | None:
+    """Return a reason as a build has it."""
+    row = REASON_IN.first(connection, {"of_build": build, "of_signature": signature})
+    return row and _reason(row)
 
 
 def failed_builds(

@@ -44,7 +44,10 @@ from buildbot_http_status_push.board.personal import (
     open_build,
     open_builder,
     open_change,
+    open_memory,
+    open_reason,
     open_revision,
+    open_summary,
     without_address,
     without_personal,
 )
@@ -73,6 +76,7 @@ from buildbot_http_status_push.board.store.memories import (
     MOST_FIT,
     Memories,
     failed_builds,
+    reason_in,
     reasons_like,
     reasons_since,
 )
@@ -293,7 +297,7 @@ class Reading:
 
     def memory(self, build: Build) -> Memory:
         """Return what is remembered of why a bad build is so."""
-        return self._cache.memories.of(self._connection, build)
+        return self._open(open_memory, self._cache.memories.of(self._connection, build))
 
     def _with_master(self, builder: Builder) -> Builder:
         return with_master(builder, self.masters[builder.master.id])
@@ -675,14 +679,17 @@ class Reading:
         """Return the reasons that were seen last on builds that fit, the latest first."""
         memories = self._cache.memories
         if chosen == Filter():
-            return memories.failures(self._connection, self._names(chosen), limit, now)
-        some = self._failed(chosen, limit=MOST_FIT)
-        return memories.failures_of(self._connection, some, limit, now)
+            found = memories.failures(self._connection, self._names(chosen), limit, now)
+        else:
+            some = self._failed(chosen, limit=MOST_FIT)
+            found = memories.failures_of(self._connection, some, limit, now)
+        return [self._open(open_summary, each) for each in found]
 
     def failure(self, signature: str, now: int) -> ReasonSummary | None:
         """Return a reason, None where no build has it (any more)."""
         names = self._names(Filter())
-        return self._cache.memories.failure(self._connection, signature, names, now)
+        found = self._cache.memories.failure(self._connection, signature, names, now)
+        return found and self._open(open_summary, found)
 
     def failed_builds(
         self,
@@ -704,9 +711,14 @@ class Reading:
                 build=each,
                 memory=self.memory(each) if with_memory else Memory(),
                 body=self._body(each) if with_body else None,
+                reason=self._reason(each, signature) if signature and with_body else None,
             )
             for each in found
         ]
+
+    def _reason(self, build: Build, signature: str) -> Reason | None:
+        found = reason_in(self._connection, build.id, signature)
+        return found and self._open(open_reason, found)
 
     def _failed(self, chosen: Filter, **asked: Any) -> list[Build]:
         """Return builds with reasons, the latest first; see ``failed_builds``."""
@@ -726,7 +738,7 @@ class Reading:
 
     def _body(self, build: Build) -> Mapping[str, Any]:
         kept: Any = self._connection.execute(sql.BODY, {"of_build": build.id}).scalar_one()
-        return unpacked(bytes(kept))
+        return self._open(without_personal, unpacked(bytes(kept)))
 
     def _names(self, chosen: Filter) -> dict[int, str]:
         every = map(self._with_master, self._builders.values())

@@ -79,6 +79,7 @@ class Store:
         latest: Where the order of updates stands, as far as this process knows.
         is_storing: Whether the last statuses that came could be written. If not, senders have some
             that are not shown, until one has been stored again.
+        known_changes: How often the known failures have changed.
     """
 
     _clock: IReactorTime
@@ -90,6 +91,7 @@ class Store:
     _is_open: bool = False
     latest: Position = field(default=Position("", 0), init=False)
     is_storing: bool = field(default=True, init=False)
+    known_changes: int = field(default=0, init=False)
     _cache: Cache = field(init=False)
     _listeners: list[Callable[[], None]] = field(factory=list, init=False)
     _commits: GroupCommit[Arrival, Stored] = field(init=False)
@@ -246,7 +248,10 @@ class Store:
 
     def know(self, entries: tuple[Entry, ...]) -> None:
         """Take note of the known failures that count now."""
-        self._cache.memories.entries = entries
+        if entries != self._cache.memories.entries:
+            self._cache.memories.entries = entries
+            self.known_changes += 1
+            self.notify()
 
     def failures(self, filter: Filter, limit: int) -> Deferred[list[ReasonSummary]]:  # noqa: A002
         """Return the reasons that were seen last on builds that fit, the latest first."""
