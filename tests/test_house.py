@@ -100,6 +100,7 @@ PURE = {
     "board.notify",
     "board.notify.announcing",
     "board.notify.composing",
+    "board.notify.example",
     "board.notify.quiet_hours",
     "board.notify.rules",
     "board.notify.texts",

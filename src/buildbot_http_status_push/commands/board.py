@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from buildbot_http_status_push.commands import board_settings as values
 from buildbot_http_status_push.commands.board_check import add_check
+from buildbot_http_status_push.commands.board_notify_test import add_notify_test
 from buildbot_http_status_push.commands.console import (
     DONE,
     complain,
@@ -51,6 +52,7 @@ def add_board(commands: SubParsers) -> None:
     parser.set_defaults(run=run_board)
     actions = parser.add_subparsers(metavar="ACTION", help="without an action, serve the board")
     add_check(actions)
+    add_notify_test(actions)
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
@@ -31,6 +31,16 @@ from buildbot_http_status_push.wire.transport import Connections
 TIDY_INTERVAL = 3600.0
 GATHER = 0.01
 """Seconds between transactions: one costs more in itself than what it carries out."""
+
+
+class Carrier(Protocol):
+    """Sends as one configuration says."""
+
+    send: Send
+    settings: SenderSettings
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept alive."""
 
 
 class Sender:
@@ -76,7 +86,7 @@ class Pipeline:
         reactor: Any,
         url: str | None,
         repository: DeliveryRepository,
-        sender: Sender,
+        sender: Carrier,
         on_lost: Callable[[], None],
         log: Logger,
     ) -> None:
@@ -122,7 +132,7 @@ class Pipeline:
         self._relay.added(delivery)
         return kept
 
-    def use(self, sender: Sender) -> Deferred[None]:
+    def use(self, sender: Carrier) -> Deferred[None]:
         """Send in another way from now on; attempts under way end as they began."""
         former, self._sender = self._sender, sender
         self._relay.use(sender.send, sender.settings)

@@ -61,6 +61,8 @@ KEPT_BACK = {
     LATE: "closed for more than a day",
 }
 """Why an incident is not reported (yet), and the words for it."""
+COUNTED = (KNOWN, FLAKY, CLAIMED, MUTED, FUSE)
+"""The reasons with which an incident is counted as kept back."""
 LONGEST_LATE = 86_400.0
 """Seconds after its end for which an incident that was not reported still is."""
 HOUR = 3600.0
@@ -103,6 +105,7 @@ class Announcement:
         is_last: Whether the limit is reached with it: others wait.
         number: Its place among the messages of this incident, from 1 on.
         rule: The name of the rule.
+        is_test: Whether the incident is made up.
     """
 
     event: str
@@ -112,6 +115,7 @@ class Announcement:
     is_last: bool = False
     number: int = 1
     rule: str = ""
+    is_test: bool = False
 
 
 @frozen(kw_only=True)

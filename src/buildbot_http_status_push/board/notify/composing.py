@@ -19,6 +19,7 @@ from buildbot_http_status_push.board.notify.texts import (
     IncidentNews,
     headline_of,
     news_of,
+    summary_news,
     thread_of,
 )
 from buildbot_http_status_push.formats.discord_embed import Discord
@@ -33,6 +34,7 @@ CHATS = {each.service: each() for each in (Slack, Mattermost, Discord, Teams)}
 JSON_KIND, MAIL_KIND = "json", "mail"
 KINDS = (*CHATS, JSON_KIND, MAIL_KIND)
 """What a destination may be."""
+SUMMARY_EVENT = "incident.summary"
 VERSION = 1
 PLACES_MOST, REASONS_MOST = 200, 50
 """How many of them a body has at most; their numbers are always right."""
@@ -51,40 +53,91 @@ class Envelope:
     recipients: tuple[str, ...]
 
 
-def delivery_of(
-    announcement: Announcement,
-    destination: str,
-    kind: str,
-    public_url: str,
-    now: float,
-    envelope: Envelope | None = None,
-) -> Delivery:
-    """Return what is kept and sent.
+@frozen(kw_only=True)
+class Addressee:
+    """For whom a message is made.
+
+    Args:
+        name: The destination's name.
+        kind: What it is, one of ``KINDS``.
+        envelope: Of mail, from whom and to whom.
+    """
+
+    name: str
+    kind: str
+    envelope: Envelope | None = None
+
+
+def delivery_of(announcement: Announcement, to: Addressee, public_url: str, now: float) -> Delivery:
+    """Return what is kept and sent of an incident.
 
     Args:
         announcement: What to say.
-        destination: The destination's name.
-        kind: What it is, one of ``KINDS``.
-        public_url: The board's URL, as readers reach it.
+        to: For whom.
+        public_url: The board's URL, as readers reach it, with a slash at the end.
         now: The time, in seconds since the epoch.
-        envelope: Of mail, from whom and to whom.
     """
     incident = announcement.incident
-    news = news_of(announcement, f"{public_url.rstrip('/')}/incidents/{incident.id}", now)
-    if kind == MAIL_KIND and envelope is not None:
-        body = _mail(announcement, destination, news, envelope, now)
-    elif kind == JSON_KIND:
-        body = _json(content_of(announcement, news, now))
+    news = news_of(announcement, f"{public_url}incidents/{incident.id}", now)
+    return _delivery(
+        to,
+        incident.id,
+        announcement.number,
+        announcement.event,
+        news,
+        content_of(announcement, news, now),
+        thread_of(incident),
+        now,
+    )
+
+
+def summary_of(count: int, to: Addressee, public_url: str, now: float) -> Delivery:
+    """Return what is kept and sent when a destination is first reported to.
+
+    Args:
+        count: How many incidents are open.
+        to: For whom.
+        public_url: The board's URL, as readers reach it, with a slash at the end.
+        now: The time, in seconds since the epoch.
+    """
+    news = summary_news(count, f"{public_url}incidents")
+    content = {
+        "version": VERSION,
+        "type": SUMMARY_EVENT,
+        "at": now,
+        "text": headline_of(news),
+        "count": count,
+        "url": news.url,
+    }
+    return _delivery(to, SUMMARY_EVENT, 1, SUMMARY_EVENT, news, content, news.title, now)
+
+
+def _delivery(
+    to: Addressee,
+    about: str,
+    number: int,
+    event: str,
+    news: IncidentNews,
+    content: Mapping[str, Any],
+    thread: str,
+    now: float,
+) -> Delivery:
+    first, own = (message_id(to.name, about, each) for each in (1, number))
+    if to.envelope is not None:
+        body = _mail(news, to.envelope, thread, first, own, now)
+    elif to.kind == JSON_KIND:
+        body = _json(content)
     else:
-        body = _json(CHATS[kind].message(news))
+        body = _json(CHATS[to.kind].message(news))
+    lane = f"{to.name} {about}"
     return Delivery(
-        id=message_id(destination, incident.id, announcement.number),
-        lane=f"{destination} {incident.id}",
-        group=f"{destination} {incident.id}",
-        subject=f"{destination} {incident.id} {announcement.number}",
-        event=announcement.event,
-        title=f"{announcement.event} {incident.id}",
-        content_type=MAIL_TYPE if kind == MAIL_KIND else JSON_TYPE,
+        id=own,
+        lane=lane,
+        group=lane,
+        subject=own,
+        event=event,
+        title=f"{event} {about}",
+        content_type=JSON_TYPE if to.envelope is None else MAIL_TYPE,
         body=body,
     )
 
@@ -172,28 +225,18 @@ def _json(content: Mapping[str, Any]) -> bytes:
 
 
 def _mail(
-    announcement: Announcement,
-    destination: str,
-    news: IncidentNews,
-    envelope: Envelope,
-    now: float,
+    news: IncidentNews, envelope: Envelope, thread: str, first: str, own: str, now: float
 ) -> bytes:
     """Return a mail; all of an incident are one thread (RFC 5322, 3.6.4)."""
-    incident = announcement.incident
     domain = envelope.sender.rpartition("@")[2].strip("<> ")
-    first, own = (
-        f"<{message_id(destination, incident.id, number)}@{domain}>"
-        for number in (1, announcement.number)
-    )
     mail = EmailMessage(policy=SMTP)
-    thread = thread_of(incident)
     mail["Subject"] = thread if own == first else f"Re: {thread}"
     mail["From"] = envelope.sender
     mail["To"] = ", ".join(envelope.recipients)
     mail["Date"] = format_datetime(datetime.fromtimestamp(now, timezone.utc))
-    mail["Message-ID"] = own
+    mail["Message-ID"] = f"<{own}@{domain}>"
     if own != first:
-        mail["In-Reply-To"] = mail["References"] = first
+        mail["In-Reply-To"] = mail["References"] = f"<{first}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     # In base64 no line begins with a dot, which SMTP would have doubled.
     mail.set_content("\n".join(_lines(news)), cte="base64")

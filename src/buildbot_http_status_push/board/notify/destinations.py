@@ -21,6 +21,7 @@ from buildbot_http_status_push.board.notify.composing import (
     JSON_KIND,
     KINDS,
     MAIL_KIND,
+    Addressee,
     Envelope,
 )
 from buildbot_http_status_push.board.toml_files import FileFault, check_keys, text_of, texts_of
@@ -109,6 +110,11 @@ class Destination:
     server: tuple[str, str, int] | None = None
     starttls: bool = True
     envelope: Envelope | None = None
+
+    @property
+    def addressee(self) -> Addressee:
+        """For whom its messages are made."""
+        return Addressee(name=self.name, kind=self.kind, envelope=self.envelope)
 
     def target(self, environment: Mapping[str, str]) -> Target:
         """Return where to POST.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
@@ -22,11 +23,13 @@ from buildbot_http_status_push.board.incidents.incident import (
 from buildbot_http_status_push.board.notify.announcing import (
     ANOTHER,
     CLOSED_EVENT,
+    COUNTED,
     GROWN,
     OPENED_EVENT,
     PARTIAL,
     Announcement,
 )
+from buildbot_http_status_push.durations import duration
 from buildbot_http_status_push.formats.news import BROKEN, GREEN, RED, YELLOW, Change, News
 from buildbot_http_status_push.formats.text import clip, plural
 from buildbot_http_status_push.redaction import one_line
@@ -83,7 +86,7 @@ NOTES = {
     MORE: "And {count}.",
 }
 """What follows in a line of its own, where it is so."""
-SUMMARY = "{count} open when reporting began"
+SUMMARY = "open when reporting began: their ends are not reported"
 TEST = "This is a test: nothing has happened."
 NEVER = {
     "fixed by": "a build shows that something is good, not which change made it so",
@@ -146,6 +149,41 @@ def news_of(announcement: Announcement, link: str, now: float) -> IncidentNews:
         sentence=_sentence(announcement, now),
         tint=_tint(announcement),
     )
+
+
+def summary_news(count: int, link: str) -> IncidentNews:
+    """Return what is said when a destination is first reported to.
+
+    Args:
+        count: How many incidents are open.
+        link: The page that lists them.
+    """
+    return IncidentNews(
+        occasion=BROKEN,
+        title=plural(count, "incident"),
+        url=link,
+        state="",
+        facts=(),
+        changes=(),
+        left_out=0,
+        sentence=SUMMARY,
+        tint=YELLOW,
+    )
+
+
+def kept_back(kept: Sequence[str], ages: Sequence[float]) -> str:
+    """Return how many incidents are not reported, and why; empty where there are none.
+
+    Args:
+        kept: Why each is kept back, of ``KEPT_BACK``.
+        ages: For how many seconds each has been open.
+    """
+    counts = Counter(each for each in kept if each in COUNTED)
+    if not counts:
+        return ""
+    oldest = max(age for each, age in zip(kept, ages, strict=True) if each in COUNTED)
+    parts = (f"{count} {each}" for each, count in counts.most_common())
+    return f"kept back: {', '.join(parts)}, oldest {duration(oldest)}"
 
 
 def headline_of(news: IncidentNews) -> str:
@@ -248,6 +286,8 @@ def _ending(incident: Incident) -> str:
 
 def _notes(announcement: Announcement) -> Iterator[str]:
     incident = announcement.incident
+    if announcement.is_test:
+        yield TEST
     if announcement.event == OPENED_EVENT and incident.kind != INFRASTRUCTURE:
         count = incident.suspects.count
         if incident.suspects.is_unchanged:

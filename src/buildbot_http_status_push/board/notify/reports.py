@@ -1,0 +1,189 @@
+"""What each destination was sent, in one database with what is still to be sent.
+
+A message and the note that it was made are one transaction: neither a restart nor a second board
+makes it twice, or never. Blocking.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from attrs import asdict, frozen
+from sqlalchemy.engine import Connection
+
+from buildbot_http_status_push.board.incidents.incident import Incident, Step
+from buildbot_http_status_push.board.notify.announcing import (
+    LEFT_OUT,
+    OPEN,
+    Report,
+    announce_all,
+    introduce,
+)
+from buildbot_http_status_push.board.notify.composing import delivery_of, summary_of
+from buildbot_http_status_push.board.notify.notify_file import Notify
+from buildbot_http_status_push.database import Database, Schema, file_of, file_url
+from buildbot_http_status_push.model import Delivery
+from buildbot_http_status_push.outbox import schema as outbox
+from buildbot_http_status_push.outbox.rows import insert, new_row
+
+INTRODUCED = ""
+"""In the place of an incident's id: since when a destination is reported to."""
+KEPT_FOR = 90 * 86_400.0
+"""Seconds for which is kept what was sent of an incident that is over."""
+
+metadata = sa.MetaData()
+reports = sa.Table(
+    "board_reports",
+    metadata,
+    sa.Column("destination", sa.Text, primary_key=True),
+    sa.Column("incident", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+)
+versions = sa.Table(
+    "board_reports_schema", metadata, sa.Column("version", sa.Integer, primary_key=True)
+)
+SCHEMA = Schema("the board's reports", metadata, versions)
+
+
+@frozen(kw_only=True)
+class Looked:
+    """What a look at all incidents has come to.
+
+    Args:
+        kept: Why nothing is said of an incident, by destination and id.
+        again_at: When time alone may change that, in seconds since the epoch.
+        messages: How many messages were made.
+    """
+
+    kept: Mapping[str, Mapping[str, str]]
+    again_at: float | None
+    messages: int
+
+
+def outbox_url(database: str) -> str:
+    """Return the URL of a board's outbox: a file beside the board's, or the same PostgreSQL."""
+    path = file_of(database)
+    if path is None:
+        return database
+    return file_url(path.with_name(f"{path.stem}-outbox{path.suffix}"))
+
+
+def open_reports(url: str) -> Database:
+    """Open the database of an outbox and what was reported, and make what tables it lacks.
+
+    Raises:
+        StorageError: It can't be opened, or is of a newer version.
+    """
+    return Database(url, _prepare, outbox.LOCK_NUMBER)
+
+
+def _prepare(connection: Connection) -> None:
+    outbox.SCHEMA.prepare(connection)
+    SCHEMA.prepare(connection)
+
+
+def reporter_of(destination: str) -> str:
+    """Return the name by which a destination's deliveries are listed."""
+    return f"board:{destination}"
+
+
+def reported_open(connection: Connection) -> list[str]:
+    """Return the ids of the incidents whose end is still to be reported somewhere."""
+    statement = sa.select(reports.c.incident).where(reports.c.state == OPEN).distinct()
+    return list(connection.execute(statement).scalars())
+
+
+def look(
+    connection: Connection,
+    notify: Notify,
+    incidents: Iterable[Incident],
+    steps: Mapping[str, Sequence[Step]],
+    public_url: str,
+    now: float,
+) -> Looked:
+    """Decide what is sent of all incidents now, and keep it with the messages.
+
+    Args:
+        connection: The running transaction.
+        notify: The rules and destinations.
+        incidents: The incidents of which something may be said.
+        steps: The steps of their lives.
+        public_url: The board's URL, as readers reach it, with a slash at the end.
+        now: The time, in seconds since the epoch.
+    """
+    every = list(incidents)
+    kept: dict[str, Mapping[str, str]] = {}
+    moments: list[float] = []
+    count = 0
+    for name, destination in notify.destinations.items():
+        known, to = _known(connection, name), destination.addressee
+        deliveries: list[Delivery] = []
+        fresh: dict[str, Report] = {}
+        if INTRODUCED not in known:
+            begun = introduce(notify.rules, name, every, now)
+            fresh = {**begun.reports, INTRODUCED: Report(state=LEFT_OUT, at=now)}
+            if begun.counted:
+                deliveries.append(summary_of(len(begun.counted), to, public_url, now))
+        found = announce_all(notify.rules, name, every, steps, {**known, **fresh}, now)
+        deliveries += [delivery_of(each, to, public_url, now) for each in found.messages]
+        _keep(connection, name, {**fresh, **found.reports})
+        for each in deliveries:
+            insert(connection, reporter_of(name), new_row(each, now))
+        kept[name] = found.kept
+        moments += [] if found.again_at is None else [found.again_at]
+        count += len(deliveries)
+    return Looked(kept=kept, again_at=min(moments, default=None), messages=count)
+
+
+def forget(connection: Connection, now: float) -> None:
+    """Delete what was sent of incidents that have long been over."""
+    columns = reports.c
+    is_old = sa.and_(columns.state != OPEN, columns.at < now - KEPT_FOR)
+    connection.execute(reports.delete().where(is_old, columns.incident != INTRODUCED))
+
+
+def _known(connection: Connection, destination: str) -> dict[str, Report]:
+    statement = sa.select(reports).where(reports.c.destination == destination)
+    rows = connection.execute(statement)
+    return {row.incident: _report(row) for row in rows}
+
+
+def _report(row: Any) -> Report:
+    content = json.loads(row.content)
+    return Report(
+        state=row.state,
+        at=row.at,
+        rule=content["rule"],
+        messages=content["messages"],
+        places=content["places"],
+        changes=frozenset(content["changes"]),
+        signatures=frozenset(content["signatures"]),
+    )
+
+
+def _keep(connection: Connection, destination: str, changed: Mapping[str, Report]) -> None:
+    if not changed:
+        return
+    ours = sa.and_(reports.c.destination == destination, reports.c.incident.in_(list(changed)))
+    connection.execute(reports.delete().where(ours))
+    rows = [
+        {
+            "destination": destination,
+            "incident": incident,
+            "state": report.state,
+            "at": report.at,
+            "content": _content(report),
+        }
+        for incident, report in changed.items()
+    ]
+    connection.execute(reports.insert(), rows)
+
+
+def _content(report: Report) -> str:
+    values = asdict(report, filter=lambda each, _: each.name not in ("state", "at"))
+    return json.dumps(values, default=sorted)
