@@ -102,6 +102,7 @@ PURE = {
     "board.notify.composing",
     "board.notify.example",
     "board.notify.quiet_hours",
+    "board.notify.rehearsing",
     "board.notify.rules",
     "board.notify.texts",
     "board.storable",

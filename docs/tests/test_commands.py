@@ -44,7 +44,7 @@ class DocumentedTests(SynchronousTestCase):
     def test_arguments(self) -> None:
         """Each command's arguments are such that it takes, where the files that it names are."""
         folder = temporary_folder(self)
-        for name in ("board-key", "wall-password", "team-password"):
+        for name in ("board-key", "wall-password", "team-password", "verdicts.toml"):
             (folder / name).write_text(KEY)
         (folder / "known-failures").mkdir()
         self.addCleanup(os.chdir, Path.cwd())

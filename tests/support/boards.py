@@ -69,6 +69,7 @@ class BoardCase(TestCase):
     known: Path | None = None
     public_url: str | None = None
     verdicts: Path | None = None
+    notify: Path | None = None
 
     async def setUp(self) -> None:
         """Start the board; it makes incidents only when a test asks for it."""
@@ -84,6 +85,7 @@ class BoardCase(TestCase):
             known=self.known,
             public_url=self.public_url,
             verdicts=self.verdicts,
+            notify=self.notify,
         )
         self.board = Board(reactor, settings, deferToThread, self.book.log)
         self.port = await self.board.start()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
@@ -35,6 +36,9 @@ from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
 from buildbot_http_status_push.database import StorageError
 from buildbot_http_status_push.time_slices import CooperativeScheduler
 
+if TYPE_CHECKING:
+    from buildbot_http_status_push.board.notify.notifier import Notifier
+
 MAX_BODY = 16 * 1024 * 1024
 MAX_BROWSERS = 10_000
 KNOWN_EVERY = 5.0
@@ -63,6 +67,7 @@ class Settings:
         public_url: The address that readers open, with a slash at the end: links in feeds and
             messages begin with it. None for the one that each reader's request names.
         verdicts: The file of rules for verdicts, None for none.
+        notify: The file of rules of who is notified, None for none; it needs ``public_url``.
     """
 
     database: str
@@ -79,6 +84,7 @@ class Settings:
     known: Path | None = None
     public_url: str | None = None
     verdicts: Path | None = None
+    notify: Path | None = None
 
     @property
     def root(self) -> str:
@@ -121,6 +127,7 @@ class Board:
     _port: Any = field(default=None, init=False)
     _known: KnownFiles | None = field(default=None, init=False)
     _rules: RuleFile | None = field(default=None, init=False)
+    _notifier: Notifier | None = field(default=None, init=False)
     _watching: LoopingCall | None = field(default=None, init=False)
     _pruning: LoopingCall | None = field(default=None, init=False)
     _listener: Listener = field(init=False)
@@ -154,7 +161,9 @@ class Board:
             *ApiRoutes(self.store, seconds, run, self._rules).routes,
             (r"/metrics", metrics.document),
         )
-        pages = Pages(self.store, seconds, run, self._known, settings.root, self._rules)
+        pages = Pages(
+            self.store, seconds, run, self._known, settings.root, self._rules, self._kept_back
+        )
         routes = _routes(pages, for_programs)
         outgoing = Outgoing(self._reactor)
         self._accept_errors = AcceptErrors(seconds, self._log)
@@ -205,6 +214,9 @@ class Board:
         self._port = self._reactor.listenTCP(settings.port, self._site, interface=settings.host)
         self._listening = self._in_thread(self._listener.listen)
         self.follower.start()
+        if settings.notify is not None and settings.public_url is not None:
+            owner = f"{socket.gethostname()}:{self._port.getHost().port}"
+            self._notifier = self._started_notifier(settings.notify, settings.public_url, owner)
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = self._reactor
         self._pruning.start(PRUNE_EVERY)
@@ -214,8 +226,34 @@ class Board:
             self._watching.start(KNOWN_EVERY)
         return int(self._port.getHost().port)
 
+    def _started_notifier(self, path: Path, public_url: str, owner: str) -> Notifier:
+        # What sends needs more packages than the board itself.
+        from buildbot_http_status_push.board.notify.notifier import Notifier
+        from buildbot_http_status_push.board.notify.notify_file import NotifyFile
+        from buildbot_http_status_push.board.notify.reports import outbox_url
+
+        notifier = Notifier(
+            self._reactor,
+            NotifyFile(path, self._log),
+            outbox_url(self._settings.database),
+            owner,
+            public_url,
+            self.store,
+            lambda: self.follower.is_at_end,
+            self._in_thread,
+            self._log,
+        )
+        self.follower.subscribe(notifier.wake)
+        notifier.start()
+        return notifier
+
+    def _kept_back(self) -> str:
+        return "" if self._notifier is None else self._notifier.kept_back()
+
     def read_files_again(self) -> None:
         """Read known failures and rules again, whether their files have changed or not."""
+        if self._notifier is not None:
+            self._notifier.read_again()
         for files in (self._known, self._rules):
             if files is not None:
                 files.forget()
@@ -247,6 +285,8 @@ class Board:
             if looping is not None:
                 looping.stop()
         await self.follower.stop()
+        if self._notifier is not None:
+            await self._notifier.stop()
         globalLogPublisher.removeObserver(self._accept_errors)
         if self._port is not None:
             await self._port.stopListening()

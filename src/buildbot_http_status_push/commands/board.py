@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -19,6 +20,7 @@ from twisted.logger import Logger
 from buildbot_http_status_push.commands import board_settings as values
 from buildbot_http_status_push.commands.board_check import add_check
 from buildbot_http_status_push.commands.board_notify_test import add_notify_test
+from buildbot_http_status_push.commands.board_replay import add_replay
 from buildbot_http_status_push.commands.console import (
     DONE,
     complain,
@@ -53,6 +55,7 @@ def add_board(commands: SubParsers) -> None:
     actions = parser.add_subparsers(metavar="ACTION", help="without an action, serve the board")
     add_check(actions)
     add_notify_test(actions)
+    add_replay(actions)
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
@@ -188,6 +191,13 @@ def _add_known(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=values.existing_file,
         help="TOML file of rules for /verdicts; a changed file is read again",
+    )
+    parser.add_argument(
+        "--notify",
+        metavar="FILE",
+        type=Path,
+        help="TOML file of who is notified of what; a changed file is read again; needs "
+        "--public-url",
     )
 
 

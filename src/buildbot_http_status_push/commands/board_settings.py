@@ -62,6 +62,8 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
             f"--host {arguments.host}: whoever reaches the board there could send it statuses. "
             "Give --secret-file or --user, or listen on 127.0.0.1, behind a proxy"
         )
+    if arguments.notify is not None:
+        _check_notify(arguments.notify, arguments.public_url)
     return Settings(
         database=arguments.database or file_url(FILE),
         host=arguments.host,
@@ -75,9 +77,30 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
         origins=tuple(arguments.origin),
         known=arguments.known,
         verdicts=arguments.verdicts,
+        notify=arguments.notify,
         hosts=tuple(arguments.allow_host),
         public_url=arguments.public_url,
     )
+
+
+def _check_notify(path: Path, public_url: str | None) -> None:
+    if public_url is None:
+        raise SettingsError(
+            "--notify: needs --public-url, for the links in messages, e.g. "
+            "--public-url https://board.example.com/"
+        )
+    try:
+        from buildbot_http_status_push.board.notify.notify_file import read_notify
+        from buildbot_http_status_push.board.toml_files import FileFault
+    except ModuleNotFoundError as trouble:
+        raise SettingsError(
+            f"--notify: {trouble.name} is not installed: "
+            "pip install 'buildbot-http-status-push[board]'"
+        ) from trouble
+    try:
+        read_notify(path)
+    except FileFault as fault:
+        raise SettingsError(f"--notify {path}: {fault}") from fault
 
 
 def access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:

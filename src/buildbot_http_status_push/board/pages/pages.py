@@ -63,6 +63,7 @@ class Pages:
         known: The known failures, where the board has any.
         root: The path that the board's own addresses begin with, with a slash at the end.
         rules: The rules of verdicts, where the board has any.
+        kept_back: Says how many incidents are not reported, and why.
     """
 
     _store: Reader
@@ -71,6 +72,7 @@ class Pages:
     _known: KnownFiles | None = None
     _root: str = "/"
     _rules: RuleFile | None = None
+    _kept_back: Callable[[], str] = str
     _environment: Environment = field(init=False)
     _cache: Cache[Page] = field(init=False)
 
@@ -114,6 +116,7 @@ class Pages:
                 known=self._known,
                 rules=self._rules,
                 reader=reader,
+                kept_back=self._kept_back(),
             )
             shown = await view(self._store, asked)
         except ValueError as fault:

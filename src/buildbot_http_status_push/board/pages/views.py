@@ -245,6 +245,7 @@ class PageRequest:
         known: The known failures, where the board has any.
         rules: The rules of verdicts, where the board has any.
         reader: Who asks, where people can act on the page, if that is known.
+        kept_back: How many incidents are not reported, and why.
     """
 
     path: str
@@ -254,6 +255,7 @@ class PageRequest:
     known: KnownFiles | None = None
     rules: RuleFile | None = None
     reader: str | None = None
+    kept_back: str = ""
 
     @property
     def is_kiosk(self) -> bool:
@@ -494,6 +496,7 @@ async def _incidents(store: Reader, asked: PageRequest) -> View:
         "open": [] if before is not None else (await store.incidents())[::-1],
         "closed": closed[:INCIDENTS],
         "older": older,
+        "kept_back": asked.kept_back,
     }
     return View("incidents.html", "Incidents · board", shown)
 

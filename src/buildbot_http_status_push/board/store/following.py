@@ -7,7 +7,7 @@ thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -292,6 +292,23 @@ class Following:
             for row in rows
         ]
 
+    @property
+    def engine(self) -> Engine:
+        """What makes incidents of builds."""
+        return self._engine
+
+    def history(self, connection: Connection, since: float) -> Iterator[EndedBuild]:
+        """Yield the builds that have ended since a time, in the order that they ended in."""
+        columns = builds.c
+        is_ours = sa.and_(columns.complete_at >= since, columns.judges == 1)
+        ordered = sa.select(columns.id).where(is_ours).order_by(columns.complete_at, columns.id)
+        numbers = list(connection.execute(ordered).scalars())
+        for first in range(0, len(numbers), AT_ONCE):
+            some = self._ended_builds(connection, numbers[first : first + AT_ONCE])
+            for ended in sorted(some, key=lambda each: (each.at, each.build.id)):
+                is_bad = ended.build.is_bad or ended.build.is_inconclusive
+                yield self._with_reasons(connection, ended) if is_bad else ended
+
     def _name(self, connection: Connection) -> None:
         rows = connection.execute(sa.select(builders.c.id, builders.c.name))
         self._names = {row.id: row.name for row in rows}
@@ -375,6 +392,25 @@ class Following:
         self._version, self._written = -1, version + 1
         self._memories = Memories()
         return Followed(version=version + 1, steps=tuple(steps), position=position)
+
+
+WARM = 2 * 86_400
+"""Seconds of a history before it is replayed, from which is known how builders stood."""
+
+
+def stored_history(connection: Connection, since: float) -> tuple[Engine, Iterator[EndedBuild]]:
+    """Return the builds that have ended since some time, with what makes incidents of them.
+
+    Args:
+        connection: A transaction's connection.
+        since: Seconds since the epoch; the builds of some days before that come too.
+
+    Returns:
+        The engine, and the builds in the order that they ended in. Each must have been given to
+        the engine before the next one is asked for.
+    """
+    following = Following()
+    return following.engine, following.history(connection, since - WARM)
 
 
 def steps_run(content: Mapping[str, Any], reasons: Iterable[Reason]) -> frozenset[str]:
