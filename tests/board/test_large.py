@@ -257,6 +257,7 @@ class LargeTests(SynchronousTestCase):
                 lambda: store.builds(Filter(owner="nobody")),
                 lambda: store.builds(Filter(worker="none")),
                 lambda: store.builds(Filter(branch="none")),
+                lambda: store.builders(Filter(branch="none")),
                 lambda: store.builds(Filter(results=frozenset([SKIPPED, RETRY]))),
                 lambda: store.builds(Filter(), 7, 50, 20_007),
                 lambda: store.updates(49_900, 100),

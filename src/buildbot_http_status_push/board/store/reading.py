@@ -202,7 +202,8 @@ class Cache:
         """Return the builders that have builds of a branch, by it."""
         given = {"of_branch": branch, "like_branch": f"%:{sql.like(branch)}%"}
         found: dict[int, Builder] = {}
-        for row in sql.LINES_OF_BRANCH.rows(connection, given):
+        rows = sql.LINES_OF_BRANCH.rows(connection, given)
+        for row in sorted(rows, key=lambda row: (row.builder, row.builds)):
             builder = builder_on(self._known[row.builder], row.line, row.state)
             # The last one has most builds; one with all codebases of the branch comes first.
             is_whole = row.builder in found and found[row.builder].branch == branch

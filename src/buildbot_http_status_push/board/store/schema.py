@@ -94,6 +94,12 @@ def _keep_incidents(connection: Connection) -> None:
         table.create(connection)
 
 
+def _index_lines(connection: Connection) -> None:
+    """Version 9: lines of several branches have an index."""
+    for missing in lines.indexes:
+        missing.create(connection, checkfirst=True)
+
+
 SCHEMA = Schema(
     "the board's database",
     metadata,
@@ -106,6 +112,7 @@ SCHEMA = Schema(
         _keep_changes,
         _keep_cluster,
         _keep_incidents,
+        _index_lines,
     ),
 )
 

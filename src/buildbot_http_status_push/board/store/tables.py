@@ -74,6 +74,9 @@ builders = sa.Table(
     _index("builder_by_sequence", "sequence"),
 )
 
+SEVERAL_BRANCHES = "replace(line, ':', '') <> line"
+"""The condition that a line names codebases with different branches, as its index has it."""
+
 lines = sa.Table(
     "board_lines",
     metadata,
@@ -85,6 +88,7 @@ lines = sa.Table(
     sa.Column("builds", sa.BigInteger, nullable=False),
     _index("line_by_name", "line", "builder"),
     _index("line_by_builds", "builder", "builds"),
+    _index("line_of_several", "builder", "line", where=SEVERAL_BRANCHES),
 )
 
 builds = sa.Table(
