@@ -14,7 +14,7 @@ from bench.plot import svg
 from bench.rounds import FULL, QUICK, Size, take
 from buildbot_http_status_push.commands.terminal import Output
 
-PAGE = """# What was measured
+PAGE = """# Benchmark of the reporter
 
 Written by `tox -e bench`. {size.rounds} rounds, each of them with all variants in turn; figures \
 and ratios are medians of the rounds, a ratio is taken within one round.

@@ -36,7 +36,7 @@ from bench.plot import svg
 FILES_BESIDE = 200
 """Files that a board has open beside its browsers."""
 
-PAGE = """# What a board holds
+PAGE = """# Benchmark of the board
 
 Written by `tox -e bench-board`, in one run.
 

@@ -14,11 +14,8 @@ PAGE = Path(__file__).with_name("reference") / "cli.md"
 INTRODUCTION = """\
 # Command line
 
-This page lists what the command `buildbot-http-status-push` can do, as its `--help` tells it.
-`python -m buildbot_http_status_push` is the same command.
-
-It ends with 0 when it has done what was asked, with 1 when that failed, and with 2 when it was
-asked for something impossible.
+`python -m buildbot_http_status_push` is the same command as `buildbot-http-status-push`. Exit
+codes: 0 done, 1 failed, 2 invalid arguments, unless a command says otherwise.
 """
 
 

@@ -23,28 +23,19 @@ COLUMNS = (
 COUNTED = 6
 """How many columns count something."""
 EXPLANATION = """\
-A real Buildbot master, a real receiver, and a real board that it passes everything on to, each a
-process of its own. After each case, what the receiver wrote down and what the board shows is held
-against the master's database:
+A real Buildbot master, receiver and board, each a process of its own. After each case, what the
+receiver accepted and the board shows is compared with the master's database:
 
-- **lost**: a status that was not accepted when all was over, though it should have been. No end
-  may be missing; a begin may, as the next column counts;
-- **begins not sent**: begins that the receiver never took, of builds whose end it took: nothing
-  had recorded them when the master was killed, the disk was full or the outbox was lost, or the
-  receiver refused them until it had accepted the end (*superseded*);
-- **out of order**: a begin that came after its build's end, or a status that came after one of
-  a later build of the same build request;
-- **wrong end**: a build whose last accepted status is not how it ended;
-- **wrong on the board**: a build that the board behind the receiver shows otherwise than the
-  master's database has it. The board drops repeats by their `webhook-id`, as a receiver should;
-- **sent twice**: POSTs of a delivery that had been accepted before. A receiver knows them by their
-  `webhook-id`. One without a cause is a failure;
-- **through after**: seconds from the receiver's return until nothing waited any more, at most 60;
-- **stop**: seconds from the end of the last build to the end of the master's process, of the
-  slowest stop, at most 5.
+- **lost**: statuses that should have been accepted and were not; never a finish;
+- **begins not sent**: starts that the receiver did not accept, of builds whose finish it did;
+- **out of order**: a start after its finish, or a status after one of a later build of its request;
+- **wrong end**: builds whose last accepted status is not how they finished;
+- **wrong on the board**: builds that the board shows otherwise than the master's database;
+- **sent twice**: POSTs of a delivery that had been accepted before; without a cause, a failure;
+- **through after**: seconds from the receiver's return until nothing was pending, at most 60;
+- **stop**: seconds from the end of the last build to the end of the master's process, at most 5.
 
-The notes below the table tell the causes, and the accounts: every delivery that was ever produced,
-and the state that it is in.
+The notes have the causes, and each delivery's state.
 """
 
 
@@ -92,7 +83,7 @@ def to_markdown(
     versions = ", ".join(f"{name} {version}" for name, version in surroundings.items())
     return "\n".join(
         [
-            "# What came out of the faults made on purpose",
+            "# Results of the fault suite",
             "",
             f"Written by `tox -e chaos`. Seed {seed}, {seconds / 60:.0f} minutes, {versions}.",
             "",

@@ -18,7 +18,7 @@ from chaos.stage import create_master
 from soak.scene import BROWSERS, MOST, SETTLED, SoakScene, Worn
 
 SEED = "HTTP_STATUS_PUSH_SOAK_SEED"
-PAGE = """# What an hour of wear did
+PAGE = """# Results of the soak
 
 Written by `tox -e soak`: {minutes:g} minutes, seed {seed}, {where}.
 
