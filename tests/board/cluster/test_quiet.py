@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import evolve
 from support.boards import BoardCase
 from support.statuses import NOW, a_status
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.cluster.quiet import (
+    Begun,
     Habits,
     OwnBuild,
     Quiet,
+    begun,
     coarse,
     habits,
+    may_be_quiet,
     quiet,
 )
 from buildbot_http_status_push.board.model import Build, Builder, Master
@@ -78,7 +83,17 @@ class Floor:
             min(each.values()) for number, each in began.items() if each and builder not in each
         ]
         known = habits(own, began, left_out, builder)
-        return quiet(builders[builder], known, builders, oldest)
+        return decided(builders[builder], known, builders.values(), oldest)
+
+
+def decided(
+    builder: Builder, known: Habits, builders: Iterable[Builder], oldest: int | None
+) -> Quiet | None:
+    """Return whether a builder is quiet."""
+    others = begun(builders).get((builder.master.id, builder.branch), Begun())
+    if not may_be_quiet(builder, others, oldest):
+        return None
+    return quiet(builder, known, others, oldest)
 
 
 def office(days: int) -> list[int]:
@@ -171,10 +186,10 @@ class QuietTests(SynchronousTestCase):
         """A builder that builds, or that was removed, is not quiet."""
         master = Master(id=1, name="ci", url="", heard_at=NOW + DAY)
         builder = Builder(id=1, master=master, name="b", running=(built(1, 1, NOW),))
-        self.assertIsNone(quiet(builder, Habits(), {}, NOW))
+        self.assertIsNone(decided(builder, Habits(), [], NOW))
         removed = evolve(builder, running=(), removed=True)
-        self.assertIsNone(quiet(removed, Habits(), {}, NOW))
-        self.assertIsNotNone(quiet(evolve(removed, removed=False), Habits(), {}, NOW))
+        self.assertIsNone(decided(removed, Habits(), [], NOW))
+        self.assertIsNotNone(decided(evolve(removed, removed=False), Habits(), [], NOW))
 
     def test_words(self) -> None:
         """Times are in their largest unit."""

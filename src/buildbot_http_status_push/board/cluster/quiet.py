@@ -6,12 +6,14 @@ Time is that of the last report of its master: a master that is silent makes nob
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import TypeAlias
 
 from attrs import frozen
 
-from buildbot_http_status_push.board.model import Builder
+from buildbot_http_status_push.board.model import Build, Builder
 
 OWN = 20
 """How many of a builder's latest builds its habits are read from."""
@@ -141,22 +143,71 @@ def _usual(values: Sequence[float]) -> float:
     return float(ordered[len(ordered) * 9 // 10]) if ordered else 0.0
 
 
-def quiet(
-    builder: Builder, own: Habits, builders: Mapping[int, Builder], oldest: int | None
-) -> Quiet | None:
-    """Return whether a builder is quiet.
+@frozen
+class Begun:
+    """The builds that began lately, of one master and branch, the oldest first.
+
+    Args:
+        times: When each began.
+        builds: Each with its builder's number.
+    """
+
+    times: tuple[int, ...] = ()
+    builds: tuple[tuple[int, Build], ...] = ()
+
+    def after(self, at: int) -> tuple[tuple[int, Build], ...]:
+        """Return the builds that began after a time."""
+        return self.builds[bisect_right(self.times, at) :]
+
+
+Place: TypeAlias = "tuple[int, str | None]"
+"""A master's number and a branch."""
+
+
+def begun(builders: Iterable[Builder]) -> dict[Place, Begun]:
+    """Return the builds that began lately, by master and branch."""
+    found: dict[Place, list[tuple[int, Build]]] = {}
+    for builder in builders:
+        of_place = found.setdefault((builder.master.id, builder.branch), [])
+        of_place += ((builder.id, build) for build in builder.recent)
+    made = {}
+    for place, some in found.items():
+        some.sort(key=lambda pair: pair[1].started_at)
+        made[place] = Begun(tuple(build.started_at for _, build in some), tuple(some))
+    return made
+
+
+def may_be_quiet(builder: Builder, others: Begun, oldest: int | None) -> bool:
+    """Return whether a builder may be quiet, whatever its habits.
+
+    Args:
+        builder: The builder.
+        others: What began on its master and branch.
+        oldest: When the oldest request that waits for it was submitted, None where none waits.
+    """
+    if builder.running or builder.removed:
+        return False
+    as_of = builder.master.heard_at
+    if oldest is not None and as_of - oldest > HOUR:
+        return True
+    last = builder.recent[0].started_at if builder.recent else None
+    if last is None:
+        return False
+    return any(build.started_at < as_of - HOUR for _, build in others.after(last)[:1])
+
+
+def quiet(builder: Builder, own: Habits, others: Begun, oldest: int | None) -> Quiet | None:
+    """Return whether a builder is quiet, which may be quiet.
 
     Args:
         builder: The builder.
         own: Its habits.
-        builders: All builders by their number.
+        others: What began on its master and branch.
         oldest: When the oldest request that waits for it was submitted, None where none waits.
     """
-    if builder.running or builder.removed:
-        return None
     last = builder.recent[0].started_at if builder.recent else None
     as_of = builder.master.heard_at
-    if last is not None and (behind := _behind(builder, own, builders, last)):
+    if last is not None and (behind := _behind(builder, own, others, last)):
         noticed_at = behind + int(max(PATIENCE * own.delay, HOUR))
         if noticed_at < as_of:
             return Quiet(builder=builder, since=last, delay=own.delay, noticed_at=noticed_at)
@@ -167,24 +218,15 @@ def quiet(
     return None
 
 
-def _behind(
-    builder: Builder, own: Habits, builders: Mapping[int, Builder], last: int
-) -> int | None:
+def _behind(builder: Builder, own: Habits, others: Begun, last: int) -> int | None:
     """Return when peers built more than a builder usually skips, None where they did not."""
     known = {build.revision for build in builder.recent}
     began: dict[str, int] = {}
     having: dict[str, set[int]] = {}
-    for number in own.peers:
-        peer = builders.get(number)
-        if peer is None or peer.branch != builder.branch:
-            continue
-        for build in peer.recent:
-            revision = build.revision
-            if build.started_at <= last or revision is None or revision in known:
-                continue
-            began[revision] = min(build.started_at, began.get(revision, build.started_at))
+    for number, build in others.after(last) if own.peers else ():
+        revision = build.revision
+        if number in own.peers and revision is not None and revision not in known:
+            began.setdefault(revision, build.started_at)
             having.setdefault(revision, set()).add(number)
-    times = sorted(
-        at for revision, at in began.items() if 2 * len(having[revision]) >= len(own.peers)
-    )
+    times = [at for revision, at in began.items() if 2 * len(having[revision]) >= len(own.peers)]
     return times[own.skipped] if len(times) > own.skipped else None

@@ -18,7 +18,13 @@ from attrs import define, evolve, field
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.cluster.queue import Queue, Request, Waiting, expected, why
-from buildbot_http_status_push.board.cluster.quiet import HOUR, Habits, Quiet, quiet
+from buildbot_http_status_push.board.cluster.quiet import (
+    Habits,
+    Quiet,
+    begun,
+    may_be_quiet,
+    quiet,
+)
 from buildbot_http_status_push.board.filters import fits_build, fits_builder
 from buildbot_http_status_push.board.incidents.incident import Incident, Step
 from buildbot_http_status_push.board.judgements import place
@@ -490,22 +496,15 @@ class Reading:
         """Return the builders that have gone quiet, those that are so for longest first."""
         rows = WAITING_BY_BUILDER.rows(self._connection, {})
         oldest = {row.builder: row.oldest for row in rows}
-        every = {number: self._with_master(each) for number, each in self._builders.items()}
-        newest: dict[int, int] = {}
-        for each in every.values():
-            if each.recent:
-                at = max(newest.get(each.master.id, 0), each.recent[0].started_at)
-                newest[each.master.id] = at
+        every = [*map(self._with_master, self._builders.values())]
+        places = begun(every)
         found = []
-        for number, builder in every.items():
-            last = builder.recent[0].started_at if builder.recent else 0
-            is_late = newest.get(builder.master.id, 0) - last > HOUR
-            if builder.running or not (is_late or number in oldest):
-                continue
-            own = self._cache.habits_of(self._connection, builder)
-            each_quiet = quiet(builder, own, every, oldest.get(number))
-            if each_quiet is not None:
-                found.append(each_quiet)
+        for builder in every:
+            others = places[builder.master.id, builder.branch]
+            if may_be_quiet(builder, others, oldest.get(builder.id)):
+                own = self._cache.habits_of(self._connection, builder)
+                quiet_now = quiet(builder, own, others, oldest.get(builder.id))
+                found += [] if quiet_now is None else [quiet_now]
         return sorted(found, key=lambda each: (each.since or 0, each.builder.name))
 
     def requests(self, builder: int | None, limit: int) -> list[Request]:
