@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from attrs import evolve
 from support.boards import BoardCase
+from support.states import a_request
 from support.statuses import NOW, a_status
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -221,5 +223,12 @@ class BoardTests(BoardCase):
         self.assertIn("<b>1 quiet</b>", page)
         self.assertIn("usually within 1 min of a change", page)
         self.assertIn("win: quiet", (await self.get("/feed.atom")).text)
+        latest = self.board.store.latest
+        body = a_request("requests.new", 3, submitted_at=NOW + 26 * HOUR)
+        self.assertEqual((await self.ask("POST", "/", json.dumps(body))).status, 200)
+        since = f"/live/updates?epoch={latest.epoch}&since={latest.sequence}"
+        frame = json.loads((await self.get(since)).text)
+        html = [e["html"] for c in frame["changes"] for e in c["fragments"] if e["key"] == "queue"]
+        self.assertIn("<b>1 quiet</b>", html[0])
         metrics = (await self.get("/metrics")).text
         self.assertIn('quiet_builder_timestamp_seconds{builder="win"', metrics)

@@ -25,6 +25,9 @@ from buildbot_http_status_push.board.live.update_log import Changed
 from buildbot_http_status_push.board.model import Builder, Filter
 from buildbot_http_status_push.board.pages.templating import environment
 
+QUEUE_WITHIN = 10.0
+"""Seconds after which the line of what waits is made again though builds only have changed."""
+
 
 class Source(Protocol):
     """What is needed of the store."""
@@ -57,6 +60,7 @@ class FragmentRenderer:
     _root: str = "/"
     _macros: Any = field(init=False)
     _counts: dict[int, tuple[bool, bool, int]] = field(factory=dict, init=False)
+    _queue_at: float = field(default=0.0, init=False)
     _red: dict[int, Builder] = field(factory=dict, init=False)
     _cards: dict[str, Cause] = field(factory=dict, init=False)
 
@@ -92,11 +96,10 @@ class FragmentRenderer:
         before = self._cards
         self._count(builders)
         cards = [*self._causes(before)]
-        if any(0 in builds for builds in changed.values()):  # what is no build has changed
-            queue = await self._source.queue()
-            cards.append(
-                Fragment("queue", "queue", self._make("overview_queue", queue, [], self._seconds()))
-            )
+        # What is no build has changed; or time has passed, which makes builders quiet.
+        is_late = self._seconds() - self._queue_at > QUEUE_WITHIN
+        if is_late or any(0 in builds for builds in changed.values()):
+            cards.append(await self._queue())
         changes = [
             Change(
                 builder=builder,
@@ -108,6 +111,12 @@ class FragmentRenderer:
         # Pages that show cards show all of them.
         changes[:1] = [evolve(each, fragments=(*cards, *each.fragments)) for each in changes[:1]]
         return tuple(changes)
+
+    async def _queue(self) -> Fragment:
+        """Make the line of what waits, and of who is quiet."""
+        now = self._queue_at = self._seconds()
+        queue, quiet = await self._source.queue(), await self._source.quiet()
+        return Fragment("queue", "queue", self._make("overview_queue", queue, quiet, now))
 
     @property
     def summary(self) -> Summary:

@@ -285,7 +285,8 @@ class Live:
     """How a page stays true.
 
     Args:
-        how: ``parts`` where fragments fit in, ``page`` where it is fetched again.
+        how: ``parts`` where fragments fit in, ``page`` where it is fetched again, ``soon`` where
+            few look at it, so that it is fetched again at once.
         builder: Whose changes matter, None for all.
         build: Which build's changes matter, None for all.
     """
@@ -293,6 +294,9 @@ class Live:
     how: str
     builder: int | None = None
     build: int | None = None
+
+
+SOON = Live(how="soon")
 
 
 @frozen
@@ -418,7 +422,7 @@ async def _revision(store: Reader, asked: PageRequest, text: str) -> View | None
         "has_requests": (await store.queue()).is_known,
     }
     title = f"{short_revision(found[0].revision)[:80]} · board"
-    return View("revision.html", title, shown, state=_revision_state(reached))
+    return View("revision.html", title, shown, SOON, _revision_state(reached))
 
 
 def _revision_state(reached: Progress) -> State | None:
@@ -435,7 +439,7 @@ async def _verdicts(store: Reader, asked: PageRequest) -> View:
         "has_rules": rules is not None,
         "most_grounds": GROUNDS,
     }
-    return View("verdicts.html", "Verdicts · board", shown)
+    return View("verdicts.html", "Verdicts · board", shown, SOON)
 
 
 async def _queue(store: Reader, asked: PageRequest) -> View:
@@ -444,19 +448,19 @@ async def _queue(store: Reader, asked: PageRequest) -> View:
         "requests": await store.requests(None, WAITING),
         "most": WAITING,
     }
-    return View("queue.html", "Queue · board", shown)
+    return View("queue.html", "Queue · board", shown, SOON)
 
 
 async def _workers(store: Reader, asked: PageRequest) -> View:
     shown = {"found": await store.workers(None, WORKERS), "most": WORKERS}
-    return View("workers.html", "Workers · board", shown)
+    return View("workers.html", "Workers · board", shown, SOON)
 
 
 async def _worker(store: Reader, asked: PageRequest, name: str) -> View | None:
     found = await store.workers(name, WORKERS)
     if not found:
         return _missing("No worker of this name has been reported.")
-    return View("worker.html", f"{name[:80]} · board", {"name": name, "found": found})
+    return View("worker.html", f"{name[:80]} · board", {"name": name, "found": found}, SOON)
 
 
 async def _search(store: Reader, asked: PageRequest) -> View:

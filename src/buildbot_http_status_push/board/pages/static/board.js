@@ -179,7 +179,7 @@ class Page {
   /** Whether few look at this page, or it is a board's first. */
   get isCheap() {
     const { builder, build, live } = document.body.dataset;
-    return builder || build || live === "parts";
+    return builder || build || live !== "page";
   }
 
   /** @param {Updates} frame */
