@@ -14,6 +14,9 @@ from buildbot_http_status_push.prepared import Prepared
 MOST_REVISIONS = 2000
 """How many revisions of a branch are counted."""
 
+MOST_BUILT = 20_000
+"""How many rows of builders and revisions are read at once."""
+
 _b, _r = builds.c, revisions.c
 _given = sa.bindparam
 
@@ -32,6 +35,7 @@ BUILDERS_OF = Prepared(
         .select_from(built.join(builds, _b.id == built.c.build))
         .where(built.c.revision.in_(names["some"]))
         .group_by(built.c.revision, _b.builder)
+        .limit(MOST_BUILT)
     )
 )
 OF_BRANCH = Prepared(
@@ -48,13 +52,16 @@ OF_BRANCH = Prepared(
 )
 
 
-def habits_of(connection: Connection, builder: int, line: str) -> Habits:
+def habits_of(
+    connection: Connection, builder: int, line: str, known: dict[int, dict[int, int]]
+) -> Habits:
     """Return how a builder usually follows the changes of a branch.
 
     Args:
         connection: A transaction's connection.
         builder: The builder's number on the board.
         line: The branch, as tables have it.
+        known: Which builders built which revisions, and since when, as far as it was read before.
     """
     rows = OWN_BUILDS.rows(connection, {"of_builder": builder, "of_line": line})[::-1]
     if not rows:
@@ -62,10 +69,12 @@ def habits_of(connection: Connection, builder: int, line: str) -> Habits:
     of_build: dict[int, set[int]] = defaultdict(set)
     for row in REVISIONS_OF.rows(connection, {"some": [each.id for each in rows]}):
         of_build[row.build].add(row.revision)
-    known = sorted({each for some in of_build.values() for each in some})
-    began: dict[int, dict[int, int]] = defaultdict(dict)
-    for row in BUILDERS_OF.rows(connection, {"some": known}):
-        began[row.revision][row.builder] = row.began
+    own_revisions = {each for some in of_build.values() for each in some}
+    missing = sorted(own_revisions - known.keys())
+    known.update((each, {}) for each in missing)
+    for row in BUILDERS_OF.rows(connection, {"some": missing}) if missing else ():
+        known[row.revision][row.builder] = row.began
+    began = {each: known[each] for each in own_revisions}
     window = {"after": rows[0].started_at, "until": rows[-1].started_at}
     of_branch = OF_BRANCH.rows(connection, {"of_branch": line, **window})
     own = [
@@ -76,5 +85,5 @@ def habits_of(connection: Connection, builder: int, line: str) -> Habits:
         )
         for row in rows
     ]
-    left_out = [row.first_at for row in of_branch if row.id not in began]
+    left_out = [row.first_at for row in of_branch if row.id not in own_revisions]
     return habits(own, began, left_out, builder)

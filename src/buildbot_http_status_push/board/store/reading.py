@@ -124,6 +124,8 @@ DEFAULT_TITLE = "Buildbot"
 """What a master's title is where its configuration has none."""
 MOST_NAMED = 50
 """How many rows of revisions and of changes are looked at for what a text names."""
+HABITS = 10
+"""Of how many builders the habits are read at once."""
 MOST_REQUESTED = 2000
 """How many rows of requests are looked at for it."""
 MOST_TESTED = 50
@@ -191,14 +193,24 @@ class Cache:
                 return builder_on(known, line, state)
         return known.builder
 
-    def habits_of(self, connection: Connection, builder: Builder) -> Habits:
-        """Return a builder's habits, which only its own next build changes."""
-        last = builder.recent[0].id if builder.recent else 0
-        known = self._habits.get(builder.id)
-        if known is None or known[0] != last:
-            known = (last, habits_of(connection, builder.id, builder.branch or ""))
-            self._habits[builder.id] = known
-        return known[1]
+    def habits_of(self, connection: Connection, some: Sequence[Builder]) -> dict[int, Habits]:
+        """Return builders' habits, which only their own next builds change.
+
+        Of those that are not known ``HABITS`` are read, and others the next time.
+        """
+        found: dict[int, Habits] = {}
+        built: dict[int, dict[int, int]] = {}
+        left = HABITS
+        for builder in some:
+            last = builder.recent[0].id if builder.recent else 0
+            known = self._habits.get(builder.id)
+            if (known is None or known[0] != last) and left:
+                left -= 1
+                read = habits_of(connection, builder.id, builder.branch or "", built)
+                known = self._habits[builder.id] = (last, read)
+            if known is not None and known[0] == last:
+                found[builder.id] = known[1]
+        return found
 
     def newest(self, builder: int) -> tuple[int, ...]:
         """Return the place of a builder's build that began last."""
@@ -498,13 +510,15 @@ class Reading:
         oldest = {row.builder: row.oldest for row in rows}
         every = [*map(self._with_master, self._builders.values())]
         places = begun(every)
-        found = []
-        for builder in every:
-            others = places[builder.master.id, builder.branch]
-            if may_be_quiet(builder, others, oldest.get(builder.id)):
-                own = self._cache.habits_of(self._connection, builder)
-                quiet_now = quiet(builder, own, others, oldest.get(builder.id))
-                found += [] if quiet_now is None else [quiet_now]
+        others = {each.id: places[each.master.id, each.branch] for each in every}
+        some = [each for each in every if may_be_quiet(each, others[each.id], oldest.get(each.id))]
+        habits = self._cache.habits_of(self._connection, some)
+        decided = (
+            quiet(each, habits[each.id], others[each.id], oldest.get(each.id))
+            for each in some
+            if each.id in habits
+        )
+        found = [each for each in decided if each is not None]
         return sorted(found, key=lambda each: (each.since or 0, each.builder.name))
 
     def requests(self, builder: int | None, limit: int) -> list[Request]:
