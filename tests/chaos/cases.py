@@ -18,6 +18,7 @@ from chaos.cluster import (
     router_killed,
     two_masters,
 )
+from chaos.load import WAITING
 from chaos.scene import Scene
 
 EARLIER = "3a22e1f"
@@ -123,6 +124,25 @@ def board_killed_again_and_again(scene: Scene) -> None:
         scene.play(0, 2)
         scene.restart_board()
     scene.wait_for_builds()
+    scene.wait_until_through()
+
+
+def requests_wait_over_kills(scene: Scene) -> None:
+    """Requests wait and are cancelled, builders are renamed, master and receiver come and go."""
+    scene.options |= dict.fromkeys(("want_requests", "want_workers", "want_builders"), True)
+    scene.groups = ["", WAITING, f"-old{WAITING}"]
+    scene.receiver.start()
+    for _ in range(3):
+        scene.start_master(builds=scene.builds)
+        scene.play(2, 5)
+        scene.toggle_receiver()
+        scene.play(1, 2)
+        scene.kill_master()
+    scene.groups = ["", WAITING, f"-new{WAITING}"]
+    scene.start_master(builds=5)
+    scene.toggle_receiver()
+    scene.wait_for_builds()
+    scene.wait_until_states_agree()
     scene.wait_until_through()
 
 
@@ -401,6 +421,7 @@ CASES: tuple[Case, ...] = (
     stop_while_down_then_start_again,
     killed_again_and_again,
     killed_with_many_builds_running,
+    requests_wait_over_kills,
     master_moves,
     upgraded_after_a_kill,
     clock_ahead_then_right,

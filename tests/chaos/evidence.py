@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.pool import NullPool
 
-from chaos.judge import Acceptance, Build, Record, Rows, Status, Trouble
+from chaos.judge import Acceptance, Build, Record, Rows, State, States, Status, Trouble
 
 PENDING = ("waiting", "retrying")
 BUILDS = """
@@ -29,7 +29,15 @@ BUILDS = """
 REQUESTS_LEFT = """
     select count(*) from buildrequests left join buildrequest_claims on brid = buildrequests.id
     where complete = 0 and (claimed_at is null or claimed_at >= {since})
+    and builderid not in (select id from builders where name like '%-waiting')
 """
+STATES = """
+    select 'requests', buildrequests.id, complete, case complete when 1 then results end
+    from buildrequests
+    union select 'workers', id, id in (select workerid from connected_workers), null from workers
+    union select 'builders', id, id in (select builderid from builder_masters), null from builders
+"""
+STATE_IDS = {"requests": "buildrequestid", "workers": "workerid", "builders": "builderid"}
 ROWS = "select build, event, state from http_status_push_deliveries order by sequence"
 TOTALS = "select name, count from http_status_push_totals"
 LONGEST_WAIT = """
@@ -98,6 +106,28 @@ def count(database: Place, statement: str) -> int:
     return int(number)
 
 
+def read_states(database: Path) -> States:
+    """Return the states of all requests, workers and builders that the master's database has."""
+    return {
+        (kind, number): (bool(flag), results)
+        for kind, number, flag, results in _query(database, STATES)
+    }
+
+
+def read_reported(record: Path) -> States:
+    """Return the newest states that the receiver has taken."""
+    found: dict[tuple[str, int], tuple[float, State]] = {}
+    for line in _lines(record):
+        body = line.get("body", {})
+        if line["kind"] == "accepted" and "schema" in body:
+            kind = body["schema"].partition("-")[0]
+            key = kind, body[STATE_IDS[kind]]
+            flag = body.get("complete", body.get("connected", not body.get("removed")))
+            newest = body["reported_at"], (flag, body.get("results"))
+            found[key] = max(found.get(key, newest), newest, key=lambda each: each[0])
+    return {key: state for key, (_, state) in found.items()}
+
+
 def requests_left(database: Path, since: int) -> int:
     """Return how many build requests a master that was started then still has to work on.
 
@@ -112,7 +142,11 @@ def read_rows(outbox: Place) -> Rows:
         rows = _query(outbox, ROWS)
     except sqlite3.Error:
         return {}
-    return {Status(build, event.endswith("finished")): state for build, event, state in rows}
+    return {
+        Status(build, event.endswith("finished")): state
+        for build, event, state in rows
+        if build is not None
+    }
 
 
 def read_accounts(outbox: Place) -> Accounts:
@@ -139,6 +173,8 @@ def read_record(path: Path) -> Record:
     """Return what the receiver has written down; a half-written last line counts as not there."""
     acceptances, troubles = [], []
     for line in _lines(path):
+        if "schema" in line.get("body", {}):
+            continue  # of a request, a worker or a builder
         if line["kind"] == "accepted":
             acceptances.append(_acceptance(line))
         else:

@@ -125,6 +125,11 @@ class Circumstances:
     keeps_begins: bool = False
 
 
+State: TypeAlias = tuple[bool, int | None]
+"""Whether a request is complete, a worker connected or a builder there; and a request's results."""
+States: TypeAlias = Mapping[tuple[str, int], State]
+"""The states of requests, workers and builders, by what they are and their ids."""
+
 Rows: TypeAlias = Mapping[Status, str]
 """The state of each status in the outbox."""
 
@@ -228,6 +233,15 @@ def misshown(
     ]
     unknown = set(shown) - {each.id for each in builds}
     return [*wrong, *(f"build {build} is not known to the master" for build in sorted(unknown))]
+
+
+def misreported(states: States, reported: States) -> list[str]:
+    """Compare what was told of requests, workers and builders with the master's database."""
+    return [
+        f"{kind} {number} is {state}, reported was {reported.get((kind, number))}"
+        for (kind, number), state in states.items()
+        if reported.get((kind, number)) != state
+    ]
 
 
 def _absent(builds: Iterable[Build], accepted: Collection[Status]) -> dict[Status, Build]:

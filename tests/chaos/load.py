@@ -22,6 +22,10 @@ SHORTEST = 0.1
 SHORTEST_PAUSE = 0.01
 RETRIES = 2
 DONE_FILE = "load.done"
+WAITING = "-waiting"
+"""How the names of builders end that never start a build."""
+CANCELLED_SHARE = 0.3
+"""How many of their requests are cancelled."""
 
 
 class Work(BuildStep):  # type: ignore[misc]  # Buildbot has no types
@@ -111,13 +115,16 @@ class Load(BuildbotService):  # type: ignore[misc]  # Buildbot has no types
         named = sorted((each for each in found if each["name"] in own), key=itemgetter("name"))
         builder = self._chance.choice(named)
         stamp = {"codebase": "", "repository": "", "branch": None, "revision": None, "project": ""}
-        yield self.master.data.updates.addBuildset(
+        _, requests = yield self.master.data.updates.addBuildset(
             waited_for=False,
             builderids=[builder["builderid"]],
             sourcestamps=[stamp],
             properties={"ballast": ("x" * self._ballast, "load")},
             reason="load",
         )
+        if builder["name"].endswith(WAITING) and self._chance.random() < CANCELLED_SHARE:
+            path = ("buildrequests", requests[builder["builderid"]])
+            yield self.master.data.control("cancel", {"reason": "load"}, path)
 
     def stopService(self) -> Any:
         """Ask no more."""

@@ -85,7 +85,10 @@ class Receiver:
         self._record.write(json.dumps(line | more).encode() + b"\n")
 
     def _take(self, request: BrittleRequest, then: Callable[[BrittleRequest], object]) -> None:
-        """Pass a request on, and go on once the board has it."""
+        """Pass a request on, and go on once the board has it; what is no build is not for it."""
+        if "schema" in request.status:
+            self._taken(OK, request, then)
+            return
         passed = treq.post(self._board, request.raw, headers=_passed_on(request))
         passed.addCallback(_code).addErrback(lambda _: NO_BOARD)
         passed.addCallback(self._taken, request, then)

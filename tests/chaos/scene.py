@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from chaos import evidence
 from chaos.evidence import Accounts
-from chaos.judge import Circumstances, Finding, judge, misshown
+from chaos.judge import Circumstances, Finding, judge, misreported, misshown
 from chaos.load import DONE_FILE
 from chaos.stage import (
     TIMEOUT,
@@ -26,6 +26,7 @@ from chaos.stage import (
     Master,
     Receiver,
     Stop,
+    TooLateError,
     extract_sources,
     wait_until,
 )
@@ -284,6 +285,17 @@ class Scene:
     def wait_until_through(self, patience: float = THROUGH_MOST) -> None:
         """Wait until everything that should be accepted is, and note how long that took."""
         self._through.append(wait_until(self._all_is_through, "everything is accepted", patience))
+
+    def wait_until_states_agree(self) -> None:
+        """Wait until what was told of requests, workers and builders is what the database has."""
+        try:
+            wait_until(lambda: not self._misreported(), "all states agree", THROUGH_MOST)
+        except TooLateError as trouble:
+            raise TooLateError(f"{trouble}: {self._misreported()[:9]}") from trouble
+
+    def _misreported(self) -> list[str]:
+        states = evidence.read_states(self._database)
+        return misreported(states, evidence.read_reported(self.receiver.record))
 
     def note_longest_wait(self, since: float = 0.0, most: float = WAIT_MOST) -> None:
         """Note how long a status waited at most until now, the time before a moment left out."""

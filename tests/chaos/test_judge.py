@@ -18,6 +18,7 @@ from chaos.judge import (
     Status,
     Trouble,
     judge,
+    misreported,
     misshown,
 )
 
@@ -282,3 +283,13 @@ class BoardTest(SynchronousTestCase):
             ({1: FAILURE, 9: 0}, "build 9 is not known to the master"),
         ):
             self.assertEqual(misshown((BUILD,), shown, ()), [words])
+
+
+class StateTests(SynchronousTestCase):
+    """What was told of requests, workers and builders."""
+
+    def test_misreported(self) -> None:
+        """A state that is another one or was not told is found, and no other."""
+        states = {("requests", 1): (True, 6), ("workers", 1): (True, None)}
+        self.assertEqual(misreported(states, {**states, ("builders", 9): (False, None)}), [])
+        self.assertEqual(len(misreported(states, {("requests", 1): (True, 0)})), 2)

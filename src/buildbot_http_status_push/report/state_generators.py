@@ -263,8 +263,9 @@ class WorkerGenerator(StateGenerator):
             each: (await reporter.cache.get("builders", each))["name"]
             for each in _elsewhere(master, message)
         }
-        for each in master.botmaster.getBuildersForWorker(name) if mine else ():
-            builders[await each.getBuilderId()] = each.name
+        for each in master.config.builders if mine else ():
+            if name in each.workernames and each.name in master.botmaster.builders:
+                builders[await master.botmaster.builders[each.name].getBuilderId()] = each.name
         return {
             "workerid": message["workerid"],
             "name": name,
