@@ -30,7 +30,7 @@ STEPS = 1000
 _p = incident_position.c
 _s = incident_steps.c
 
-POSITION = Prepared(lambda: sa.select(_p.sequence, _p.version))
+POSITION = Prepared(lambda: sa.select(_p.sequence, _p.version).where(_p.id == 1))
 
 
 @define(eq=False)
