@@ -24,7 +24,10 @@ from buildbot_http_status_push.board.model import Known, Memory, Reason
 from buildbot_http_status_push.board.toml_files import SIZE, FileFault
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
-DISK = 'title = "Disk full"\npattern = "No space left"\nlink = "https://bugs.example.org/7"\n'
+DISK = (
+    'title = "Disk full"\npattern = "No space left"\n'
+    'link = "https://bugs.example.org/7"\nowner = "Zoë"\n'
+)
 LINE = "cc1: error: No space left on device"
 
 
@@ -209,12 +212,13 @@ class KnownPagesTest(BoardCase):
         self.assertIn("<b>1</b> known", html)
         self.assertIn('<span data-count="red">0</span>', html)
         self.assertIn("Disk full", html)
+        self.assertRegex(html, r'<span class="of">owner</span><span class="suspect">.*?Zoë')
         self.assertIn("https://bugs.example.org/7", html)
         self.assertIn('lastBuildStatus="Failure"', (await self.get("/cctray.xml")).text)
-        self.assertIn("known: Disk full", (await self.get("/feed.atom")).text)
+        self.assertIn("known: Disk full (Zoë)", (await self.get("/feed.atom")).text)
         self.assertIn('"state":"known"', (await self.get("/api/builders")).text)
         html = (await self.get("/known")).text
-        for words in ("Disk full", "disk.toml", "without owner", "broken.toml: line 1: title is 7"):
+        for words in ("Disk full", "disk.toml", "without until", "broken.toml: line 1: title is 7"):
             self.assertIn(words, html)
 
     async def test_live(self) -> None:

@@ -19,7 +19,15 @@ from buildbot_http_status_push.board.failures.lines import LINE, REASONS
 from buildbot_http_status_push.board.model import Builder, Filter, Memory
 from buildbot_http_status_push.board.store import remembering
 from buildbot_http_status_push.board.store.store import Store
-from buildbot_http_status_push.board.store.tables import TEST_TABLES
+from buildbot_http_status_push.board.store.tables import (
+    CLUSTER_TABLES,
+    INCIDENT_TABLES,
+    TEST_TABLES,
+    failures,
+    signatures,
+    signing,
+    source_changes,
+)
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import EXCEPTION, FAILURE, RETRY, SUCCESS
 
@@ -27,7 +35,13 @@ BROKEN = "E   assert 3 == 4"
 OTHER = "E   NameError: name 'frobnicate' is not defined"
 DAY = 86_400
 
-KEPT = ("board_failures", "board_signatures", "board_signing")
+KEPT = [
+    each.name
+    for each in (
+        *(failures, signatures, signing, source_changes),
+        *(*TEST_TABLES, *CLUSTER_TABLES, *INCIDENT_TABLES),
+    )
+]
 """What a store of schema version 2 lacks."""
 
 
@@ -105,6 +119,13 @@ class StatesTest(MemoryCase):
         self.put(3, OTHER)
         memory = self.memory()
         self.assertEqual((memory.state, memory.in_a_row), ("new reason", 1))
+
+    def test_lines_around(self) -> None:
+        """Of a report of pytest the line that says what failed comes first, not those around it."""
+        self.put(
+            1, "F   [100%]", "____ test_sum ____", "def test_sum():", "> assert a == b", BROKEN
+        )
+        self.assertEqual([each.text for each in self.memory().reasons], [BROKEN])
 
     def test_changing_numbers(self) -> None:
         """Lines are the same but for what changes from run to run."""
@@ -363,7 +384,7 @@ class KeepingTest(MemoryCase):
         result(Deferred.fromCoroutine(self.store.close()))
         engine = sa.create_engine(self.url)
         with engine.begin() as connection:
-            for name in (*KEPT, *(each.name for each in TEST_TABLES)):
+            for name in KEPT:
                 connection.exec_driver_sql(f"DROP TABLE {name}")
             connection.exec_driver_sql("UPDATE board_schema SET version = 2")
         engine.dispose()
@@ -379,7 +400,7 @@ class KeepingTest(MemoryCase):
         result(Deferred.fromCoroutine(self.store.close()))
         engine = sa.create_engine(self.url)
         with engine.begin() as connection:
-            for name in (*KEPT, *(each.name for each in TEST_TABLES)):
+            for name in KEPT:
                 connection.exec_driver_sql(f"DROP TABLE {name}")
             connection.exec_driver_sql("UPDATE board_schema SET version = 2")
         engine.dispose()

@@ -5,6 +5,7 @@ Pure: takes what JSON gives and trusts none of it. Must not know what is kept of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,10 @@ NAME = 500
 """Characters of a rule, a step, a suite or a log that are kept."""
 REASONS = 50
 """How many failing lines of a build, and how many failed tests, are kept."""
+WORD = re.compile(r"[^\W\d_]{2}")
+"""What is in each line that says something: a progress of dots and letters does not."""
+AROUND = re.compile(r"_{3,} |> |\s{0,40}(?:async )?def \w")
+"""Lines of pytest beside the one that says what failed: a test's heading and its source."""
 TEST = "test"
 """The rule of failed tests."""
 
@@ -103,7 +108,7 @@ def failed_of(body: Mapping[str, Any]) -> tuple[tuple[FailedLine, ...], bool]:
         FailedLine(each.rule, each.step, line.text)
         for each in excerpts
         for line in each.lines
-        if line.is_matched and line.text.strip()
+        if line.is_matched and WORD.search(line.text) and not AROUND.match(line.text)
     )
     tests = body.get("tests")
     results: Mapping[str, Any] = tests if isinstance(tests, dict) else {}

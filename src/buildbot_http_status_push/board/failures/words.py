@@ -32,6 +32,9 @@ def _words(memory: Memory, *, is_grouped: bool) -> Iterator[str]:
         yield f"known: {titles}"
     elif memory.state in ("new", "new reason"):
         yield REASONS[memory.state]
+    # A card has no room for all: what passed when built again is the most telling.
+    if memory.is_flaky:
+        yield _rebuilt(memory)
     if memory.earlier and memory.earlier_since is not None:
         count = f"{memory.earlier}{'+' if memory.is_bounded else ''}"
         noun = "earlier breakage" if count == "1" else "earlier breakages"
@@ -43,8 +46,12 @@ def _words(memory: Memory, *, is_grouped: bool) -> Iterator[str]:
         yield f"also on {memory.builders} {'builder' if memory.builders == 1 else 'builders'}"
     if memory.before:
         yield f"also failed at {memory.before[:SHORT]}, before this change"
-    if memory.rebuilt:
-        yield (
-            "passed when built again with nothing changed in any codebase: "
-            f"{memory.passed} of {memory.rebuilt}"
-        )
+    if memory.rebuilt and not memory.is_flaky:
+        yield _rebuilt(memory)
+
+
+def _rebuilt(memory: Memory) -> str:
+    return (
+        "passed when built again with nothing changed in any codebase: "
+        f"{memory.passed} of {memory.rebuilt}"
+    )
