@@ -222,8 +222,9 @@ class HookTest(NotifierCase):
         self.assert_in_order((body for _, body in hook.taken), 4)
 
     async def test_first_look(self) -> None:
-        """What is open at the first look is one summary, and its end is not reported."""
+        """What is there at the first look is one summary of what is open, and no more."""
         hook, world = self.hook()
+        world.kept.put(over(an_incident("old", AT - 2000), AT - 1000))
         for number in range(3):
             world.kept.put(an_incident(f"i{number}"))
         await self.started(world)

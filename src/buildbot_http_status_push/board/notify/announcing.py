@@ -213,8 +213,8 @@ class Introduction:
     """What a destination begins with.
 
     Args:
-        reports: What to remember of the incidents that are open.
-        counted: Those of them that a rule is for.
+        reports: What to remember of the incidents that are there.
+        counted: The open ones that a rule is for.
     """
 
     reports: Mapping[str, Report]
@@ -224,7 +224,7 @@ class Introduction:
 def introduce(
     rules: Sequence[Rule], destination: str, incidents: Iterable[Incident], now: float
 ) -> Introduction:
-    """Leave out the incidents that are open when a destination is first reported to.
+    """Leave out the incidents that are there when a destination is first reported to.
 
     Args:
         rules: All rules, in order.
@@ -232,10 +232,12 @@ def introduce(
         incidents: The incidents.
         now: The time, in seconds since the epoch.
     """
-    there = [each for each in incidents if each.is_open]
+    there = list(incidents)
     return Introduction(
         reports={each.id: left_out(each, now) for each in there},
-        counted=tuple(each for each in there if rule_for(rules, destination, each)),
+        counted=tuple(
+            each for each in there if each.is_open and rule_for(rules, destination, each)
+        ),
     )
 
 

@@ -135,7 +135,7 @@ class Destination:
         login = (self.user, values["password"]) if self.user and "password" in values else None
         hidden = {*keys, *(values[each] for each in ("password",) if each in values)}
         if self.kind != JSON_KIND:
-            hidden |= {url, parsed.target}  # who knows a chat's webhook may write there
+            hidden |= {url, parsed.target} - {"/"}  # who knows a chat's webhook may write there
         return Target(
             url,
             login,

@@ -81,6 +81,7 @@ class Notifier:
     _senders: Senders = field(init=False)
     _database: Database | None = field(default=None, init=False)
     _looping: LoopingCall = field(init=False)
+    _ended: Deferred[LoopingCall] | None = field(default=None, init=False)
     is_woken: bool = field(default=True, init=False)
     _due: float = field(default=0.0, init=False)
     _forget_at: float = field(default=0.0, init=False)
@@ -94,11 +95,13 @@ class Notifier:
 
     def start(self) -> None:
         """Begin to look and to send."""
-        self._looping.start(EVERY)
+        self._ended = self._looping.start(EVERY)
 
     async def stop(self) -> None:
         """Look no more, end attempts, and close the database."""
         self._looping.stop()
+        if self._ended is not None:
+            await self._ended
         await self._senders.stop()
         if self._database is not None:
             await self._in_thread(self._database.close)
@@ -132,6 +135,9 @@ class Notifier:
                 await self._look(now)
         except StorageError as trouble:
             self._report(trouble)
+        except Exception:  # of one look; the next may go well
+            self._due = self._reactor.seconds() + AT_LEAST_EVERY
+            self._log.failure("notify: looking at the incidents failed; trying again")
         else:
             self._is_in_trouble = False
 
