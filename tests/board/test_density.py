@@ -21,7 +21,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.failures.grouping import causes
-from buildbot_http_status_push.board.model import Builder, Source
+from buildbot_http_status_push.board.model import Builder, BuilderIncident, Source
 from buildbot_http_status_push.board.pages.overview import PAGE, groups
 from buildbot_http_status_push.board.pages.pages import Pages
 from buildbot_http_status_push.board.pages.wording import LONG, halves
@@ -67,6 +67,17 @@ class CausesTests(SynchronousTestCase):
         self.assertEqual([each.first.id for each in found], [7, 5, 9])
         again = red(9, flaky=True, first_bad=build(2, FAILURE))
         self.assertFalse(causes([again])[0].is_flake)
+
+    def test_suspects(self) -> None:
+        """An incident's suspects are shown; where it has none to name, the builder's are."""
+        for incident, shown in (
+            (None, 3),
+            (BuilderIncident(id="1", kind="failure", opened_at=NOW), 3),
+            (BuilderIncident(id="1", kind="failure", opened_at=NOW, suspected=2), 2),
+            (BuilderIncident(id="1", kind="infrastructure", opened_at=NOW), 0),
+        ):
+            [cause] = causes([red(1, suspected=3, incident=incident)])
+            self.assertEqual(cause.suspected, shown)
 
 
 class GroupsTests(SynchronousTestCase):

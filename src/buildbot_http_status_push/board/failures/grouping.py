@@ -81,12 +81,21 @@ class Cause:
     @property
     def suspects(self) -> tuple[SourceChange, ...]:
         """The suspected changes: the incident's, else those of the builder with the fewest."""
-        return self.incident.suspects if self.incident else self._narrowest.suspects
+        known = self._known_suspects
+        return self._narrowest.suspects if known is None else known.suspects
 
     @property
     def suspected(self) -> int:
         """How many these are."""
-        return (self.incident.suspected or 0) if self.incident else self._narrowest.suspected
+        known = self._known_suspects
+        return self._narrowest.suspected if known is None else known.suspected or 0
+
+    @property
+    def _known_suspects(self) -> BuilderIncident | None:
+        """The incident where it says which changes are suspected, or that it is not the code."""
+        incident = self.incident
+        is_open_question = incident and incident.kind == "failure" and incident.suspected is None
+        return None if is_open_question else incident
 
     @property
     def _narrowest(self) -> Builder:
