@@ -172,7 +172,7 @@ class Finding:
             "not waiting": self.not_held,
             "out of order": self.late,
             "wrong final state": self.wrong,
-            "sent twice without a cause": self.unexplained,
+            "duplicates without a cause": self.unexplained,
         }
         return [f"{kind}: {each}" for kind, found in kinds.items() for each in found]
 

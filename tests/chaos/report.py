@@ -1,4 +1,4 @@
-"""Tells the outcomes of all cases as a Markdown table. Pure."""
+"""The outcomes of all cases as a Markdown table. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ COLUMNS = (
     "case",
     "result",
     "lost",
-    "begins not sent",
+    "starts not sent",
     "out of order",
-    "wrong end",
+    "wrong result",
     "wrong on the board",
-    "sent twice",
-    "through after",
+    "duplicates",
+    "drained after",
     "stop",
 )
 COUNTED = 6
@@ -27,12 +27,12 @@ A real Buildbot master, receiver and board, each a process of its own. After eac
 receiver accepted and the board shows is compared with the master's database:
 
 - **lost**: statuses that should have been accepted and were not; never a finish;
-- **begins not sent**: starts that the receiver did not accept, of builds whose finish it did;
+- **starts not sent**: starts that the receiver did not accept, of builds whose finish it did;
 - **out of order**: a start after its finish, or a status after one of a later build of its request;
-- **wrong end**: builds whose last accepted status is not how they finished;
+- **wrong result**: builds whose last accepted status differs from their result;
 - **wrong on the board**: builds that the board shows otherwise than the master's database;
-- **sent twice**: POSTs of a delivery that had been accepted before; without a cause, a failure;
-- **through after**: seconds from the receiver's return until nothing was pending, at most 60;
+- **duplicates**: POSTs of a delivery that had been accepted before; without a cause, a failure;
+- **drained after**: seconds from the receiver's return until nothing was pending, at most 60;
 - **stop**: seconds from the end of the last build to the end of the master's process, at most 5.
 
 The notes have the causes, and each delivery's state.
@@ -63,7 +63,7 @@ class Report:
 
     @property
     def result(self) -> str:
-        """Say in a word or two how it went."""
+        """The result in a word or two."""
         if self.faults:
             return "**failed**"
         return f"not run: {self.trouble}" if self.trouble else "passed"
@@ -120,7 +120,7 @@ def _cells(report: Report) -> list[str]:
 
 
 def _counts(outcome: Outcome) -> list[int]:
-    """Return the numbers of the columns from "lost" to "sent twice"."""
+    """Return the numbers of the columns from "lost" to "duplicates"."""
     finding = outcome.finding
     return [
         len(finding.missing),
@@ -155,25 +155,25 @@ def _note(report: Report) -> str:
     if report.outcome is None:
         return f"- **{name}**: {report.result}."
     outcome = report.outcome
-    told = [
+    facts = [
         f"{outcome.builds} builds",
         f"{outcome.accepted} POSTs accepted",
         f"accounts {outcome.accounts}",
     ]
-    return f"- **{name}**: {'; '.join([*told, *_remarks(outcome)])}."
+    return f"- **{name}**: {'; '.join([*facts, *_remarks(outcome)])}."
 
 
 def _remarks(outcome: Outcome) -> list[str]:
     finding = outcome.finding
     counted = {
         "held as they should be": finding.held,
-        "begins superseded by their end": finding.superseded,
-        "begins of ended builds that nothing knew of": finding.unbegun,
-        "late because the receiver had refused them, or not answered the later one":
+        "starts superseded by their finish": finding.superseded,
+        "starts of finished builds that no event or scan found": finding.unbegun,
+        "out of order since the receiver had rejected them, or not answered the later one":
             finding.excused,
-        "sent twice without a cause": finding.unexplained,
+        "duplicates without a cause": finding.unexplained,
     }  # fmt: skip
     waited = [] if outcome.wait is None else [f"a status waited {outcome.wait:.1f} s at most"]
-    twice = [f"sent twice: {count} {cause}" for cause, count in finding.duplicates.items()]
+    twice = [f"duplicates: {count} {cause}" for cause, count in finding.duplicates.items()]
     remarks = [f"{len(found)} {words}" for words, found in counted.items() if found]
     return [*waited, *twice, *remarks]
