@@ -86,6 +86,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._reported = (Reported(), Reported())
         self._ownership: BuildOwnership | None = None
         self._generator_options: dict[str, Any] = {}
+        self._has_generators = False
         self._users_are_seen = True
         self.cache: DataCache | None = None
         self.properties_gate: PropertiesGate | None = None
@@ -185,24 +186,30 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         shaping = default_generator.GENERATOR_OPTIONS
         self._generator_options = {name: given.pop(name) for name in shaping if name in given}
         given.pop("generators", None)
+        self._has_generators = False  # those of these options come below
         yield ensureDeferred(self._configure_delivery(options.read(given)))
         if generators is None:
             generators = self._create_default_generators()
         self._users_are_seen = self.delivers_for_itself or users.are_seen(generators)
         yield super().reconfigService(generators=generators)
+        self._has_generators = True
         target = self._parts()[0].target()
         self.keep_attributes(given, target)
         runtime_checks.tell_unmatched(self, self.log)
         runtime_checks.tell_unrendered(self, self.log, target)
+        yield ensureDeferred(self._start_scans())
+
+    async def _start_scans(self) -> None:
         if self._catchup is not None:
-            yield ensureDeferred(self._catchup.settle_unfinished_requests())
+            await self._catchup.settle_unfinished_requests()
             self._catchup.start()
         if self._backfiller is not None:
             self._backfiller.start()
         if self._states is not None:
             beside = state_generators.StateGenerator
-            kinds = [each.kind for each in self.generators if isinstance(each, beside)]
-            yield ensureDeferred(self._states.start(kinds))
+            await self._states.start(
+                each.kind for each in self.generators if isinstance(each, beside)
+            )
 
     async def _configure_delivery(self, given: Options) -> None:
         delivery = self._parts()[0]
@@ -242,6 +249,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._backfiller = Backfiller(self.master, outbox, self._handle, self._ownership, self.log)
         self._states = StateCatchup(self.master, str(self.name), outbox, self._handle, self.log)
         await self._catchup.prepare()
+        if self._has_generators:  # an outbox that came later than its options
+            await self._start_scans()
 
     def _outbox_lost(self) -> None:
         if self._catchup is not None:
@@ -304,7 +313,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if event.failed and event.kind == "builds" and self._catchup is not None:
             self._catchup.soon()
         elif event.failed and self._states is not None:
-            self._states.all_again()
+            self._states.again(event.kind, event.path[-1])
         return event
 
     def _get_chain_key_for_event(self, key: tuple[str, ...], msg: Any) -> Any:

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from buildbot_http_status_push.report.catchup import AFTER_FAILURE, SOON, ScanTimer
+from buildbot_http_status_push.report.catchup import AFTER_FAILURE, INTERVAL, SOON, ScanTimer
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import delivery_id
 from buildbot_http_status_push.report.progress import STATE_CLASS
@@ -95,6 +95,8 @@ class StateCatchup:
         self._requests_due = False
         self._looks = 0
         self._touched: set[tuple[str, int]] = set()
+        self._again: set[tuple[str, int]] = set()
+        self._patience = SOON
         self._last: tuple[float, float] | None = None
         self._stopped = False
 
@@ -135,10 +137,21 @@ class StateCatchup:
             self._timer.after(SETTLED)
 
     def all_again(self) -> None:
-        """Look at everything again in a few seconds: something could not be reported."""
+        """Look at everything again in a few seconds: what was reported may be lost."""
         if self._kinds:
             self._everything_is_due()
             self._timer.after(SOON)
+
+    def again(self, kind: str, number: str) -> None:
+        """Look at one again in a while, which is longer each time: it could not be reported.
+
+        Args:
+            kind: Such as ``workers``.
+            number: Its id.
+        """
+        if kind in self._kinds:
+            self._again.add((kind, int(number)))
+            self._timer.after(self._patience)
 
     def _everything_is_due(self) -> None:
         self._requests_due = "buildrequests" in self._kinds
@@ -172,6 +185,7 @@ class StateCatchup:
         begun = self._master.reactor.seconds()
         self._touched.clear()
         seen = await self._load()
+        await self._look_at_failed()
         if self._looks:
             self._looks -= 1
             for kind in INVENTORY:
@@ -181,6 +195,15 @@ class StateCatchup:
             seen = await self._advanced(seen, begun)
         if not self._stopped and seen != self._seen:
             await self._save(seen)
+
+    async def _look_at_failed(self) -> None:
+        """Report those that could not be reported, as they are now."""
+        due, self._again = self._again, set()
+        self._patience = min(2 * self._patience, INTERVAL) if due else SOON
+        for kind in sorted(self._kinds):
+            numbers = sorted(number for each, number in due if each == kind)
+            rows = [await self._master.data.get((kind, number)) for number in numbers]
+            await self._report_all(kind, [each for each in rows if each is not None])
 
     async def _look_at_requests(self, since: int) -> None:
         """Report those that are not complete, if that is due, and those completed since a time."""
@@ -245,6 +268,8 @@ class StateCatchup:
 
     async def _advanced(self, seen: Seen, begun: float) -> Seen:
         """Note how far completed requests are reported: what is pending may be lost yet."""
+        if any(kind == "buildrequests" for kind, _ in self._again):
+            return seen
         oldest = await self._outbox.oldest_pending_request()
         last, self._last = self._last, (begun, self._master.reactor.seconds())
         if last is None or (oldest is not None and oldest <= last[1]) or not self._outbox.durable:

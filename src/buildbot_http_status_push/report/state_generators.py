@@ -107,6 +107,10 @@ class StateGenerator(ABC):
                 trouble=one_line(str(trouble.orig)),
             )
             return None
+        except Exception:  # such as of a broken connection; Buildbot logs it
+            if event is not None:
+                event.failed = True
+            raise
 
     @abstractmethod
     async def _generate(
