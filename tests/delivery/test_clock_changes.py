@@ -166,7 +166,7 @@ AHEAD_LATER: list[Step] = [
 class ClockChangesTest(SynchronousTestCase):
     """Every mixture of what people do to clocks, masters and receivers within a day."""
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=30)
     @given(told=steps, starts_anew=st.booleans())
     @example(told=AHEAD_AT_FIRST, starts_anew=True)
     @example(told=AHEAD_AT_FIRST, starts_anew=False)
