@@ -75,6 +75,8 @@ class CheckTests(SynchronousTestCase):
     def test_known_failures(self) -> None:
         """Each fault has its file, line and key; the exit code says whether there is one."""
         folder = temporary_folder(self)
+        code, output, _ = run("board", "check", str(folder))
+        self.assertEqual((code, output), (1, f"{folder}: the directory has no *.toml file\n"))
         (folder / "disk.toml").write_text('title = "Disk full"\npattern = "No space left"\n')
         self.assertEqual(run("board", "check", str(folder))[0], 0)
         (folder / "other.toml").write_text('title = "x"\npatern = "y"\n')

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 from support.boards import BoardCase
@@ -16,14 +21,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.http.access import Access
 from buildbot_http_status_push.board.server import Board, Settings
-from buildbot_http_status_push.commands.main import make_parser
-from buildbot_http_status_push.commands.watching import (
-    BoardClient,
-    RefusalError,
-    SilentError,
-    Watch,
-    decided,
-)
+from buildbot_http_status_push.commands.board_requests import SilentError
+from buildbot_http_status_push.commands.main import main, make_parser
+from buildbot_http_status_push.commands.watching import BoardClient, RefusalError, Watch, decided
 from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS
 
 SHA = "4f2a9c1d5e6b7a8990a1b2c3d4e5f60718293a4b"
@@ -100,7 +100,7 @@ class WatchTests(SynchronousTestCase):
             lambda: self.now,
             sleep,
             until=until,
-            timeout=60.0,
+            timeout=more.get("timeout", 60.0),
             is_json=more.get("is_json", False),
         )
         return watch.run(SHA)
@@ -180,6 +180,16 @@ class WatchTests(SynchronousTestCase):
         self.assertIn("timeout: 1 of 2 ended", self.paper.lines[-1])
         self.assertEqual(self.watched(SilentError("Connection refused")), 2)
         self.assertIn("timeout", self.paper.lines[-1])
+        self.assertEqual(self.watched(an_answer("running"), timeout=3.0), 2)
+        self.assertEqual(self.now, 3.0)
+
+    def test_known_red(self) -> None:
+        """What is red already is the verdict where the others do not end, or cannot."""
+        self.assertEqual(self.watched(an_answer("new", "running")), 1)
+        self.assertIn("timeout: 1 of 2 ended", self.paper.lines[-1])
+        answer = an_answer("new", "waiting")
+        answer["codebases"][0]["builders"][1]["stuck"] = "the builder was removed"
+        self.assertEqual(self.watched(answer), 1)
 
     def test_refusal(self) -> None:
         """Where asking again is of no use it ends at once."""
@@ -210,7 +220,6 @@ class WatchTests(SynchronousTestCase):
 
     def parsed(self, given: list[str]) -> None:
         """Parse arguments."""
-        import io
         import sys
 
         self.patch(sys, "stderr", io.StringIO())
@@ -221,6 +230,94 @@ class WatchTests(SynchronousTestCase):
         import sys
 
         return str(sys.stderr.getvalue())  # type: ignore[attr-defined]  # it is patched
+
+
+class ServerTests(SynchronousTestCase):
+    """What is asked of a server that is no board."""
+
+    def serve(self, status: int, body: bytes = b"", **headers: str) -> str:
+        """Answer all requests alike, and return the URL; the requests' headers are kept."""
+        seen: list[Message] = []
+        self.seen = seen
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                seen.append(self.headers)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET  # noqa: N815 - the library's name
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    def test_other_answers(self) -> None:
+        """An answer that lacks what is read of it is refused."""
+        for change in (
+            {"counts": None},
+            {"codebases": [{}]},
+            {"codebases": [7]},
+            {"ended": "x"},
+            {"words": None},
+        ):
+            url = self.serve(200, json.dumps({**an_answer("good"), **change}).encode())
+            with self.assertRaises(RefusalError) as refusal:
+                BoardClient(url, SHA, None, None).ask()
+            self.assertIn("not that of a board of this version", str(refusal.exception))
+        url = self.serve(200, json.dumps(an_answer("new", "waiting")).encode())
+        self.assertTrue(BoardClient(url, SHA, None, None).ask())
+
+    def test_redirects(self) -> None:
+        """Neither command follows a redirect, since that would carry the password elsewhere."""
+        other = self.serve(200)
+        elsewhere = self.seen
+        url = self.serve(302, Location=other)
+        with self.assertRaises(RefusalError) as refusal:
+            BoardClient(url, SHA, None, ("ada", "pw")).ask()
+        self.assertIn(f"redirects to {other}", str(refusal.exception))
+        code, said = self.claim("--board", url, "--auth", "ada:pw")
+        self.assertEqual((code, f"redirects to {other}: give that URL" in said), (2, True), said)
+        self.assertEqual((len(self.seen), elsewhere), (2, []))
+
+    def test_claim_without_http(self) -> None:
+        """A server that does not speak HTTP, or a URL with a password, is one line."""
+        rude = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(rude.close)
+
+        def hang_up() -> None:
+            connection, _ = rude.accept()
+            connection.recv(65536)
+            connection.sendall(b"hello\r\n\r\n")
+            connection.close()
+
+        thread = Thread(target=hang_up)
+        thread.start()
+        code, said = self.claim("--board", f"http://127.0.0.1:{rude.getsockname()[1]}")
+        thread.join()
+        self.assertEqual((code, "no answer (" in said), (2, True), said)
+        for url in ("https://ada:opensesame@b.example", "https://ada:opensesame@[b.example"):
+            refusal = self.assertRaises(SystemExit, self.claim, "--board", url)
+            said = self.complained.getvalue()
+            self.assertEqual((refusal.code, "--auth-env" in said), (2, True))
+            self.assertNotIn("opensesame", said)
+
+    def claim(self, *arguments: str) -> tuple[int | None, str]:
+        """Run ``claim``, and return its exit code and what it complained of."""
+        self.complained = io.StringIO()
+        with redirect_stderr(self.complained):
+            code = main(["claim", "0123456789ab", *arguments])
+        return code, self.complained.getvalue()
 
 
 class BoardWatchTests(BoardCase):

@@ -39,6 +39,10 @@ def check(arguments: argparse.Namespace, output: Output) -> int:
     from buildbot_http_status_push.board.verdicts.rule_file import read_rules
 
     code = DONE
+    for each in arguments.files:
+        if each.is_dir() and not any(each.glob("*.toml")):
+            code = FAILED
+            output.say(f"{each}: the directory has no *.toml file")
     for path in _files(arguments.files):
         try:
             keys = read_toml(path).content.keys()

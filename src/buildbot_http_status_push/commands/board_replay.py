@@ -58,6 +58,7 @@ def add_replay(actions: SubParsers) -> None:
 
 def replay(arguments: argparse.Namespace, output: Output) -> int:
     """Print what would have been sent."""
+    from buildbot_http_status_push.board.failures.known_files import KnownFiles
     from buildbot_http_status_push.board.notify.notify_file import read_notify
     from buildbot_http_status_push.board.store.schema import open_snapshots
     from buildbot_http_status_push.board.toml_files import FileFault
@@ -72,7 +73,14 @@ def replay(arguments: argparse.Namespace, output: Output) -> int:
     if path is not None and not os.path.exists(path):
         return complain(f"--database {masked(url)}: there is no such file")
     now = time.time()
-    operation = partial(_rehearsed, notify, arguments.known, now - arguments.since, now)
+    entries: tuple[Entry, ...] = ()
+    if arguments.known is not None:
+        known = KnownFiles(arguments.known)
+        known.read()
+        entries = known.entries
+        for each in known.faults:
+            output.say(f"--known {arguments.known}: {each}; this file is left out", "warning")
+    operation = partial(_rehearsed, notify, entries, now - arguments.since, now)
     try:
         database = open_snapshots(url)
         [found] = database.transact([operation])
@@ -84,18 +92,12 @@ def replay(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _rehearsed(
-    notify: Notify, known: Path | None, since: float, until: float, connection: Any
+    notify: Notify, entries: tuple[Entry, ...], since: float, until: float, connection: Any
 ) -> Rehearsal:
-    from buildbot_http_status_push.board.failures.known_files import KnownFiles
     from buildbot_http_status_push.board.notify.rehearsing import rehearse
     from buildbot_http_status_push.board.store.following import stored_history
     from buildbot_http_status_push.board.store.incidents import shown_incident
 
-    entries: tuple[Entry, ...] = ()
-    if known is not None:
-        files = KnownFiles(known)
-        files.read()
-        entries = files.entries
     engine, history = stored_history(connection, since)
     shown = partial(shown_incident, entries=entries, is_open=False)
     return rehearse(notify.rules, notify.destinations, engine, history, since, until, shown)

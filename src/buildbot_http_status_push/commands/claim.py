@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import re
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
+from buildbot_http_status_push.commands.board_requests import SilentError, ask_board
 from buildbot_http_status_push.commands.console import DONE, complain
-from buildbot_http_status_push.commands.credentials import add_auth, server_url
+from buildbot_http_status_push.commands.credentials import add_auth, board_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildbot_http_status_push.commands.console import SubParsers
     from buildbot_http_status_push.commands.terminal import Output
-
-TIMEOUT = 30.0
-"""Seconds after which a board that does not answer is given up."""
-MOST = 64 * 1024 * 1024
-"""The most bytes of an answer that are read."""
 
 
 class ClaimError(Exception):
@@ -43,7 +36,7 @@ def add_claim(commands: SubParsers) -> None:
         help="ID, or the name of a builder with one open incident",
     )
     parser.add_argument(
-        "--board", metavar="URL", type=server_url, required=True, help="the board's address"
+        "--board", metavar="URL", type=board_url, required=True, help="the board's address"
     )
     parser.add_argument("--note", default="", help="what you do about it")
     parser.add_argument("--link", help="where it is dealt with, such as an issue")
@@ -53,7 +46,7 @@ def add_claim(commands: SubParsers) -> None:
 
 def run_claim(arguments: argparse.Namespace, output: Output) -> int:
     """Claim an incident."""
-    address = arguments.board.rstrip("/")
+    address: str = arguments.board
     try:
         number = _incident(address, arguments)
         given = {"note": arguments.note, "link": arguments.link}
@@ -87,19 +80,14 @@ def _incident(address: str, arguments: argparse.Namespace) -> str:
 
 
 def _ask(url: str, arguments: argparse.Namespace, given: Mapping[str, Any] | None = None) -> bytes:
-    headers = {"Content-Type": "application/json"}
-    if arguments.auth:
-        encoded = base64.b64encode(":".join(arguments.auth).encode()).decode()
-        headers["Authorization"] = f"Basic {encoded}"
     body = None if given is None else json.dumps(given).encode()
-    request = urllib.request.Request(url, body, headers)  # noqa: S310  http and https only
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310  likewise
-            content: bytes = answer.read(MOST)
-            return content
-    except urllib.error.HTTPError as refusal:
-        said = refusal.read(1000).decode("utf-8", "replace").strip()
-        raise ClaimError(f"the board refused with {refusal.code}: {said}") from refusal
-    except OSError as trouble:
-        reason = getattr(trouble, "reason", trouble)
-        raise ClaimError(f"--board {url}: no answer ({reason})") from trouble
+        answer = ask_board(url, arguments.auth, body)
+    except SilentError as trouble:
+        raise ClaimError(f"--board {url}: no answer ({trouble})") from trouble
+    if answer.location is not None:
+        raise ClaimError(f"the board redirects to {answer.location}: give that URL")
+    if answer.code >= 300:
+        said = answer.body[:1000].decode("utf-8", "replace").strip()
+        raise ClaimError(f"the board refused with {answer.code}: {said}")
+    return answer.body

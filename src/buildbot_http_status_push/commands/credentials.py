@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from buildbot_http_status_push.signing import parse_key
 
@@ -107,6 +108,22 @@ def server_url(text: str) -> str:
     from buildbot_http_status_push.configuration.options import check_url
 
     return _told(check_url, text)
+
+
+def board_url(text: str) -> str:
+    """Read a board's URL, and return it without a slash at the end."""
+    if "@" in text:
+        raise argparse.ArgumentTypeError("has a user in it: give user and password with --auth-env")
+    try:
+        parts = urlsplit(text)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, is_whole = urlsplit(""), False
+    if not is_whole or parts.scheme not in ("http", "https") or parts.query:
+        raise argparse.ArgumentTypeError(
+            f"is {text!r}: must be a board's URL, e.g. https://board.example.org/"
+        )
+    return text.rstrip("/")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from buildbot_http_status_push.commands.board_settings import seconds
-from buildbot_http_status_push.commands.credentials import add_auth
+from buildbot_http_status_push.commands.credentials import add_auth, board_url
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.commands.console import SubParsers
@@ -27,7 +26,7 @@ def add_watch(commands: SubParsers) -> None:
     parser.add_argument(
         "--board",
         metavar="URL",
-        type=_board,
+        type=board_url,
         required=True,
         help="the board's URL, e.g. https://board.example.org/",
     )
@@ -48,27 +47,14 @@ def add_watch(commands: SubParsers) -> None:
         metavar="TIME",
         type=seconds,
         default="1h",
-        help="exit with 2 after this time, e.g. 45m (default: %(default)s)",
+        help="end after this time, e.g. 45m, with 1 if a builder is red by then, else with 2 "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object at the end, and nothing else"
     )
     add_auth(parser)
     parser.set_defaults(run=run_watch)
-
-
-def _board(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-        raise argparse.ArgumentTypeError(
-            f"is {text!r}: must be a board's URL, e.g. https://board.example.org/"
-        )
-    if parts.username is not None:
-        raise argparse.ArgumentTypeError("has a user in it: give user and password with --auth-env")
-    return text.rstrip("/")
 
 
 def run_watch(arguments: argparse.Namespace, output: Output) -> int:

@@ -6,25 +6,19 @@ Blocking: there is nothing else to do meanwhile. A board that does not answer is
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from attrs import define, field, frozen
 
+from buildbot_http_status_push.commands.board_requests import Answer, SilentError, ask_board
 from buildbot_http_status_push.commands.console import DONE, FAILED, UNUSABLE
 from buildbot_http_status_push.commands.terminal import Output, Tone
 
 POLL = 2.0
 """Seconds between two questions."""
-PATIENCE = 20.0
-"""For how many seconds the board may be silent."""
-LARGEST = 64 * 1024 * 1024
-"""How many bytes of an answer are read."""
 REASON = 120
 """How many characters of a failing line are printed."""
 
@@ -40,11 +34,12 @@ TONES: Mapping[str, Tone] = {
 }  # fmt: skip
 BAD = ("new", "new reason", "red")
 WITHOUT_REQUESTS = "the board knows no requests: all are the builds that began"
+KEYS = {
+    "words": str, "builders_count": int, "ended": int, "is_over": bool, "counts": dict,
+    "requests_known": bool, "codebases": list,
+}  # fmt: skip
+"""What an answer must have, beside builders."""
 STATES = {DONE: "good", FAILED: "red", UNUSABLE: "unknown"}
-
-
-class SilentError(Exception):
-    """The board did not answer; it may later."""
 
 
 class RefusalError(Exception):
@@ -62,13 +57,6 @@ class Verdict:
 
     code: int
     why: str
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    """Leaves redirects to the caller: they would carry the password elsewhere."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
 
 
 @define(eq=False)
@@ -96,47 +84,48 @@ class BoardClient:
         """
         query = f"?{urlencode({'builder': self._builders})}" if self._builders else ""
         url = f"{self._board}/api/revisions/{quote(self._revision, safe='')}{query}"
-        headers = {"Accept": "application/json"}
-        if self._auth is not None:
-            pair = b64encode(":".join(self._auth).encode()).decode()
-            headers["Authorization"] = f"Basic {pair}"
-        request = Request(url, headers=headers)  # noqa: S310  the scheme was checked
-        try:
-            with build_opener(_NoRedirect).open(request, timeout=PATIENCE) as answer:
-                return _content(answer.read(LARGEST))
-        except HTTPError as answer:
-            with answer:
-                _check(answer)
-            return None
-        except URLError as trouble:
-            raise SilentError(str(trouble.reason)) from trouble
-        except (OSError, HTTPException) as trouble:
-            raise SilentError(str(trouble) or type(trouble).__name__) from trouble
+        answer = ask_board(url, self._auth)
+        if answer.code == 200:
+            return _checked(_content(answer.body))
+        _check(answer)
+        return None
 
 
-def _check(answer: HTTPError) -> None:
+def _check(answer: Answer) -> None:
     """Raise what an answer means, unless it is that the revision is not known yet."""
-    told = answer.read(LARGEST)
-    if answer.code == 404 and b"no build and no change" in told:
+    if answer.code == 404 and b"no build and no change" in answer.body:
         return
     if answer.code == 401:
         raise RefusalError("the board asks for user and password: give --auth-env")
-    if answer.code in (301, 302, 303, 307, 308):
-        raise RefusalError(f"the board redirects to {answer.headers['Location']}: give that URL")
+    if answer.location is not None:
+        raise RefusalError(f"the board redirects to {answer.location}: give that URL")
     if answer.code in (400, 409):
-        raise RefusalError(str(_content(told).get("error")))
+        raise RefusalError(str(_content(answer.body).get("error")))
     if answer.code < 500:
         raise RefusalError(f"{answer.code} {answer.reason}: no board answers at this URL")
     raise SilentError(f"{answer.code} {answer.reason}")
 
 
-def _content(told: bytes) -> Mapping[str, Any]:
+def _content(body: bytes) -> Mapping[str, Any]:
     try:
-        content = json.loads(told)
-    except ValueError as fault:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as fault:
         raise SilentError(f"the answer is not JSON: {fault}") from fault
     if not isinstance(content, dict):
         raise SilentError("the answer is not that of a board")
+    return content
+
+
+def _checked(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an answer that has all that is read of one."""
+    try:
+        is_whole = all(isinstance(content[key], kind) for key, kind in KEYS.items())
+        decided(content, "all")
+        deque(lines(None, content), maxlen=0)
+    except (KeyError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        raise RefusalError("the answer is not that of a board of this version")
     return content
 
 
@@ -147,26 +136,30 @@ def decided(told: Mapping[str, Any], until: str) -> Verdict | None:
         told: The board's answer.
         until: ``all`` or ``first-failure``.
     """
-    counts = told["counts"]
-    bad = sum(counts.get(kind, 0) for kind in BAD)
-    if bad and (until == "first-failure" or told["is_over"]):
+    if _is_red(told) and (until == "first-failure" or told["is_over"]):
         return Verdict(FAILED, told["words"])
     if not told["builders_count"]:
         return None
     if not told["is_over"]:
         return _stuck(told)
-    if counts.get("no result"):
+    if told["counts"].get("no result"):
         return Verdict(UNUSABLE, f"a builder ended without a result: {told['words']}")
     return Verdict(DONE, told["words"])
 
 
+def _is_red(told: Mapping[str, Any]) -> bool:
+    """Return whether a builder is red for no known reason."""
+    return any(told["counts"].get(kind) for kind in BAD)
+
+
 def _stuck(told: Mapping[str, Any]) -> Verdict | None:
-    """Return that there will be no verdict, where nothing that is left can go on."""
+    """Return the verdict where nothing that is left can go on."""
     left = [each for _, each in _builders(told) if each["says"] in ("running", "waiting")]
     if not left or not all(each["stuck"] for each in left):
         return None
     first = left[0]
-    return Verdict(UNUSABLE, f"{first['name']} waits: {first['stuck']}; {told['words']}")
+    code = FAILED if _is_red(told) else UNUSABLE
+    return Verdict(code, f"{first['name']} waits: {first['stuck']}; {told['words']}")
 
 
 def lines(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Iterator[tuple[str, Tone]]:
@@ -266,10 +259,12 @@ class Watch:
                     advance(told["ended"], told["builders_count"])
                     if verdict := decided(told, self._until):
                         return verdict
-            if self._monotonic() >= end:
+            left = end - self._monotonic()
+            if left <= 0:
                 last = self._told["words"] if self._told else self._trouble
-                return Verdict(UNUSABLE, f"timeout: {last}")
-            self._sleep(POLL)
+                code = FAILED if self._told and _is_red(self._told) else UNUSABLE
+                return Verdict(code, f"timeout: {last}")
+            self._sleep(min(POLL, left))
 
     def _note(self, trouble: str) -> None:
         """Print once what is in the way."""

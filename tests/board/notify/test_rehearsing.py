@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from support.boards import BoardCase
@@ -57,7 +59,7 @@ class CommandTest(BoardCase):
     """``board replay``."""
 
     async def test_command(self) -> None:
-        """It reads the board's database, sends nothing, and sums up."""
+        """It reads the board's database, sends nothing, sums up, and reports faults of files."""
         rules = Path(self.mktemp())
         rules.write_text(
             '[to.chat]\nkind = "slack"\nurl_env = "NOT_READ"\n[[rule]]\nname = "all"\nto = "chat"\n'
@@ -66,5 +68,11 @@ class CommandTest(BoardCase):
         await self.put(2, FAILURE)
         days = int((time.time() - NOW) // DAY) + 2
         arguments = ["board", "replay", "--notify", str(rules), "--database", self.url]
-        code = await deferToThread(main, [*arguments, "--since", f"{days}d"])
+        known = Path(self.mktemp())
+        known.mkdir()
+        (known / "disk.toml").write_text('title = "Disk full"\npatern = "No space left"\n')
+        arguments += ["--since", f"{days}d", "--known", str(known)]
+        with redirect_stdout(StringIO()) as printed:
+            code = await deferToThread(main, arguments)
         self.assertEqual(code, 0)
+        self.assertIn("disk.toml: line 2: patern: must be one of", printed.getvalue())
