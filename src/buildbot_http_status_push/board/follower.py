@@ -94,14 +94,13 @@ class IncidentFollower:
     async def _follow(self) -> None:
         wait = EVERY
         try:
-            has_changed = False
+            has_changed = not self.is_at_end
             while not self._is_stopped:
                 followed = await self._store.follow()
+                self.is_at_end = followed.is_at_end
                 has_changed = has_changed or bool(followed.steps)
                 if followed.is_at_end:
                     break
-            has_changed = has_changed or not self.is_at_end
-            self.is_at_end = True
             if self._has_failed:
                 self._has_failed = False
                 self._log.info("incidents are kept again")
@@ -109,12 +108,23 @@ class IncidentFollower:
                 for each in tuple(self._listeners):
                     each()
         except StorageError as error:
+            # What was stored meanwhile may be more than is read at once.
+            self.is_at_end = False
             wait = AFTER_TROUBLE
             if not self._has_failed:
                 self._has_failed = True
                 self._log.error(
                     "incidents can't be kept: {error}; trying again every {seconds:g} s",
                     error=error,
+                    seconds=AFTER_TROUBLE,
+                )
+        except Exception:  # of one look; the next may go well
+            self.is_at_end = False
+            wait = AFTER_TROUBLE
+            if not self._has_failed:
+                self._has_failed = True
+                self._log.failure(
+                    "incidents can't be kept; trying again every {seconds:g} s",
                     seconds=AFTER_TROUBLE,
                 )
         finally:

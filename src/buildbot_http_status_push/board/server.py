@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -301,13 +300,17 @@ class Board:
         self._reactor.callFromThread(self.store.notify)
 
     async def _prune(self) -> None:
-        # The store tells of its trouble; what is old waits for the next look.
-        with contextlib.suppress(StorageError):
+        # The store logs its trouble; what is old waits for the next look.
+        try:
             await self.store.prune_updates()
             if self._settings.keep is not None:
                 deleted = await self.store.prune(self._reactor.seconds() - self._settings.keep)
                 if deleted:
                     self._log.info("{deleted} builds were older than wanted", deleted=deleted)
+        except StorageError:
+            pass
+        except Exception:  # of one look; the next may go well
+            self._log.failure("what is older than wanted could not be deleted; trying again")
 
 
 def _routes(pages: Pages, for_programs: Sequence[tuple[str, Route]]) -> Routes:

@@ -192,3 +192,14 @@ class ProxyTest(Case):
         self.access.proxies = frozenset({"10.0.0.5"})
         answer = await self.act(incident.id, "claim", X_Remote_User="eve")
         self.assertEqual(answer.status, 403)
+
+    async def test_rebound(self) -> None:
+        """A page under a name that is not the board's acts as nobody, also with a key."""
+        incident = await self.break_it()
+        self.patch(self.access, "keys", ("a plain signing key",))
+        host = f"rebound.example.net:{self.port}"
+        named = {"X_Remote_User": "eve", "Host": host, "Origin": f"http://{host}"}
+        answer = await self.act(incident.id, "claim", **named)
+        self.assertEqual(answer.status, 421)
+        self.assertIn("--allow-host", answer.text)
+        self.assertIsNone((await self.board.store.incidents())[0].claim)

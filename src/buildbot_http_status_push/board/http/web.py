@@ -20,7 +20,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from buildbot_http_status_push.board.filters import MOST_PARAMETERS, MOST_QUERY
-from buildbot_http_status_push.board.http.access import Access, AccessError, is_own_name
+from buildbot_http_status_push.board.http.access import NAME, Access, AccessError, is_own_name
 from buildbot_http_status_push.board.http.acts import PATH, Acting
 from buildbot_http_status_push.board.http.connections import BoardRequest, Outgoing
 from buildbot_http_status_push.board.http.documents import (
@@ -68,7 +68,8 @@ class Answers:
         access: Says who may read.
         taken: Called with the HTTP status that a status is answered with.
         outgoing: Sends answers.
-        hosts: Names that an open board may be called by, beside loopback ones.
+        hosts: Names that an open board may be called by, and one that believes a user header
+            for acts, beside loopback ones.
         public_url: The board's address for readers; None for the one that each request names.
         acting: Takes what people do to incidents.
         log: Where mistakes of ours are told.
@@ -108,6 +109,13 @@ class Answers:
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "This open board answers to loopback names only: start it with --allow-host NAME, "
                 "or with --secret-file.",
+            )
+        if is_act(request) and self._access.user_header and not is_own_name(host, self._hosts):
+            # A page that came by DNS rebinding from a trusted proxy's address could name anybody.
+            return sentence(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                f"With --user-header the board takes acts only under names of its own, not under "
+                f"{host[:NAME]!r}: start it with --allow-host NAME, or with --public-url.",
             )
         if request.method != b"POST":
             return _too_much_asked(request.uri)

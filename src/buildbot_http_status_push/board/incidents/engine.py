@@ -444,13 +444,17 @@ class Engine:
     def _cover(self, number: str) -> list[Step]:
         """Note of which incidents another one is the cause."""
         cause = self.incidents[number]
+        since = cause.places[-1].since - TOGETHER
         keys = {(each.builder, each.branch) for each in cause.places}
         covered: list[str] = []
         steps: list[Step] = []
         near = {each for key in keys for each in self._by_key.get((key[0], key[1] or ""), ())}
         for each in sorted(near - {number}):
             incident = self.incidents[each]
-            is_below = incident.covered_by is None and incident.here
+            # What has not been bad lately is bad for a reason of its own.
+            is_below = incident.covered_by is None and any(
+                one.last_bad.complete_at >= since for one in incident.here
+            )
             if is_below and {(one.builder, one.branch) for one in incident.here} <= keys:
                 self.put(evolve(incident, covered_by=number))
                 steps.append(self.step(incident, COVERED, cause.places[-1].since, about=number))

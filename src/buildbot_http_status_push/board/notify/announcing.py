@@ -268,6 +268,8 @@ def announce(
     """
     if report is not None and report.state == CLOSED:
         return Decision(report=report)
+    if report is not None:  # builders may have been split off
+        report = evolve(report, places=min(report.places, len(incident.places)))
     if report is not None and report.state == OPEN:
         return _of_reported(rule, incident, steps, report, now)
     if report is not None and not (incident.is_open and _other_at(incident, steps, report)):
@@ -379,8 +381,9 @@ def _kept(rule: Rule | None, incident: Incident, now: float) -> tuple[str, float
         return NO_RULE, None
     if incident.muted_until is not None and now < incident.muted_until:
         return MUTED, incident.muted_until
-    if incident.covered_by is not None:
-        return COVERED, None  # its cause speaks for it
+    # One that goes on after its cause is over speaks for itself.
+    if incident.covered_by is not None and not incident.is_open:
+        return COVERED, None
     if excuse := _excuse(rule, incident, now):
         return excuse, _known_until(incident, now) if excuse == KNOWN else None
     if max(each.bad for each in incident.places) < rule.after:

@@ -157,7 +157,8 @@ class Notifier:
             )
             [self.looked] = await self._transact(operation)
             if now >= self._forget_at:
-                await self._transact(partial(forget, now=now))
+                there = frozenset(each.id for each in incidents)
+                await self._transact(partial(forget, there=there, now=now))
                 self._forget_at = now + FORGET_EVERY
         except StorageError:
             self.is_woken = True

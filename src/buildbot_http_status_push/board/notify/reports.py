@@ -7,7 +7,7 @@ makes it twice, or never. Blocking.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,6 +33,8 @@ INTRODUCED = ""
 """In the place of an incident's id: since when a destination is reported to."""
 KEPT_FOR = 90 * 86_400.0
 """Seconds for which is kept what was sent of an incident that is over."""
+AT_ONCE = 500
+"""How many ids one statement names."""
 
 metadata = sa.MetaData()
 reports = sa.Table(
@@ -140,11 +142,22 @@ def look(
     return Looked(kept=kept, again_at=min(moments, default=None), messages=count)
 
 
-def forget(connection: Connection, now: float) -> None:
-    """Delete what was sent of incidents that have long been over."""
+def forget(connection: Connection, there: Collection[str], now: float) -> None:
+    """Delete what was sent of incidents that have long been over.
+
+    Args:
+        connection: The running transaction.
+        there: The ids of the incidents of which something may be said: without what was sent of
+            them it would be sent again, however long ago it was.
+        now: The time, in seconds since the epoch.
+    """
     columns = reports.c
     is_old = sa.and_(columns.state != OPEN, columns.at < now - KEPT_FOR)
-    connection.execute(reports.delete().where(is_old, columns.incident != INTRODUCED))
+    found = connection.execute(sa.select(columns.incident).where(is_old).distinct()).scalars()
+    gone = sorted({*found} - {*there, INTRODUCED})
+    for at in range(0, len(gone), AT_ONCE):
+        of_gone = columns.incident.in_(gone[at : at + AT_ONCE])
+        connection.execute(reports.delete().where(is_old, of_gone))
 
 
 def _known(connection: Connection, destination: str) -> dict[str, Report]:
