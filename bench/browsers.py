@@ -49,7 +49,7 @@ How it is measured:
 
 - One board with a SQLite file and {builders} builders. The browsers are connections of the client \
 library `websockets`, in other processes of the same machine, whose own work is in each latency. \
-Each checks that what it is told has no hole and no repeat: else there are no figures.
+Each checks that it receives every change once: else there are no figures.
 - Latency is from the answer to a POST to a frame that was received and parsed, over {changes} \
 changes, two a second.
 - Autobahn alone is a server that sends frames of the same size ({size:,} bytes) to as \

@@ -15,7 +15,7 @@ INTRODUCTION = """\
 # Command line
 
 `python -m buildbot_http_status_push` is the same command as `buildbot-http-status-push`. Exit
-codes: 0 done, 1 failed, 2 invalid arguments, unless a command says otherwise.
+codes: 0 done, 1 failed, 2 invalid arguments, unless stated otherwise.
 """
 
 

@@ -16,11 +16,11 @@ PAGE = Path(__file__).parent / "reference" / "excerpts.md"
 CORPUS = Path(__file__).parents[1] / "tests" / "excerpts" / "corpus"
 
 MEANINGS = {
-    Weight.CAUSE: "says what is wrong",
+    Weight.CAUSE: "names the error",
     Weight.TEST: "names what failed",
     Weight.HINT: "is written as an error or a warning, or sounds like one",
     Weight.SIGN: "has a word that failures are described with",
-    Weight.CONSEQUENCE: "says that something failed before",
+    Weight.CONSEQUENCE: "reports an earlier failure",
     Weight.NOISE: "looks like a failure and is none",
 }
 

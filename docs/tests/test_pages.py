@@ -147,8 +147,8 @@ class ReferenceTests(unittest.SynchronousTestCase):
         assert not [each for each in files if not (ROOT / "tests" / each).is_file()]
 
     def test_wings_are_listed(self) -> None:
-        """The architecture page has each wing, and each module that stands beside them."""
-        table = page("project/architecture.md").partition("## Wings")[2].partition("## ")[0]
+        """The architecture page has each package, and each module beside them."""
+        table = page("project/architecture.md").partition("## Packages")[2].partition("## ")[0]
         rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
         named = re.findall(r"`(\w+)/?`", " ".join(rows))
         wings = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}

@@ -23,9 +23,9 @@ PAGE = """# Results of the soak
 Written by `tox -e soak`: {minutes:g} minutes, seed {seed}, {where}.
 
 A real master, a receiver that has its moods and passes on what it takes, two boards on one \
-PostgreSQL behind nginx, and {browsers} browsers that come and go. Each browser checks that what \
-it is told has no hole and no repeat. At the end, what the receiver wrote down and what the \
-boards show is held against the master's database.
+PostgreSQL behind nginx, and {browsers} browsers that come and go. Each browser checks that it \
+receives every change once. At the end, what the receiver wrote down and what the boards show is \
+held against the master's database.
 
 | process | memory after {settled:g} minutes | at the end | ratio, at most {most:.2f} |
 | --- | --- | --- | --- |

@@ -291,7 +291,10 @@ class _Serving:
         address = values.address(settings.host, port)
         self._say(f"The board is at {address}, and takes statuses there. Ctrl-C ends it.")
         if settings.access.is_open:
-            self._say("Whoever can reach it may send: it listens on this machine only.")
+            self._say(
+                "No --secret-file or --user: accepting unauthenticated statuses, on this machine "
+                "only."
+            )
         with contextlib.suppress(CancelledError):
             await Deferred[None]()
         return DONE

@@ -1,4 +1,4 @@
-"""The sub-command ``claim``: says on a board who is on an incident."""
+"""The sub-command ``claim``: claims an incident on a board."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def add_claim(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "claim",
         help="claim an incident on a board",
-        description="Say on a board who is on an incident. Its next messages name you, and the "
-        "claim ends with the incident. The board must know its readers (--read-auth).",
+        description="Claim an incident on a board. Its next messages name you, and the claim ends "
+        "with the incident. The board must know its readers (--read-auth).",
     )
     parser.add_argument(
         "incident",

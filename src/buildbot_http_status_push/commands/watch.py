@@ -1,4 +1,4 @@
-"""The sub-command ``watch``: waits for what all builders say of a revision."""
+"""The sub-command ``watch``: waits until all builders have finished a revision."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def add_watch(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "watch",
         help="wait for the verdict on a revision",
-        description="Ask a board what all builders say of a revision until they have ended, and "
-        "report each change. Exit code 0 if all are good or red for known reasons only, 1 if one "
-        "is red otherwise, 2 if the board cannot say.",
+        description="Wait until all builders have finished a revision, and print each result. Exit "
+        "code 0 if all are good or red for known reasons only, 1 if one is red otherwise, 2 if "
+        "there is no verdict.",
     )
     parser.add_argument("revision", metavar="SHA", help="revision, or its beginning")
     parser.add_argument(

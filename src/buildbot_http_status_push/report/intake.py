@@ -75,7 +75,7 @@ class Intake:
             self._told.add(key)
             self._log.warn(
                 "{name}: {key} of {title} is {value}, which JSON can't hold: null is sent in its "
-                "place. This is told once for each key",
+                "place. This is logged once for each key",
                 name=self._name,
                 key=key,
                 title=_title(report),
