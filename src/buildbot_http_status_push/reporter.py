@@ -87,6 +87,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._ownership: BuildOwnership | None = None
         self._generator_options: dict[str, Any] = {}
         self._has_generators = False
+        self._states_wanted: object = None
         self._users_are_seen = True
         self.cache: DataCache | None = None
         self.properties_gate: PropertiesGate | None = None
@@ -187,6 +188,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._generator_options = {name: given.pop(name) for name in shaping if name in given}
         given.pop("generators", None)
         self._has_generators = False  # those of these options come below
+        wanted, before = (serverUrl, generators, self._generator_options), self._states_wanted
         yield ensureDeferred(self._configure_delivery(options.read(given)))
         if generators is None:
             generators = self._create_default_generators()
@@ -198,6 +200,9 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         runtime_checks.tell_unmatched(self, self.log)
         runtime_checks.tell_unrendered(self, self.log, target)
         yield ensureDeferred(self._start_scans())
+        self._states_wanted = wanted
+        if before != wanted:
+            self._report_states_again()  # another receiver, or other filters: it knows none
 
     async def _start_scans(self) -> None:
         if self._catchup is not None:
@@ -255,6 +260,9 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
     def _outbox_lost(self) -> None:
         if self._catchup is not None:
             self._catchup.outbox_lost()
+        self._report_states_again()
+
+    def _report_states_again(self) -> None:
         self._forget_reported()
         if self._states is not None:
             self._states.all_again()

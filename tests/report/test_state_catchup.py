@@ -44,8 +44,12 @@ class StatesMaster(FakeMaster):
     def request(self, number: int, *, complete: bool) -> None:
         """Add a request, or change one."""
         now = int(self.reactor.seconds())
-        row = {"buildrequestid": number, "complete": complete, "submitted_at": NOW, "results": 0}
-        self.rows["buildrequests"][number] = {**row, "complete_at": now if complete else None}
+        row = {"buildrequestid": number, "builderid": 1, "submitted_at": NOW, "results": 0}
+        self.rows["buildrequests"][number] = {
+            **row,
+            "complete": complete,
+            "complete_at": now if complete else None,
+        }
 
     def builder(self, number: int, name: str) -> None:
         """Add a builder that some configuration had."""
@@ -93,7 +97,7 @@ class StateCatchupTests(SynchronousTestCase):
     def wait(self, seconds: float) -> list[tuple[str, int]]:
         """Let time pass, and return what is reported then."""
         self.reported.clear()
-        self.master.reactor.advance(seconds)
+        self.master.reactor.pump([seconds, *[0] * 9])
         return list(self.reported)
 
     def report(self, event: Event) -> Deferred[Event]:
@@ -123,3 +127,34 @@ class StateCatchupTests(SynchronousTestCase):
         self.states.again("workers", "1")
         self.states.again("buildrequests", "9")
         self.assertEqual(self.wait(INTERVAL), [])
+
+    def test_completed_meanwhile(self) -> None:
+        """What no event told of is found among those that were incomplete, and no others."""
+        self.master.request(1, complete=True)
+        self.start("buildrequests")
+        self.wait(INTERVAL)
+        self.master.request(3, complete=True)
+        self.master.request(4, complete=True)
+        found = [("buildrequests", 3), ("buildrequests", 4)]
+        self.master.asked.clear()
+        self.assertEqual(self.wait(INTERVAL), found)
+        bounds = [each.values[0] for some in self.master.asked for each in some if each.op == "gt"]
+        self.assertEqual(bounds, [1, 4])
+        self.master.request(2, complete=True)
+        self.assertEqual(self.wait(INTERVAL)[:1], [("buildrequests", 2)])
+
+    def test_removed(self) -> None:
+        """A removal is due until both looks have reported it, and the outbox is where it should."""
+        self.master.builders = [Configured("stays"), Configured("goes")]
+        self.master.builder(1, "stays")
+        self.master.builder(2, "goes")
+        self.start("builders")
+        self.master.builders.pop()
+        both = [("builders", 1), ("builders", 2)]
+        for durable in (False, True):
+            self.outbox.durable = durable
+            self.states.configured()
+            for wait in (SETTLED, INTERVAL):
+                self.assertEqual(self.wait(wait), both)
+        self.states.configured()
+        self.assertEqual(self.wait(SETTLED), both[:1])

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 from attrs import asdict, evolve, frozen
 from buildbot.data.resultspec import Filter
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -60,6 +61,7 @@ class Seen:
 
     Args:
         completed: All requests that were completed before this time have been reported.
+        lowest: The lowest id of the requests that may be completed since.
         workers: The ids of the workers that the master had.
         builders: The ids of the builders that it had.
     """
@@ -67,6 +69,7 @@ class Seen:
     completed: int
     workers: Collection[int] | None = None
     builders: Collection[int] | None = None
+    lowest: int = 0
 
 
 class StateCatchup:
@@ -97,7 +100,7 @@ class StateCatchup:
         self._touched: set[tuple[str, int]] = set()
         self._again: set[tuple[str, int]] = set()
         self._patience = SOON
-        self._last: tuple[float, float] | None = None
+        self._last: tuple[float, float, int] | None = None
         self._stopped = False
 
     async def start(self, kinds: Iterable[str]) -> None:
@@ -191,8 +194,10 @@ class StateCatchup:
             for kind in INVENTORY:
                 seen = await self._look_at(kind, seen)
         if "buildrequests" in self._kinds:
-            await self._look_at_requests(min(seen.completed, int(begun) + OVERLAP) - OVERLAP)
-            seen = await self._advanced(seen, begun)
+            lowest = await self._lowest_incomplete()
+            since = min(seen.completed, int(begun) + OVERLAP) - OVERLAP
+            await self._look_at_requests(since, seen.lowest)
+            seen = await self._advanced(seen, begun, lowest)
         if not self._stopped and seen != self._seen:
             await self._save(seen)
 
@@ -205,13 +210,23 @@ class StateCatchup:
             rows = [await self._master.data.get((kind, number)) for number in numbers]
             await self._report_all(kind, [each for each in rows if each is not None])
 
-    async def _look_at_requests(self, since: int) -> None:
+    async def _lowest_incomplete(self) -> int:
+        """Return the lowest id that an incomplete request has, or the next one will have."""
+        get, number = self._master.data.get, "buildrequestid"
+        incomplete = Filter("complete", "eq", [False])
+        rows = list(await get(("buildrequests",), filters=[incomplete], order=[number], limit=1))
+        if rows:
+            return _number("buildrequests", rows[0])
+        rows = list(await get(("buildrequests",), order=[f"-{number}"], limit=1))
+        return _number("buildrequests", rows[0]) + 1 if rows else 0
+
+    async def _look_at_requests(self, since: int, lowest: int) -> None:
         """Report those that are not complete, if that is due, and those completed since a time."""
         if self._requests_due:
             self._requests_due = False
-            await self._report_pages(Filter("complete", "eq", [False]))
+            await self._report_pages(0, Filter("complete", "eq", [False]))
         completed = Filter("complete", "eq", [True]), Filter("complete_at", "ge", [since])
-        await self._report_pages(*completed)
+        await self._report_pages(lowest, *completed)
 
     async def _look_at(self, kind: str, seen: Seen) -> Seen:
         """Report what the configuration has, and what it had and has no more."""
@@ -224,14 +239,18 @@ class StateCatchup:
             before = {_number(kind, each) for each in rows if not _is_elsewhere(kind, each)}
         wanted = mine.union(before)
         await self._report_all(kind, [each for each in rows if _number(kind, each) in wanted])
+        failed = any(kind == each for each, _ in self._again)
+        if self._looks or failed or not self._outbox.durable:
+            mine.update(before)  # until it is certain that what is gone is reported as that
         had = {**asdict(seen), kind: sorted(mine)}
         return Seen(**had)
 
     def _configured(self, kind: str) -> set[str]:
         return {each.name for each in getattr(self._master.config, kind)}
 
-    async def _report_pages(self, *filters: Filter) -> None:
-        last = 0
+    async def _report_pages(self, lowest: int, *filters: Filter) -> None:
+        # By id, as no index of Buildbot's knows when a request was completed.
+        last = lowest - 1
         while not self._stopped:
             newer = Filter("buildrequestid", "gt", [last])
             page: list[Row] = list(
@@ -265,16 +284,17 @@ class StateCatchup:
             # Of what an event has come since, that event is the newer one.
             still = [each for each in some if (kind, _number(kind, each)) not in self._touched]
             await gatherResults([self._report(_event(kind, each)) for each in still])
+            await deferLater(self._master.reactor, 0)  # where all is as before, nothing waits
 
-    async def _advanced(self, seen: Seen, begun: float) -> Seen:
+    async def _advanced(self, seen: Seen, begun: float, lowest: int) -> Seen:
         """Note how far completed requests are reported: what is pending may be lost yet."""
         if any(kind == "buildrequests" for kind, _ in self._again):
             return seen
         oldest = await self._outbox.oldest_pending_request()
-        last, self._last = self._last, (begun, self._master.reactor.seconds())
+        last, self._last = self._last, (begun, self._master.reactor.seconds(), lowest)
         if last is None or (oldest is not None and oldest <= last[1]) or not self._outbox.durable:
             return seen
-        return evolve(seen, completed=int(last[0]))
+        return evolve(seen, completed=int(last[0]), lowest=last[2])
 
     async def _load(self) -> Seen:
         if self._seen is None:
