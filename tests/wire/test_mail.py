@@ -7,11 +7,12 @@ from typing import Any
 
 import trustme
 from support.certificates import write_authorities, write_leaf
-from support.fakes import a_delivery
+from support.fakes import LogBook, a_delivery
 from support.mail import PASSWORD, MailServer
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.basic import LineReceiver
 from twisted.trial.unittest import TestCase
 
 from buildbot_http_status_push.model import Accepted, Outcome, Refused, Unreachable
@@ -28,6 +29,7 @@ class MailTest(TestCase):
 
     def setUp(self) -> None:
         """Make an authority and a server with a certificate."""
+        self.book = LogBook()
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
         authority = trustme.CA()
@@ -53,7 +55,7 @@ class MailTest(TestCase):
         }
         target = MailTarget(**{**known, **changed})
         policy = tls.make_policy(self.trusted if verify is None else verify, None)
-        client = MailClient(reactor, policy, lambda: succeed(target), 10.0)
+        client = MailClient(reactor, policy, lambda: succeed(target), 10.0, self.book.log)
         return client.send(a_delivery(1, content_type="message/rfc822", body=BODY))
 
     async def test_plain(self) -> None:
@@ -107,6 +109,50 @@ class MailTest(TestCase):
         self.assertEqual((first.reason, first.unsent), ("refused with 452: no room", True))
         assert isinstance(second, Refused)
         self.assertEqual(str(second), "refused with 554: no thanks")
+
+    async def scripted(self, *answers: str) -> tuple[Outcome, list[str]]:
+        """Send to a server that gives some answers in turn, and return what was logged too."""
+
+        class Scripted(LineReceiver):
+            def connectionMade(self) -> None:
+                self.left, self.is_data = [*answers], False
+                self.sendLine(b"220 here")
+
+            def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
+                if self.is_data and line != b".":
+                    return
+                self.is_data = False
+                words = "250 ok" if line.startswith(b"EHLO") else (self.left or ["221 bye"]).pop(0)
+                self.is_data = words.startswith("354")
+                self.sendLine(words.encode())
+
+        port = reactor.listenTCP(0, Factory.forProtocol(Scripted), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.book = LogBook()
+        return await self.send(port.getHost().port), self.book.lines
+
+    async def test_refused_recipient(self) -> None:
+        """A recipient that is refused is logged; where all are, one of the moment decides."""
+        outcome, lines = await self.scripted("250 ok", "250 ok", "550 no bob", "354 go", "250 ok")
+        self.assertIsInstance(outcome, Accepted)
+        self.assertEqual(
+            lines,
+            [
+                "mail: recipient refused: bob@example.org: 550 no bob; "
+                "the other recipients were sent the mail"
+            ],
+        )
+        outcome, lines = await self.scripted("250 ok", "450 greylisted", "550 no bob")
+        self.assertEqual((str(outcome), lines), ("refused with 450: greylisted", []))
+        outcome, lines = await self.scripted("250 ok", "550 no ada", "550 no bob")
+        self.assertIsInstance(outcome, Refused)
+
+    async def test_unexpected_success(self) -> None:
+        """A 2yz before the mail was sent is no success."""
+        for answers in (("250 ok", "250 ok", "250 ok", "250 ok"), ("251 what",)):
+            outcome, _ = await self.scripted(*answers)
+            assert isinstance(outcome, Unreachable)
+            self.assertIn("unexpected answer 25", outcome.reason)
 
     async def test_no_server(self) -> None:
         """Nobody listens: nothing was sent."""

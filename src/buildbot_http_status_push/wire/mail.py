@@ -6,13 +6,14 @@ Knows nothing of retries or storage, nor what a mail says.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, connectionDone
+from twisted.logger import Logger
 from twisted.mail import smtp
 from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
@@ -68,12 +69,14 @@ class MailClient:
         policy: How TLS connections are made and checked.
         render: Yields the target anew for every attempt, or fails with ``RenderingError``.
         timeout: Seconds for a whole exchange.
+        log: Where refused recipients are logged.
     """
 
     reactor: Any
     policy: IPolicyForHTTPS
     render: RenderMail
     timeout: float
+    log: Logger = field(factory=Logger)
 
     def send(self, delivery: Delivery) -> Deferred[Outcome]:
         """Make one attempt.
@@ -100,7 +103,14 @@ class MailClient:
             text = one_line(mask.text(_explain(trouble)))[:TEXT_MOST]
             here = isinstance(trouble, TLSFileError)
             return Unreachable(text, here=here, unsent=here or is_unsent(trouble))
-        return _outcome(answer, mask)
+        outcome = _outcome(answer, mask)
+        if isinstance(outcome, Accepted):
+            for each in answer.refused:
+                self.log.warn(
+                    "mail: recipient refused: {recipient}; the other recipients were sent the mail",
+                    recipient=one_line(mask.text(each))[:TEXT_MOST],
+                )
+        return outcome
 
     async def _exchange(self, delivery: Delivery, target: MailTarget) -> _Answer:
         creator = None
@@ -123,20 +133,34 @@ def _explain(trouble: Exception) -> str:
 
 @frozen
 class _Answer:
-    """What the server said last: of the mail, or of what it did not let come to that."""
+    """What the server said last.
+
+    Args:
+        code: The status.
+        text: The words.
+        is_of_mail: Whether the mail itself had been sent by then.
+        refused: The recipients that were refused, each with the reason.
+    """
 
     code: int
     text: str
+    is_of_mail: bool
+    refused: tuple[str, ...]
 
 
 def _outcome(answer: _Answer, mask: Mask) -> Outcome:
     text = one_line(mask.text(answer.text))[:TEXT_MOST]
-    if answer.code in range(200, 300):
+    if answer.code in range(200, 300) and answer.is_of_mail:
         return Accepted(answer.code)
     if answer.code in PERMANENT:
         return Refused(answer.code, text)
     # Transient negative completion (RFC 5321, 4.2.1): the same mail may pass later.
-    return Unreachable(f"refused with {answer.code}: {text}", unsent=True)
+    verb = "refused with" if answer.code >= 400 else "unexpected answer"
+    return Unreachable(f"{verb} {answer.code}: {text}", unsent=True)
+
+
+def _decoded(text: object) -> str:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 class _Once(Factory):
@@ -173,6 +197,7 @@ class _Session(smtp.ESMTPClient):
                 self.registerAuthenticator(kind(user.encode()))  # type: ignore[no-untyped-call]
         self._delivery, self._target = delivery, target
         self._is_sent = False
+        self._has_data = False
         self.answer: Deferred[_Answer] = Deferred()
 
     def getMailFrom(self) -> str | None:  # noqa: N802 - Twisted's name
@@ -188,11 +213,25 @@ class _Session(smtp.ESMTPClient):
 
     def getMailData(self) -> io.BytesIO:  # noqa: N802 - Twisted's name
         """Return the mail, with the line ends that Twisted wants."""
+        self._has_data = True
         return io.BytesIO(self._delivery.body.replace(b"\r\n", b"\n"))
 
-    def sentMail(self, code: int, resp: object, *_: object) -> None:  # noqa: N802 - Twisted's name
-        """Take the answer to the mail."""
-        self._answered(code, resp)
+    def sentMail(  # noqa: N802 - Twisted's name
+        self,
+        code: int,
+        resp: object,
+        _: int,
+        addresses: Sequence[tuple[str, int, bytes]],
+        *__: object,
+    ) -> None:
+        """Take the answer to the mail, or to the recipients where all are refused."""
+        refused = [each for each in addresses if each[1] not in range(200, 300)]
+        if refused and len(refused) == len(addresses):
+            # The mail is tried again where one of them may be accepted later.
+            code, resp = min(refused, key=lambda each: each[1] in PERMANENT)[1:]
+        self._answered(
+            code, resp, tuple(f"{to}: {why} {_decoded(said)}" for to, why, said in refused)
+        )
 
     def sendError(self, exc: Exception) -> None:  # noqa: N802 - Twisted's name
         """Take what went wrong before that."""
@@ -200,7 +239,7 @@ class _Session(smtp.ESMTPClient):
             self._failed(NoLoginError("the server offers no STARTTLS (set starttls = false)"))
         elif isinstance(exc, smtp.AUTHRequiredError):
             self._failed(NoLoginError("the server offers no login by PLAIN or LOGIN"))
-        elif isinstance(exc, smtp.SMTPClientError) and exc.code > 0:
+        elif isinstance(exc, smtp.SMTPClientError) and exc.code >= 400:
             self._answered(exc.code, exc.resp)
         else:
             self._failed(exc)
@@ -220,10 +259,9 @@ class _Session(smtp.ESMTPClient):
             self.answer.addErrback(lambda _: None)
             self.transport.abortConnection()
 
-    def _answered(self, code: int, text: object) -> None:
+    def _answered(self, code: int, text: object, refused: tuple[str, ...] = ()) -> None:
         if not self.answer.called:
-            said = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-            self.answer.callback(_Answer(code, said))
+            self.answer.callback(_Answer(code, _decoded(text), self._has_data, refused))
 
     def _failed(self, trouble: BaseException) -> None:
         if not self.answer.called:

@@ -96,7 +96,8 @@ class ReaderTest(Case):
         for kind, body, said in (
             ("claim", "link=javascript:alert(1)", "must begin with http"),
             ("claim", "note=" + "x" * 501, "at most 500"),
-            ("mute", "hours=1000", "30 days"),
+            ("mute", "hours=1000", "hours is '1000': must be a number above 0 and up to 720"),
+            ("mute", "hours=0", "hours is '0': must be a number above 0 and up to 720"),
             ("mute", "hours=x", "must be a number"),
             ("split", "builder=mac", "is not on mac"),
             ("join", "into=x", "another open incident"),

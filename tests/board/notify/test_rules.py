@@ -73,6 +73,7 @@ class FileTest(SynchronousTestCase):
             ('"known"', '"lucky"', "line 25: unless is 'lucky': must be one of known, flaky"),
             ("Europe/Berlin", "Berlin", "line 26: quiet_hours is '22:00-07:00 Berlin': must have"),
             ("22:00-07:00", "22-7", "line 26: quiet_hours is '22-7 Europe/Berlin': must be hours"),
+            ("22:00-07:00", "22:75-07:00", "line 26: quiet_hours is '22:75-07:00 Europe/Berlin'"),
             ('to = "bot"', 'to = "bott"', "line 30: to is 'bott': must be one of chat, bot, list"),
             ('name = "all"', 'name = "release"', "line 29: name is 'release': must be no other"),
             ('name = "all"\n', "", "line 28: name: must be given"),

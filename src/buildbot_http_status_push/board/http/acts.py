@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from buildbot_http_status_push.board.http.access import Access, is_allowed
 from buildbot_http_status_push.board.http.documents import Document, sentence
 from buildbot_http_status_push.board.http.intake import Delivery
-from buildbot_http_status_push.board.incidents.acts import ACTS, NAME, Act, ActError
+from buildbot_http_status_push.board.incidents.acts import ACTS, LONGEST_MUTE, NAME, Act, ActError
 from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.database import StorageError
 
@@ -164,8 +164,13 @@ def _act(kind: str, incident: str, person: str, now: float, values: Mapping[str,
     until = None
     if kind == "mute":
         hours = one("hours")
-        if not re.fullmatch(r"\d{1,4}(?:\.\d{1,3})?", hours):
-            raise ActError(f"hours is {hours[:NAME]!r}: must be a number up to 720, e.g. hours=24")
+        most = LONGEST_MUTE // 3600
+        is_number = re.fullmatch(r"\d{1,4}(?:\.\d{1,3})?", hours)
+        if not is_number or not 0 < float(hours) <= most:
+            raise ActError(
+                f"hours is {hours[:NAME]!r}: must be a number above 0 and up to {most}, "
+                "e.g. hours=24"
+            )
         until = now + 3600 * float(hours)
     builders = values.get("builder", ()) if kind == "split" else ()
     return Act(

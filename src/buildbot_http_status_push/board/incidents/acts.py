@@ -108,7 +108,7 @@ def _claim(engine: Engine, incident: Incident, act: Act) -> list[Step]:
 
 def _mute(engine: Engine, incident: Incident, act: Act) -> list[Step]:
     if act.until is None or not act.at < act.until <= act.at + LONGEST_MUTE:
-        raise ActError("until must be in the next 30 days, e.g. until=2027-03-31T12:00Z")
+        raise ActError("a mute must end in the next 30 days")
     engine.put(evolve(incident, muted_until=act.until))
     return [engine.step(incident, MUTED, act.at, about=act.note or None, by=act.by)]
 

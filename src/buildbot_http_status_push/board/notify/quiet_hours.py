@@ -15,7 +15,7 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EXAMPLE = f'e.g. {KEY} = "22:00-07:00 Europe/Berlin", or "Sat-Sun 00:00-24:00 UTC"'
 _DAY = "|".join(DAYS)
 _WRITTEN = re.compile(
-    rf"(?:({_DAY})(?:-({_DAY}))? )?([0-9]{{2}}):([0-9]{{2}})-([0-9]{{2}}):([0-9]{{2}}) (\S+)"
+    rf"(?:({_DAY})(?:-({_DAY}))? )?([0-9]{{2}}):([0-5][0-9])-([0-9]{{2}}):([0-5][0-9]) (\S+)"
 )
 
 
