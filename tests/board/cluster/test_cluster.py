@@ -22,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.body import BodyError, read_any
 from buildbot_http_status_push.board.cluster.states import KINDS, RequestState
 from buildbot_http_status_push.board.model import Builder, Filter
+from buildbot_http_status_push.board.store import cluster
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.store.writing import Stored
 from buildbot_http_status_push.database import file_url
@@ -266,10 +267,13 @@ class StoreTests(StoreCase):
 
     def test_pruning(self) -> None:
         """What is long complete is forgotten, what waits is not."""
+        self.patch(cluster, "AT_ONCE", 1)
+        self.put(a_request("requests.complete", 5, 0))
         self.put(a_request("requests.complete", 3, 0))
         self.put(a_request("requests.new", 4, 0))
         self.clock.advance(8 * 86_400)
         result(Deferred.fromCoroutine(self.store.prune_updates()))
+        self.assertEqual(self.put(a_request("requests.complete", 5, 0)), Stored.NEW)
         self.assertEqual(self.waits(), {"linux": 1})
         self.assertEqual(self.put(a_request("requests.complete", 3, 0)), Stored.NEW)
 

@@ -20,6 +20,7 @@ from twisted.trial.unittest import TestCase
 
 from buildbot_http_status_push.board.notify.notifier import Notifier
 from buildbot_http_status_push.board.notify.notify_file import NotifyFile
+from buildbot_http_status_push.board.notify.senders import Senders
 from buildbot_http_status_push.database import file_url
 
 reactor: Any = global_reactor
@@ -250,6 +251,24 @@ class HookTest(NotifierCase):
         await world.until(lambda: len(hook.taken) == 1)
         lines = [each for each in world.book.lines if "messages are made later" in each]
         self.assertEqual(len(lines), 1)
+
+    async def test_changed_file(self) -> None:
+        """A file that changes is used at a later look where using it fails at first."""
+        world = self.hook()[1]
+        await self.started(world)
+        use, tries = Senders.use, []
+
+        async def failing(senders: Senders, destinations: dict[str, Any]) -> None:
+            tries.append(destinations)
+            if len(tries) == 1:
+                raise OSError("out of files")
+            await use(senders, destinations)
+
+        self.patch(Senders, "use", failing)
+        path = world.folder / "notify.toml"
+        path.write_text(path.read_text() + "after = 2\n")
+        await world.let_pass(30)
+        self.assertEqual(len(tries), 2)
 
     async def test_chats(self) -> None:
         """Slack, Mattermost, Discord and Teams get messages of their own formats."""

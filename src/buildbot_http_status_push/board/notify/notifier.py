@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from buildbot_http_status_push.board.incidents.incident import Incident, Step
 from buildbot_http_status_push.board.notify.announcing import LONGEST_LATE
-from buildbot_http_status_push.board.notify.notify_file import NotifyFile
+from buildbot_http_status_push.board.notify.notify_file import Notify, NotifyFile
 from buildbot_http_status_push.board.notify.reports import (
     Looked,
     forget,
@@ -86,6 +86,7 @@ class Notifier:
     _due: float = field(default=0.0, init=False)
     _forget_at: float = field(default=0.0, init=False)
     _is_in_trouble: bool = field(default=False, init=False)
+    _used: Notify | None = field(default=None, init=False)
     _steps: dict[str, tuple[Incident, Sequence[Step]]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -124,11 +125,11 @@ class Notifier:
 
     async def _tick(self) -> None:
         try:
-            before = self._file.notify
             await self._in_thread(self._file.read)
             notify = self._file.notify
-            if notify is not before:
+            if notify is not self._used:
                 await self._senders.use(dict(notify.destinations))
+                self._used = notify
                 self.is_woken = True
             now = self._reactor.seconds()
             if self._is_ready() and (self.is_woken or now >= self._due):

@@ -96,12 +96,12 @@ class Senders:
         for name, destination in destinations.items():
             if self._destinations.get(name) == destination:
                 continue
-            self._destinations[name] = destination
             sender = sender_of(self._reactor, destination, self._in_thread, self._log)
             if name in self._pipelines:
                 await self._pipelines[name].use(sender)
             else:
                 self._pipelines[name] = self._started(name, sender)
+            self._destinations[name] = destination
 
     def _started(self, name: str, sender: Carrier) -> Pipeline:
         repository = DeliveryRepository(reporter_of(name), self._owner)

@@ -37,7 +37,7 @@ from buildbot_http_status_push.results import RETRY
 
 COMPLETE_FOR = 7 * 86_400
 """For how many seconds it is remembered that a request is complete: its older states may come."""
-AT_ONCE = 5000
+AT_ONCE = 500
 """How many requests are deleted in one transaction."""
 
 _q, _w, _c, _b = requests.c, workers.c, configured.c, builds.c
@@ -387,8 +387,8 @@ def _is_usable(state: Mapping[str, Any]) -> bool:
     return bool((state["connected"] or state["latent"]) and not state["removed"])
 
 
-def drop_complete(connection: Connection, before: float) -> None:
-    """Delete requests that were complete before a moment."""
+def drop_complete(connection: Connection, before: float) -> int:
+    """Delete some requests that were complete before a moment, and return how many."""
     old = (
         sa.select(_q.id)
         .where(sa.text("complete = 1"), _q.reported_at < before)
@@ -397,6 +397,7 @@ def drop_complete(connection: Connection, before: float) -> None:
     )
     ids = list(connection.execute(old).scalars())
     connection.execute(requests.delete().where(_q.id.in_(ids)))
+    return len(ids)
 
 
 def requested_named(connection: Connection, first: str, end: str, most: int) -> list[Any]:

@@ -478,7 +478,8 @@ class Store:
         """
         await self._write(pruning.prune_updates)
         before = self._clock.seconds() - COMPLETE_FOR
-        await self._write(partial(drop_complete, before=before))
+        while await self._write(partial(drop_complete, before=before)):
+            pass
 
     def _read(self, what: Callable[[Reading], T]) -> Deferred[T]:
         operation = partial(read, cache=self._cache, what=what)
