@@ -66,6 +66,15 @@ class LargeTest(SynchronousTestCase):
         self.window.wait(lambda: self.window.is_live)
         return float(self.window.run(WEIGHT)[2])
 
+    def cost_of_a_change(self, turn: int) -> float:
+        """Return the milliseconds that the tab works for a change."""
+        before = self.spent()
+        numbers = range(CHANGES * turn, CHANGES * (turn + 1))
+        for number in numbers:
+            self.change(number, None if number % 2 else FAILURE, number)
+        self.window.wait(lambda: f"#{numbers[-1]}" in self.window.run(SHOWN))
+        return (self.spent() - before) / CHANGES
+
     def test_weight(self) -> None:
         """The first page is small on the wire and in the document, and can be used within a second.
 
@@ -77,13 +86,7 @@ class LargeTest(SynchronousTestCase):
         # A machine that has other things to do may delay one of them.
         self.assertLessEqual(min(self.ready() for _ in range(3)), 1000)
         self.window.command("Performance.enable")
-        before = self.spent()
-        for number in range(CHANGES):
-            self.change(number, None if number % 2 else FAILURE, number)
-        last = f"#{CHANGES - 1}"
-        self.window.wait(lambda: last in self.window.run(SHOWN))
-        cost = (self.spent() - before) / CHANGES
-        self.assertLessEqual(cost, 20)
+        self.assertLessEqual(min(self.cost_of_a_change(each) for each in range(3)), 20)
 
     def test_place(self) -> None:
         """What is being read stays where it is while builders above it turn red and green."""

@@ -65,6 +65,8 @@ def numbered(first: int, last: int) -> str:
 class ReaderTest(unittest.TestCase):
     """What is read of the logs, and what it costs."""
 
+    timeout = 60
+
     async def read(
         self,
         master: FakeMaster,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -38,6 +39,7 @@ class MailServer:
     recipients: list[list[str]] = field(factory=list)
     logins: list[bytes] = field(factory=list)
     _controller: Controller | None = field(default=None, init=False)
+    _transports: list[Any] = field(factory=list, init=False)
 
     def start(self) -> None:
         """Listen."""
@@ -65,8 +67,23 @@ class MailServer:
     def stop(self) -> None:
         """Listen no more, and drop all connections."""
         if self._controller is not None:
+            asyncio.run_coroutine_threadsafe(self._drop(), self._controller.loop).result()
             self._controller.stop(no_assert=True)
             self._controller = None
+
+    async def _drop(self) -> None:
+        """Close all connections, and let the loop do so: it ends with what it has not closed."""
+        for transport in self._transports:
+            transport.abort()
+        await asyncio.sleep(0)
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: SMTP, session: Session, _: Envelope, hostname: str, answers: list[str]
+    ) -> list[str]:
+        """Take note of a connection."""
+        session.host_name = hostname
+        self._transports.append(server.transport)
+        return answers
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Take a mail."""

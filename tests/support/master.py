@@ -223,7 +223,7 @@ PATCHED = {
 class MasterTestCase(unittest.TestCase):
     """A test case with a folder, and masters that are stopped at its end."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         """Make a folder of the test's own."""

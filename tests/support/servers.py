@@ -248,7 +248,7 @@ class Telling:
 class ServerTestCase(TestCase):
     """A test case with servers, and clients for them, that are gone at its end."""
 
-    timeout = 20
+    timeout = 60
 
     def serve(
         self, answer: Answer, interface: str = "127.0.0.1", tls_context: TLSContext | None = None
