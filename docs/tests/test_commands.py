@@ -50,6 +50,7 @@ class DocumentedTests(SynchronousTestCase):
         self.addCleanup(os.chdir, Path.cwd())
         os.chdir(folder)
         parser = make_parser()
+        self.patch(os, "environ", os.environ | {"BOARD_AUTH": f"ada:{KEY}"})
         parsed = [parser.parse_args(each) for page in PAGES for each in commands(page)]
         self.assertGreater(len(parsed), 10)
 
