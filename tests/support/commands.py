@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 # Ends a process that should have ended by itself, so that a test fails instead of hanging.
-PATIENCE = 60.0
+PATIENCE = 200.0
 
 
 class Command:

@@ -205,10 +205,10 @@ class HookTest(NotifierCase):
         await world.until(lambda: len(hook.taken) >= 2)
         await world.let_pass(60)
         await world.stop()
-        self.assert_in_order((body for _, body in hook.taken), 1)
+        self.assert_in_order(hook.once, 1)
 
     async def test_two_boards(self) -> None:
-        """Two boards on one database send each message once."""
+        """Two boards on one database make each message once."""
         hook, world = self.hook()
         one, other = await self.started(world, "one"), await self.started(world, "other")
         for number in range(4):
@@ -218,9 +218,10 @@ class HookTest(NotifierCase):
             await world.looked(other)
             world.kept.put(over(incident, int(world.clock.seconds())))
             await world.let_pass(660)
-        await world.until(lambda: len(hook.taken) >= 8)
+        await world.until(lambda: len(hook.once) >= 8)
         await world.let_pass(60)
-        self.assert_in_order((body for _, body in hook.taken), 4)
+        # Time flies here: an attempt that outlives its lease is repeated, with the same id.
+        self.assert_in_order(hook.once, 4)
 
     async def test_first_look(self) -> None:
         """What is there at the first look is one summary of what is open, and no more."""
