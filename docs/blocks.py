@@ -68,6 +68,13 @@ name = "main"
 [[verdict.group]]
 title = "all"
 """
+KNOWN = """
+title = "Disk full"
+link = "https://bugs.example.org/77"
+owner = "Ada"
+until = 2099-03-31
+pattern = "No space left on device"
+"""
 NOTIFY = """\
 [to.chat]
 kind = "slack"
@@ -162,6 +169,7 @@ class Machine:
             (self.work / name).write_text("a key for the tests of the documentation\n")
         (self.work / "verdicts.toml").write_text(VERDICTS)
         (self.work / "notify.toml").write_text(NOTIFY)
+        (self.work / "known-failures" / "disk.toml").write_text(KNOWN)
         (self.work / "buildbot-http-status-push").symlink_to(ROOT)
         stand_ins = [self.root / "bin" / name for name in STAND_INS]
         for program in (*stand_ins, self.root / "opt/buildbot-board/bin/pip"):
