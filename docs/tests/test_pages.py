@@ -77,15 +77,15 @@ class ReferenceTests(unittest.SynchronousTestCase):
         assert errors == table.errors_page(), "run: python docs/options_table.py"
 
     def test_cli_page_is_up_to_date(self) -> None:
-        """The page has all that the commands' --help tells."""
+        """The page has all options of each command's --help."""
         cli_page = load("cli_page")
         text = page("reference/cli.md")
         assert text == cli_page.page(), "run: python docs/cli_page.py"
         for command in cli_page.commands(cli_page.make_parser()):
             with mock.patch.dict(os.environ, COLUMNS="1000"):  # no option's name is broken
-                told = command.format_help()
+                printed = command.format_help()
             section = text.partition(f"## {command.prog.partition(' ')[2]}\n")[2].partition("##")[0]
-            assert set(re.findall(OPTION, told)) == set(re.findall(OPTION, section))
+            assert set(re.findall(OPTION, printed)) == set(re.findall(OPTION, section))
 
     def test_picture_is_up_to_date(self) -> None:
         """The picture of the packages has today's imports."""
@@ -94,8 +94,8 @@ class ReferenceTests(unittest.SynchronousTestCase):
 
     def test_every_log_line_is_explained(self) -> None:
         """The page of log messages quotes each line that reporter and board can log."""
-        told = words(page("operate/log-messages.md"))
-        missing = [each for each in load("log_lines").log_lines() if words(each) not in told]
+        explained = words(page("operate/log-messages.md"))
+        missing = [each for each in load("log_lines").log_lines() if words(each) not in explained]
         assert not missing
 
     def test_every_cause_of_trouble_is_explained(self) -> None:

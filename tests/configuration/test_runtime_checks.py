@@ -110,7 +110,7 @@ class StartTest(SynchronousTestCase):
         self.tell(fail(LookupError("no provider has 'x'")))
         (line,) = self.lines
         self.assertEqual(
-            line, "Push: no status can be sent until this is mended: no provider has 'x'"
+            line, "Push: statuses cannot be sent until this is fixed: no provider has 'x'"
         )
 
     def test_slow_provider(self) -> None:
@@ -126,5 +126,5 @@ class StartTest(SynchronousTestCase):
         operator_log.stopped_accepting(trouble, "build docs#1")
         operator_log = OperatorLog(self.clock, "Push", self.log)
         operator_log.stopped_accepting(Unreachable("connection refused"), "build docs#1")
-        self.assertIn("nothing can be sent from here: verify: '/no/such.pem'", self.lines[0])
+        self.assertIn("statuses cannot be sent: verify: '/no/such.pem'", self.lines[0])
         self.assertIn("the receiver does not accept statuses: connection", self.lines[1])

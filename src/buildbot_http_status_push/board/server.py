@@ -31,7 +31,8 @@ from buildbot_http_status_push.board.programs.api_routes import ApiRoutes
 from buildbot_http_status_push.board.programs.measuring import open_metrics
 from buildbot_http_status_push.board.store.listening import Listener
 from buildbot_http_status_push.board.store.store import Store
-from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
+from buildbot_http_status_push.board.toml_files import RuleFile
+from buildbot_http_status_push.board.verdicts.rules import Rule, rules_of
 from buildbot_http_status_push.database import StorageError
 from buildbot_http_status_push.time_slices import CooperativeScheduler
 
@@ -125,7 +126,7 @@ class Board:
     _accept_errors: AcceptErrors = field(init=False)
     _port: Any = field(default=None, init=False)
     _known: KnownFiles | None = field(default=None, init=False)
-    _rules: RuleFile | None = field(default=None, init=False)
+    _rules: RuleFile[tuple[Rule, ...]] | None = field(default=None, init=False)
     _notifier: Notifier | None = field(default=None, init=False)
     _watching: LoopingCall | None = field(default=None, init=False)
     _pruning: LoopingCall | None = field(default=None, init=False)
@@ -155,7 +156,7 @@ class Board:
         if settings.known is not None:
             self._known = KnownFiles(settings.known, self._log)
         if settings.verdicts is not None:
-            self._rules = RuleFile(settings.verdicts, self._log)
+            self._rules = RuleFile(settings.verdicts, rules_of, (), "--verdicts", self._log)
         for_programs = (
             *ApiRoutes(self.store, seconds, run, self._rules).routes,
             (r"/metrics", metrics.document),
@@ -228,12 +229,12 @@ class Board:
     def _started_notifier(self, path: Path, public_url: str, owner: str) -> Notifier:
         # What sends needs more packages than the board itself.
         from buildbot_http_status_push.board.notify.notifier import Notifier
-        from buildbot_http_status_push.board.notify.notify_file import NotifyFile
+        from buildbot_http_status_push.board.notify.notify_file import Notify, notify_of
         from buildbot_http_status_push.board.notify.reports import outbox_url
 
         notifier = Notifier(
             self._reactor,
-            NotifyFile(path, self._log),
+            RuleFile(path, notify_of, Notify(), "--notify", self._log),
             outbox_url(self._settings.database),
             owner,
             public_url,

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import define, field, frozen
+from twisted.logger import Logger
 
 # Python has it from 3.11 on.
 tomllib: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -25,6 +26,8 @@ TEXT = 500
 VALUES = 50
 """The most values of one key."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+R = TypeVar("R")
 
 TABLE = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?")
 KEY = re.compile(r"\s*([\w-]+|\"[^\"]*\"|'[^']*')\s*=")
@@ -100,6 +103,74 @@ def read_toml(path: Path) -> TomlFile:
     except (ValueError, RecursionError) as fault:  # UTF-8 and TOML both
         raise FileFault(f"is no TOML: {fault}") from fault
     return TomlFile(content, text)
+
+
+def read_rules(path: Path, rules_of: Callable[[Mapping[str, Any]], R]) -> R:
+    """Read the rules of a file.
+
+    Args:
+        path: The file.
+        rules_of: Returns the rules of its content, or raises ``FileFault``.
+
+    Raises:
+        FileFault: It is at fault; the text has the line.
+    """
+    file = read_toml(path)
+    try:
+        return rules_of(file.content)
+    except FileFault as fault:
+        raise FileFault(file.place(fault)) from fault
+
+
+@define(eq=False)
+class RuleFile(Generic[R]):
+    """A file of rules, read again when it changes; a fault leaves the earlier rules in force.
+
+    Args:
+        path: The file.
+        rules_of: Returns the rules of its content, or raises ``FileFault``.
+        rules: The rules in force until it has been read without a fault.
+        option: The option that names the file.
+        log: Where a fault is logged.
+
+    Attributes:
+        fault: What is wrong with it, with its name, line and key; None where nothing is.
+    """
+
+    path: Path
+    _rules_of: Callable[[Mapping[str, Any]], R]
+    rules: R
+    _option: str
+    _log: Logger = field(factory=Logger)
+    fault: str | None = field(default=None, init=False)
+    _seen: tuple[int, int] | None = field(default=None, init=False)
+
+    def forget(self) -> None:
+        """Read the file at the next look, whether it has changed or not."""
+        self._seen = None
+
+    def read(self) -> None:
+        """Read the file where it has changed."""
+        try:
+            stat = self.path.stat()
+            seen = (stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            seen = None
+        if seen is not None and seen == self._seen:
+            return
+        self._seen = seen
+        fault = None
+        try:
+            self.rules = read_rules(self.path, self._rules_of)
+        except FileFault as found:
+            fault = f"{self.path.name}: {found}"
+        if fault is not None and fault != self.fault:
+            self._log.error(
+                "{option}: {fault}; the rules read before stay in force",
+                option=self._option,
+                fault=fault,
+            )
+        self.fault = fault
 
 
 def check_keys(content: Mapping[str, Any], keys: Iterable[str]) -> None:

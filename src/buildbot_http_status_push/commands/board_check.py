@@ -35,8 +35,8 @@ def add_check(actions: SubParsers) -> None:
 def check(arguments: argparse.Namespace, output: Output) -> int:
     """Print the faults of files."""
     from buildbot_http_status_push.board.failures.known_files import read_entry
-    from buildbot_http_status_push.board.toml_files import FileFault, read_toml
-    from buildbot_http_status_push.board.verdicts.rule_file import read_rules
+    from buildbot_http_status_push.board.toml_files import FileFault, read_rules, read_toml
+    from buildbot_http_status_push.board.verdicts.rules import rules_of
 
     code = DONE
     for each in arguments.files:
@@ -47,11 +47,11 @@ def check(arguments: argparse.Namespace, output: Output) -> int:
         try:
             keys = read_toml(path).content.keys()
             if keys & {"rule", "to"}:
-                from buildbot_http_status_push.board.notify.notify_file import read_notify
+                from buildbot_http_status_push.board.notify.notify_file import notify_of
 
-                read_notify(path)
+                read_rules(path, notify_of)
             elif "verdict" in keys:
-                read_rules(path)
+                read_rules(path, rules_of)
             else:
                 read_entry(path)
         except FileFault as fault:

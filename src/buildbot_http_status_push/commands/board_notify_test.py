@@ -44,11 +44,11 @@ def notify_test(arguments: argparse.Namespace, output: Output) -> int:
     """Send a made-up incident."""
     from twisted.internet import reactor
 
-    from buildbot_http_status_push.board.notify.notify_file import read_notify
-    from buildbot_http_status_push.board.toml_files import FileFault
+    from buildbot_http_status_push.board.notify.notify_file import notify_of
+    from buildbot_http_status_push.board.toml_files import FileFault, read_rules
 
     try:
-        notify = read_notify(arguments.file)
+        notify = read_rules(arguments.file, notify_of)
     except FileFault as fault:
         return complain(f"{arguments.file}: {fault}")
     rule = next((each for each in notify.rules if each.name == arguments.rule), None)

@@ -59,13 +59,13 @@ def add_replay(actions: SubParsers) -> None:
 def replay(arguments: argparse.Namespace, output: Output) -> int:
     """Print what would have been sent."""
     from buildbot_http_status_push.board.failures.known_files import KnownFiles
-    from buildbot_http_status_push.board.notify.notify_file import read_notify
+    from buildbot_http_status_push.board.notify.notify_file import notify_of
     from buildbot_http_status_push.board.store.schema import open_snapshots
-    from buildbot_http_status_push.board.toml_files import FileFault
+    from buildbot_http_status_push.board.toml_files import FileFault, read_rules
     from buildbot_http_status_push.database import StorageError, file_of, file_url, masked
 
     try:
-        notify = read_notify(arguments.notify)
+        notify = read_rules(arguments.notify, notify_of)
     except FileFault as fault:
         return complain(f"--notify {arguments.notify}: {fault}")
     url = arguments.database or file_url(values.FILE)

@@ -90,15 +90,15 @@ def _check_notify(path: Path, public_url: str | None) -> None:
             "--public-url https://board.example.com/"
         )
     try:
-        from buildbot_http_status_push.board.notify.notify_file import read_notify
-        from buildbot_http_status_push.board.toml_files import FileFault
+        from buildbot_http_status_push.board.notify.notify_file import notify_of
+        from buildbot_http_status_push.board.toml_files import FileFault, read_rules
     except ModuleNotFoundError as trouble:
         raise SettingsError(
             f"--notify: {trouble.name} is not installed: "
             "pip install 'buildbot-http-status-push[board]'"
         ) from trouble
     try:
-        read_notify(path)
+        read_rules(path, notify_of)
     except FileFault as fault:
         raise SettingsError(f"--notify {path}: {fault}") from fault
 

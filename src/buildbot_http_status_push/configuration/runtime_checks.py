@@ -119,7 +119,7 @@ def tell_unrendered(reporter: Any, log: Logger, target: Deferred[Any]) -> None:
 
     def not_rendered(failure: Any) -> None:
         log.error(
-            "{name}: no status can be sent until this is mended: {trouble}",
+            "{name}: statuses cannot be sent until this is fixed: {trouble}",
             name=reporter.name,
             trouble=failure.getErrorMessage(),
         )

@@ -79,8 +79,8 @@ class OperatorLog:
 
     def _cannot_send(self, outcome: Outcome, title: str) -> None:
         self._log.error(
-            "{name}: nothing can be sent from here: {outcome} ({title}). "
-            "Statuses are kept, and sent when that is mended",
+            "{name}: statuses cannot be sent: {outcome} ({title}). "
+            "They are kept, and sent once this is fixed",
             name=self._name,
             outcome=outcome,
             title=title,

@@ -277,6 +277,16 @@ class StoreTests(StoreCase):
         self.assertEqual(self.waits(), {"linux": 1})
         self.assertEqual(self.put(a_request("requests.complete", 3, 0)), Stored.NEW)
 
+    def test_never_complete(self) -> None:
+        """A request that has waited for longer than builds are kept is deleted."""
+        self.patch(cluster, "AT_ONCE", 1)
+        self.put(a_request("requests.new", 3))
+        self.put(a_request("requests.new", 2001, builder="mac"))
+        submitted = 1 + max(each.submitted_at for each in result(self.store.requests(None, 9)))
+        result(Deferred.fromCoroutine(self.store.prune(float(submitted))))
+        self.assertEqual(self.waits(), {})
+        self.assertEqual(result(self.store.revision_verdicts("9f2c1e07a4d3", Filter())), [])
+
 
 class PostgresTests(StoreCase):
     """The same on PostgreSQL, as far as the statements are others."""

@@ -6,6 +6,7 @@ import os
 from functools import partial
 from typing import Any
 
+import sqlalchemy as sa
 from support.postgres import server
 from support.reasons import excerpts
 from support.states import a_builder
@@ -16,10 +17,11 @@ from buildbot_http_status_push.board.body import read_any
 from buildbot_http_status_push.board.incidents.acts import Act, ActError
 from buildbot_http_status_push.board.incidents.incident import OPENED, Incident, Step
 from buildbot_http_status_push.board.store.following import Followed, Following
+from buildbot_http_status_push.board.store.incident_rows import step_of
 from buildbot_http_status_push.board.store.pruning import prune_updates
 from buildbot_http_status_push.board.store.reading import Cache, Reading, read
 from buildbot_http_status_push.board.store.schema import open_database, open_snapshots
-from buildbot_http_status_push.board.store.tables import lines, updates
+from buildbot_http_status_push.board.store.tables import incident_steps, lines, updates
 from buildbot_http_status_push.board.store.writing import Arrival, write
 from buildbot_http_status_push.database import StorageError, file_url
 from buildbot_http_status_push.results import FAILURE, SUCCESS
@@ -87,8 +89,9 @@ class KeptContract:
 
     def steps(self) -> list[Step]:
         """Return all steps."""
-        found: list[Step] = self.read(lambda reading: reading.incident_steps(0, 100))
-        return found
+        kept = sa.select(incident_steps).order_by(incident_steps.c.number)
+        (rows,) = self.database.transact([lambda connection: connection.execute(kept).all()])
+        return [*map(step_of, rows)]
 
 
 class KeptTests(KeptContract):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from attrs import evolve
 from support.histories import histories
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,7 +13,7 @@ from buildbot_http_status_push.board.incidents.common import (
     is_source_step,
     says_little,
 )
-from buildbot_http_status_push.board.incidents.engine import Engine
+from buildbot_http_status_push.board.incidents.engine import MOST_REASONS, Engine
 from buildbot_http_status_push.board.incidents.events import EndedBuild
 
 LITTLE = """
@@ -76,6 +77,37 @@ class LineTest(SynchronousTestCase):
         ]
         found = [each for each in names if is_source_step(each)]
         self.assertEqual(found, names[:4])
+
+
+class ManyReasonsTest(SynchronousTestCase):
+    """A builder that fails with another line in every build."""
+
+    def test_bounded(self) -> None:
+        """Its place keeps the signatures of the incident's reasons, and no more."""
+        engine = Engine()
+        good, bad = (histories()["half a repair"].events[number] for number in (0, 3))
+        assert isinstance(good, EndedBuild)
+        assert isinstance(bad, EndedBuild)
+        engine.end(good)
+        for number in range(MOST_REASONS + 20):
+            [reason] = bad.reasons[:1]
+            named = evolve(
+                reason.reason,
+                signature=f"s{number}",
+                text=f"error: no member named 'field{number}'",
+            )
+            build = evolve(
+                bad.build,
+                id=bad.build.id + number,
+                number=bad.build.number + number,
+                started_at=bad.build.started_at + 60 * number,
+                complete_at=bad.build.complete_at + 60 * number,
+            )
+            engine.end(evolve(bad, build=build, reasons=(reason, evolve(reason, reason=named))))
+        (incident,) = engine.incidents.values()
+        self.assertEqual(len(incident.reasons), MOST_REASONS)
+        of_incident = {each.reason.signature for each in incident.reasons}
+        self.assertEqual(set(incident.first.signatures), of_incident)
 
 
 class ActTest(SynchronousTestCase):

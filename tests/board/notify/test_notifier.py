@@ -19,8 +19,9 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from buildbot_http_status_push.board.notify.notifier import Notifier
-from buildbot_http_status_push.board.notify.notify_file import NotifyFile
+from buildbot_http_status_push.board.notify.notify_file import Notify, notify_of
 from buildbot_http_status_push.board.notify.senders import Senders
+from buildbot_http_status_push.board.toml_files import RuleFile
 from buildbot_http_status_push.database import file_url
 
 reactor: Any = global_reactor
@@ -58,7 +59,7 @@ class World:
         """Start a board's notifier."""
         notifier = Notifier(
             self.clock,
-            NotifyFile(self.folder / "notify.toml", self.book.log),
+            RuleFile(self.folder / "notify.toml", notify_of, Notify(), "--notify", self.book.log),
             file_url(self.folder / "outbox.sqlite"),
             owner,
             "https://board.example.org/",

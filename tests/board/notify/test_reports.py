@@ -14,7 +14,9 @@ from buildbot_http_status_push.board.notify.reports import (
     _keep,
     _known,
     forget,
+    forget_incidents,
     open_reports,
+    reported_open,
 )
 from buildbot_http_status_push.database import file_url
 
@@ -47,3 +49,17 @@ class ReportsTest(SynchronousTestCase):
             ]
         )
         self.assertEqual(known, kept)
+
+    def test_gone(self) -> None:
+        """Open reports are found for destinations of the file only, and end with their incident."""
+        is_open = {"one": Report(state=OPEN, at=AT), "two": Report(state=OPEN, at=AT)}
+        found = self.database.transact(
+            [
+                partial(_keep, destination="chat", changed=is_open),
+                partial(_keep, destination="removed", changed={"three": is_open["one"]}),
+                partial(reported_open, destinations=["chat", "mail"]),
+                partial(forget_incidents, gone=["two"]),
+                partial(reported_open, destinations=["chat", "mail"]),
+            ]
+        )
+        self.assertEqual((sorted(found[2]), found[4]), (["one", "two"], ["one"]))

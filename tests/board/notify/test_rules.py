@@ -8,9 +8,15 @@ from pathlib import Path
 from support.fakes import LogBook
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.notify.notify_file import NotifyFile, notify_of, read_notify
+from buildbot_http_status_push.board.notify.notify_file import Notify, notify_of
 from buildbot_http_status_push.board.notify.quiet_hours import over_at, quiet_hours_of
-from buildbot_http_status_push.board.toml_files import FileFault, TomlFile, tomllib
+from buildbot_http_status_push.board.toml_files import (
+    FileFault,
+    RuleFile,
+    TomlFile,
+    read_rules,
+    tomllib,
+)
 from buildbot_http_status_push.wire.target import RenderingError
 
 GOOD = """
@@ -131,21 +137,21 @@ class FileTest(SynchronousTestCase):
         """A file that changes is read again; a faulty one is logged once, and changes nothing."""
         path, book = Path(self.mktemp()), LogBook()
         path.write_text(GOOD)
-        file = NotifyFile(path, book.log)
+        file = RuleFile(path, notify_of, Notify(), "--notify", book.log)
         file.read()
         path.write_text(GOOD.replace("after = 2", "after = 22222"))
         file.read()
         file.forget()
         file.read()
-        self.assertEqual(file.notify, read_notify(self.good()))
+        self.assertEqual(file.rules, read_rules(self.good(), notify_of))
         [line] = book.lines
         self.assertIn("line 24: after is 22222", line)
         path.write_text(GOOD.replace("after = 2", "after = 33"))
         file.read()
-        self.assertEqual(file.notify.rules[0].after, 33)
+        self.assertEqual(file.rules.rules[0].after, 33)
         path.unlink()
         file.read()
-        self.assertEqual(file.notify.rules[0].after, 33)
+        self.assertEqual(file.rules.rules[0].after, 33)
         self.assertIn("No such file", book.lines[-1])
 
     def good(self) -> Path:

@@ -14,9 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.model import Build, Builder, Master, Memory
 from buildbot_http_status_push.board.store.rows import FIELDS
-from buildbot_http_status_push.board.toml_files import FileFault, tomllib
+from buildbot_http_status_push.board.toml_files import FileFault, read_rules, tomllib
 from buildbot_http_status_push.board.verdicts.revision import BuilderVerdict
-from buildbot_http_status_push.board.verdicts.rule_file import read_rules
 from buildbot_http_status_push.board.verdicts.rules import Rule, judged, rules_of
 from buildbot_http_status_push.results import (
     CANCELLED,
@@ -235,10 +234,10 @@ class RuleTests(SynchronousTestCase):
             ("verdict = 3\n", "line 1: verdict is 3: must be tables"),
         ):  # fmt: skip
             path.write_text(text)
-            fault = self.assertRaises(FileFault, read_rules, path)
+            fault = self.assertRaises(FileFault, read_rules, path, rules_of)
             self.assertIn(words, str(fault), text)
         path.write_text(good)
-        self.assertEqual([each.name for each in read_rules(path)], ["a"])
+        self.assertEqual([each.name for each in read_rules(path, rules_of)], ["a"])
 
 
 RULES = """\

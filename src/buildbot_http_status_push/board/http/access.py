@@ -16,12 +16,11 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
+from buildbot_http_status_push.board.incidents.acts import NAME
 from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.signing import SignatureError, verify, verify_headers
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
-NAME = 200
-"""The most characters of a person's name."""
 USUAL_PORTS = {"http": 80, "https": 443}
 
 

@@ -20,7 +20,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from buildbot_http_status_push.board.filters import MOST_PARAMETERS, MOST_QUERY
-from buildbot_http_status_push.board.http.access import NAME, Access, AccessError, is_own_name
+from buildbot_http_status_push.board.http.access import Access, AccessError, is_own_name
 from buildbot_http_status_push.board.http.acts import PATH, Acting
 from buildbot_http_status_push.board.http.connections import BoardRequest, Outgoing
 from buildbot_http_status_push.board.http.documents import (
@@ -34,6 +34,8 @@ from buildbot_http_status_push.board.http.intake import Delivery, Intake
 from buildbot_http_status_push.database import StorageError
 
 RETRY_AFTER = 10
+HOST_SHOWN = 200
+"""How many characters of a foreign host name an answer repeats."""
 """Seconds after which a browser may try again when the database is out of order."""
 PRIVATE = 'Basic realm="board", charset="UTF-8"'
 
@@ -115,7 +117,7 @@ class Answers:
             return sentence(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"With --user-header the board takes acts only under names of its own, not under "
-                f"{host[:NAME]!r}: start it with --allow-host NAME, or with --public-url.",
+                f"{host[:HOST_SHOWN]!r}: start it with --allow-host NAME, or with --public-url.",
             )
         if request.method != b"POST":
             return _too_much_asked(request.uri)

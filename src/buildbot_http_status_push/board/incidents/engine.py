@@ -336,8 +336,11 @@ class Engine:
         incident = self.incidents[number]
         here = self._place(number, ended.key)
         was_known = bool(incident.reasons)
-        self._put_place(incident, evolve(here, signatures=here.signatures | _signatures(left)))
         new = self._add_reasons(number, left)
+        # Only what is a reason: a line that differs with every build would make a place endless.
+        added = _signatures(left) & _signatures(self.incidents[number].reasons)
+        place = evolve(here, signatures=here.signatures | added)
+        self._put_place(self.incidents[number], place)
         if not new or not was_known:
             return []
         about = new[0].reason.text

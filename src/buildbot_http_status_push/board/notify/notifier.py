@@ -13,10 +13,11 @@ from twisted.logger import Logger
 
 from buildbot_http_status_push.board.incidents.incident import Incident, Step
 from buildbot_http_status_push.board.notify.announcing import LONGEST_LATE
-from buildbot_http_status_push.board.notify.notify_file import Notify, NotifyFile
+from buildbot_http_status_push.board.notify.notify_file import Notify
 from buildbot_http_status_push.board.notify.reports import (
     Looked,
     forget,
+    forget_incidents,
     look,
     open_reports,
     reported_open,
@@ -24,6 +25,7 @@ from buildbot_http_status_push.board.notify.reports import (
 from buildbot_http_status_push.board.notify.rules import LONGEST
 from buildbot_http_status_push.board.notify.senders import Senders
 from buildbot_http_status_push.board.notify.texts import kept_back
+from buildbot_http_status_push.board.toml_files import RuleFile
 from buildbot_http_status_push.database import Database, Operation, StorageError, masked
 
 EVERY = 5.0
@@ -69,7 +71,7 @@ class Notifier:
     """
 
     _reactor: Any
-    _file: NotifyFile
+    _file: RuleFile[Notify]
     _url: str
     _owner: str
     _public_url: str
@@ -126,7 +128,7 @@ class Notifier:
     async def _tick(self) -> None:
         try:
             await self._in_thread(self._file.read)
-            notify = self._file.notify
+            notify = self._file.rules
             if notify is not self._used:
                 await self._senders.use(dict(notify.destinations))
                 self._used = notify
@@ -147,7 +149,7 @@ class Notifier:
         try:
             incidents = await self._found(now)
             steps = await self._steps_of(incidents)
-            notify = self._file.notify
+            notify = self._file.rules
             operation = partial(
                 look,
                 notify=notify,
@@ -173,10 +175,17 @@ class Notifier:
         closed = await self._incidents.closed_incidents(now, CLOSED_MOST)
         since = now - LONGEST_LATE - LONGEST
         found = {each.id: each for each in (*there, *closed) if (each.closed_at or now) > since}
-        [reported] = await self._transact(reported_open)
-        for number in reported:
-            if number not in found and (one := await self._incidents.incident(number)) is not None:
+        operation = partial(reported_open, destinations=list(self._file.rules.destinations))
+        [reported] = await self._transact(operation)
+        gone = []
+        for number in sorted({*reported} - found.keys()):
+            one = await self._incidents.incident(number)
+            if one is None:
+                gone.append(number)
+            else:
                 found[number] = one[0]
+        if gone:
+            await self._transact(partial(forget_incidents, gone=gone))
         return list(found.values())
 
     async def _steps_of(self, incidents: Iterable[Incident]) -> Mapping[str, Sequence[Step]]:

@@ -1,18 +1,16 @@
-"""Reads the file of rules and destinations, again when it changes; a faulty one changes nothing."""
+"""The rules and destinations of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import define, field, frozen
-from twisted.logger import Logger
+from attrs import field, frozen
 
 from buildbot_http_status_push.board.notify.destinations import Destination, destination_of
 from buildbot_http_status_push.board.notify.rules import Rule, rule_of
-from buildbot_http_status_push.board.toml_files import FileFault, check_keys, read_toml
+from buildbot_http_status_push.board.toml_files import FileFault, check_keys
 
 RULES_MOST, DESTINATIONS_MOST = 100, 50
 EXAMPLES = {"to": "[to.chat]", "rule": "[[rule]]"}
@@ -31,19 +29,6 @@ class Notify:
 
     destinations: Mapping[str, Destination] = field(factory=dict)
     rules: tuple[Rule, ...] = ()
-
-
-def read_notify(path: Path) -> Notify:
-    """Read a file of rules and destinations.
-
-    Raises:
-        FileFault: It is at fault; the text has the line.
-    """
-    file = read_toml(path)
-    try:
-        return notify_of(file.content)
-    except FileFault as fault:
-        raise FileFault(file.place(fault)) from fault
 
 
 def notify_of(content: Mapping[str, Any]) -> Notify:
@@ -86,53 +71,3 @@ def _within(table: str, number: int = 1) -> Iterator[None]:
         yield
     except FileFault as fault:
         raise fault.within(table, number) from None
-
-
-@define(eq=False)
-class NotifyFile:
-    """A file of rules and destinations, read again when it changes.
-
-    Args:
-        path: The file.
-        log: Where faults are reported.
-
-    Attributes:
-        notify: What is in force.
-    """
-
-    path: Path
-    _log: Logger = field(factory=Logger)
-    notify: Notify = field(factory=Notify, init=False)
-    _seen: tuple[int, int] | None = field(default=None, init=False)
-    _fault: str = field(default="", init=False)
-
-    def forget(self) -> None:
-        """Read the file at the next look, whether it has changed or not."""
-        self._seen = None
-
-    def read(self) -> None:
-        """Read the file where it has changed."""
-        try:
-            stat = self.path.stat()
-        except OSError as trouble:
-            self._report(f"can't be read: {trouble.strerror}")
-            return
-        seen = (stat.st_mtime_ns, stat.st_size)
-        if seen == self._seen:
-            return
-        self._seen = seen
-        try:
-            self.notify = read_notify(self.path)
-        except FileFault as fault:
-            self._report(str(fault))
-        else:
-            self._fault = ""
-
-    def _report(self, fault: str) -> None:
-        if fault != self._fault:
-            self._fault = fault
-            self._log.error(
-                "notify: {path}: {fault}; the rules read before stay in force",
-                path=self.path.name,
-                fault=fault,
-            )

@@ -94,10 +94,21 @@ def reporter_of(destination: str) -> str:
     return f"board:{destination}"
 
 
-def reported_open(connection: Connection) -> list[str]:
-    """Return the ids of the incidents whose end is still to be reported somewhere."""
-    statement = sa.select(reports.c.incident).where(reports.c.state == OPEN).distinct()
+def reported_open(connection: Connection, destinations: Collection[str]) -> list[str]:
+    """Return the ids of the incidents whose end is still to be reported to some destination."""
+    statement = (
+        sa.select(reports.c.incident)
+        .where(reports.c.state == OPEN, reports.c.destination.in_(list(destinations)))
+        .distinct()
+    )
     return list(connection.execute(statement).scalars())
+
+
+def forget_incidents(connection: Connection, gone: Sequence[str]) -> None:
+    """Delete what was sent of incidents that the board has deleted."""
+    for at in range(0, len(gone), AT_ONCE):
+        of_gone = reports.c.incident.in_(gone[at : at + AT_ONCE])
+        connection.execute(reports.delete().where(of_gone))
 
 
 def look(
@@ -182,8 +193,10 @@ def _report(row: Any) -> Report:
 def _keep(connection: Connection, destination: str, changed: Mapping[str, Report]) -> None:
     if not changed:
         return
-    ours = sa.and_(reports.c.destination == destination, reports.c.incident.in_(list(changed)))
-    connection.execute(reports.delete().where(ours))
+    ids = list(changed)
+    for at in range(0, len(ids), AT_ONCE):
+        some = reports.c.incident.in_(ids[at : at + AT_ONCE])
+        connection.execute(reports.delete().where(reports.c.destination == destination, some))
     rows = [
         {
             "destination": destination,

@@ -20,7 +20,8 @@ from buildbot_http_status_push.board.http.documents import gzipped, tag
 from buildbot_http_status_push.board.model import Filter, Position
 from buildbot_http_status_push.board.pages.templating import environment
 from buildbot_http_status_push.board.pages.views import PageRequest, Reader, View, view
-from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
+from buildbot_http_status_push.board.toml_files import RuleFile
+from buildbot_http_status_push.board.verdicts.rules import Rule
 from buildbot_http_status_push.results import RESULTS
 
 LASTING = 5.0
@@ -71,7 +72,7 @@ class Pages:
     _run: Callable[[Iterator[object]], Awaitable[object]]
     _known: KnownFiles | None = None
     _root: str = "/"
-    _rules: RuleFile | None = None
+    _rules: RuleFile[tuple[Rule, ...]] | None = None
     _kept_back: Callable[[], str] = str
     _environment: Environment = field(init=False)
     _cache: Cache[Page] = field(init=False)

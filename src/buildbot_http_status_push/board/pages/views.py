@@ -61,12 +61,12 @@ from buildbot_http_status_push.board.test_results.results import (
     results_of,
 )
 from buildbot_http_status_push.board.test_results.words import words_of
+from buildbot_http_status_push.board.toml_files import RuleFile
 from buildbot_http_status_push.board.verdicts.revision import (
     Progress,
     RevisionVerdict,
     progress,
 )
-from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
 from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Rule
 
 INCIDENTS = 50
@@ -253,7 +253,7 @@ class PageRequest:
     chosen: Filter
     now: float
     known: KnownFiles | None = None
-    rules: RuleFile | None = None
+    rules: RuleFile[tuple[Rule, ...]] | None = None
     reader: str | None = None
     kept_back: str = ""
 

@@ -32,8 +32,8 @@ from buildbot_http_status_push.board.programs.feed import StateChange, feed, new
 from buildbot_http_status_push.board.storable import storable
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.test_results.query import test_query
-from buildbot_http_status_push.board.verdicts.rule_file import RuleFile
-from buildbot_http_status_push.board.verdicts.rules import BranchVerdict
+from buildbot_http_status_push.board.toml_files import RuleFile
+from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Rule
 
 LASTING = 5.0
 """For how many seconds a document is good without any change."""
@@ -68,7 +68,7 @@ class ApiRoutes:
     _store: Store
     _seconds: Callable[[], float]
     _run: Callable[[Iterator[object]], Awaitable[object]]
-    _rules: RuleFile | None = None
+    _rules: RuleFile[tuple[Rule, ...]] | None = None
     _cache: Cache[Document] = field(init=False)
     _openapi: Document = field(init=False)
 

@@ -395,7 +395,26 @@ def drop_complete(connection: Connection, before: float) -> int:
         .order_by(_q.reported_at)
         .limit(AT_ONCE)
     )
-    ids = list(connection.execute(old).scalars())
+    return _drop(connection, old)
+
+
+def drop_waiting(connection: Connection, before: float) -> int:
+    """Delete some requests that have waited since before a moment, and return how many.
+
+    A master whose database was made anew never reports what became of its former requests.
+    """
+    old = (
+        sa.select(_q.id)
+        .where(_waits, _q.submitted_at < before)
+        .order_by(_q.submitted_at, _q.id)
+        .limit(AT_ONCE)
+    )
+    return _drop(connection, old)
+
+
+def _drop(connection: Connection, some: Any) -> int:
+    ids = list(connection.execute(some).scalars())
+    connection.execute(requested.delete().where(requested.c.request.in_(ids)))
     connection.execute(requests.delete().where(_q.id.in_(ids)))
     return len(ids)
 

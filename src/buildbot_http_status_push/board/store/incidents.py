@@ -162,15 +162,3 @@ def steps_of(connection: Connection, number: str) -> list[Step]:
         .limit(STEPS)
     )
     return [step_of(row) for row in connection.execute(statement)][::-1]
-
-
-def steps_after(connection: Connection, number: int, limit: int) -> list[Step]:
-    """Return the steps of all incidents after one, in their order.
-
-    Args:
-        connection: A transaction's connection.
-        number: The number of the last step that is known, 0 for none.
-        limit: How many at most.
-    """
-    statement = sa.select(incident_steps).where(_s.number > number).order_by(_s.number).limit(limit)
-    return [step_of(row) for row in connection.execute(statement)]

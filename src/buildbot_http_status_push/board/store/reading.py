@@ -75,7 +75,6 @@ from buildbot_http_status_push.board.store.incidents import (
     incidents_before,
     shown_incident,
     shown_step,
-    steps_after,
     steps_of,
 )
 from buildbot_http_status_push.board.store.memories import (
@@ -305,10 +304,6 @@ class Reading:
         steps = steps_of(self._connection, number)
         is_open = self._cache.is_open
         return self._shown_incident(found), [shown_step(each, is_open=is_open) for each in steps]
-
-    def incident_steps(self, after: int, limit: int) -> list[Step]:
-        """Return the steps of all incidents after one, in their order."""
-        return steps_after(self._connection, after, limit)
 
     def _shown_incident(self, incident: Incident) -> Incident:
         cache = self._cache

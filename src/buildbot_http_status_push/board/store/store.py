@@ -42,7 +42,11 @@ from buildbot_http_status_push.board.model import (
     WorkerDetail,
 )
 from buildbot_http_status_push.board.store import pruning
-from buildbot_http_status_push.board.store.cluster import COMPLETE_FOR, drop_complete
+from buildbot_http_status_push.board.store.cluster import (
+    COMPLETE_FOR,
+    drop_complete,
+    drop_waiting,
+)
 from buildbot_http_status_push.board.store.following import Followed, Following
 from buildbot_http_status_push.board.store.group_commit import GroupCommit
 from buildbot_http_status_push.board.store.reading import Cache, Reading, read
@@ -199,15 +203,6 @@ class Store:
     def incident(self, number: str) -> Deferred[tuple[Incident, list[Step]] | None]:
         """Return an incident, open or closed, with the steps of its life."""
         return self._read(lambda reading: reading.incident(number))
-
-    def incident_steps(self, after: int, limit: int) -> Deferred[list[Step]]:
-        """Return the steps of all incidents after one, in their order.
-
-        Args:
-            after: The number of the last step that is known, 0 for none.
-            limit: How many at most.
-        """
-        return self._read(lambda reading: reading.incident_steps(after, limit))
 
     def follow(self) -> Deferred[Followed]:
         """Make incidents of what has been stored, as much as one transaction takes."""
@@ -440,7 +435,9 @@ class Store:
         return self._read(lambda reading: reading.updates(after, limit))
 
     async def prune(self, before: float) -> int:
-        """Delete builds that began before a moment, but for those that a builder's state names.
+        """Delete builds that began before a moment, and requests that have waited since then.
+
+        Builds that a builder's state names stay.
 
         Args:
             before: The moment, in seconds since the epoch.
@@ -466,6 +463,8 @@ class Store:
                 deleted += count
                 self._move(moved or self.latest)
         await self._write(partial(drop_changes, before=before))
+        while await self._write(partial(drop_waiting, before=before)):
+            pass
         now = self._clock.seconds()
         await self._change_incidents(partial(self._following.prune, before=before, now=now))
         return deleted

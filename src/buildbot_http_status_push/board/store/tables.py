@@ -427,7 +427,6 @@ incident_places = sa.Table(
     # Its place among the incident's places.
     sa.Column("place", sa.Integer, nullable=False),
     sa.Column("content", sa.Text, nullable=False),
-    _index("incident_place_by_builder", "builder", "line"),
 )
 
 incident_steps = sa.Table(
@@ -442,8 +441,6 @@ incident_steps = sa.Table(
     sa.Column("person", sa.Text),
     sa.Column("is_first_start", sa.Integer, nullable=False),
     _index("incident_step_by_incident", "incident", "number"),
-    # Who has read up to a step reads on from there.
-    sqlite_autoincrement=True,
 )
 
 # What the rules remember of a builder and branch from one build to the next, as JSON.
