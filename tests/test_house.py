@@ -93,6 +93,7 @@ PURE = {
     "board.test_results.query",
     "board.test_results.results",
     "board.test_results.words",
+    "board.store.masters",
     "board.store.merging",
     "board.verdicts",
     "board.verdicts.revision",

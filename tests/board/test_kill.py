@@ -20,7 +20,8 @@ from support.statuses import NOW, a_status
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.model import Filter
-from buildbot_http_status_push.board.store.reading import Cache, Reading
+from buildbot_http_status_push.board.store.builder_cache import BuilderCache
+from buildbot_http_status_push.board.store.reading import Reading
 from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.writing import Arrival, write
 from buildbot_http_status_push.database import Database, file_url
@@ -76,7 +77,7 @@ class KillTests(SynchronousTestCase):
 
 def numbers_and_updates(connection: sa.engine.Connection) -> tuple[set[str], list[int]]:
     """Return the numbers of all builds, and those of all updates."""
-    reading = Reading(connection, Cache())
+    reading = Reading(connection, BuilderCache())
     found = reading.builds(Filter(), None, 1_000_000, None)
     updates = reading.updates(0, 1_000_000)
     assert updates is not None

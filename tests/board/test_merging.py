@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.body import Status, read
 from buildbot_http_status_push.board.model import RECENT, Build, Filter
+from buildbot_http_status_push.board.store.builder_cache import BuilderCache
 from buildbot_http_status_push.board.store.merging import State, rank, state_of
-from buildbot_http_status_push.board.store.reading import Cache, Reading
+from buildbot_http_status_push.board.store.reading import Reading
 from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
 from buildbot_http_status_push.database import MEMORY
@@ -226,7 +227,7 @@ class ArrivalTests(SynchronousTestCase):
 
 def shown(connection: Any) -> tuple[list[Any], int]:
     """Return all that is shown, without what the board has numbered itself."""
-    reading = Reading(connection, Cache())
+    reading = Reading(connection, BuilderCache())
     everything = Filter()
     said = [
         [plain(each) for each in reading.builders(everything)],

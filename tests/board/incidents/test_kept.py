@@ -16,10 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.body import read_any
 from buildbot_http_status_push.board.incidents.acts import Act, ActError
 from buildbot_http_status_push.board.incidents.incident import OPENED, Incident, Step
+from buildbot_http_status_push.board.store.builder_cache import BuilderCache
 from buildbot_http_status_push.board.store.following import Followed, Following
 from buildbot_http_status_push.board.store.incident_rows import step_of
 from buildbot_http_status_push.board.store.pruning import prune_updates
-from buildbot_http_status_push.board.store.reading import Cache, Reading, read
+from buildbot_http_status_push.board.store.reading import Reading, read
 from buildbot_http_status_push.board.store.schema import open_database, open_snapshots
 from buildbot_http_status_push.board.store.tables import incident_steps, lines, updates
 from buildbot_http_status_push.board.store.writing import Arrival, write
@@ -77,7 +78,7 @@ class KeptContract:
         """Read something."""
         snapshots = open_snapshots(self.url)
         try:
-            ((value, _),) = snapshots.transact([partial(read, cache=Cache(), what=what)])
+            ((value, _),) = snapshots.transact([partial(read, cache=BuilderCache(), what=what)])
         finally:
             snapshots.close()
         return value

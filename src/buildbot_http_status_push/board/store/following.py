@@ -31,8 +31,8 @@ from buildbot_http_status_push.board.store.incident_rows import (
     track_text,
 )
 from buildbot_http_status_push.board.store.incidents import POSITION, open_incidents
+from buildbot_http_status_push.board.store.masters import shown_masters
 from buildbot_http_status_push.board.store.memories import REASONS_OF, Memories
-from buildbot_http_status_push.board.store.reading import shown_masters
 from buildbot_http_status_push.board.store.rows import (
     BUILD_COLUMNS,
     build_of,

@@ -1,25 +1,20 @@
 """Reads what pages show, each time as it all stands at one moment.
 
-Builders are kept in memory once read, with what their builds of the main branch say: each change of
-one gives it a higher sequence, so that only those are read again that have changed. Blocking: runs
-in the reader's thread.
+Blocking: runs in the reader's thread.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from attrs import define, evolve, field
+from attrs import evolve
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.cluster.queue import Queue, Request, Waiting, expected, why
 from buildbot_http_status_push.board.cluster.quiet import (
-    Habits,
     Quiet,
     begun,
     may_be_quiet,
@@ -36,7 +31,6 @@ from buildbot_http_status_push.board.model import (
     BuilderIncident,
     FailedBuild,
     Filter,
-    Master,
     Memory,
     Position,
     Reason,
@@ -48,7 +42,6 @@ from buildbot_http_status_push.board.model import (
 )
 from buildbot_http_status_push.board.personal import (
     open_build,
-    open_builder,
     open_change,
     open_memory,
     open_reason,
@@ -59,27 +52,25 @@ from buildbot_http_status_push.board.personal import (
 )
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store import test_results
+from buildbot_http_status_push.board.store.builder_cache import BuilderCache
 from buildbot_http_status_push.board.store.cluster import (
     WAITING_BY_BUILDER,
     WAITING_OF_BUILDER,
     WAITING_REQUESTS,
-    ClusterCache,
     last_of_worker,
     requested_named,
     sources_in,
 )
-from buildbot_http_status_push.board.store.habits import habits_of
 from buildbot_http_status_push.board.store.incidents import (
-    OpenIncidents,
     incident_named,
     incidents_before,
     shown_incident,
     shown_step,
     steps_of,
 )
+from buildbot_http_status_push.board.store.masters import shown_masters
 from buildbot_http_status_push.board.store.memories import (
     MOST_FIT,
-    Memories,
     failed_builds,
     reason_in,
     reasons_like,
@@ -87,10 +78,7 @@ from buildbot_http_status_push.board.store.memories import (
 )
 from buildbot_http_status_push.board.store.merging import state_of
 from buildbot_http_status_push.board.store.rows import (
-    KnownBuilder,
     build_of,
-    builder_on,
-    known_builder,
     unpacked,
     with_master,
 )
@@ -119,114 +107,14 @@ from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Rule, 
 T = TypeVar("T")
 
 LAST_CHARACTER = "\U0010ffff"
-DEFAULT_TITLE = "Buildbot"
-"""What a master's title is where its configuration has none."""
 MOST_NAMED = 50
 """How many rows of revisions and of changes are looked at for what a text names."""
-HABITS = 10
-"""Of how many builders the habits are read at once."""
 MOST_REQUESTED = 2000
 """How many rows of requests are looked at for it."""
 MOST_TESTED = 50
 """Of how many bad builds of a revision the new tests are looked up."""
 LOOKED_THROUGH = 10
 """How many times as many revisions are looked at as are asked for, where builds must fit too."""
-
-
-@define(eq=False)
-class Cache:
-    """The builders as they were last read.
-
-    Args:
-        branch: The branch that they are shown by, None for the one that most builds are of.
-        is_open: Whether everybody may read: without mail addresses and paths.
-    """
-
-    branch: str | None = None
-    is_open: bool = False
-    epoch: str = field(default="", init=False)
-    sequence: int = field(default=-1, init=False)
-    main: str = field(default="", init=False)
-    builders: dict[int, Builder] = field(factory=dict, init=False)
-    _known: dict[int, KnownBuilder] = field(factory=dict, init=False)
-    _counts: Counter[str] = field(factory=Counter, init=False)
-    memories: Memories = field(factory=Memories, init=False)
-    cluster: ClusterCache = field(factory=ClusterCache, init=False)
-    _habits: dict[int, tuple[int, Habits]] = field(factory=dict, init=False)
-    incidents: OpenIncidents = field(factory=OpenIncidents, init=False)
-
-    def forget(self, epoch: str) -> None:
-        """Begin anew, with another order of updates."""
-        self.epoch, self.sequence = epoch, -1
-        for each in (self.builders, self._known, self._counts, self._habits):
-            each.clear()
-        self.memories.forget()
-        self.cluster.forget()
-
-    def refresh(self, connection: Connection, masters: Mapping[int, Master]) -> None:
-        """Read again what has changed."""
-        self.memories.refresh(connection, self.sequence)
-        self.cluster.refresh(connection, self.sequence, masters)
-        changed: set[int] = set()
-        for row in connection.execute(sql.BUILDERS_AFTER, {"after": self.sequence}):
-            old = self._known.get(row.id)
-            found = known_builder(row, masters[row.master])
-            known = evolve(found, builder=self.cluster.applied(found.builder))
-            self._known[row.id] = known
-            self._counts.subtract(dict(old.branches) if old else {})
-            self._counts.update(dict(known.branches))
-            changed.add(row.id)
-        main = self.branch or _most_frequent(self._counts)
-        if main != self.main:
-            self.main, changed = main, set(self._known)
-        for number in changed:
-            builder = self._shown(connection, self._known[number])
-            self.builders[number] = open_builder(builder) if self.is_open else builder
-
-    def _shown(self, connection: Connection, known: KnownBuilder) -> Builder:
-        """Return a builder by the main branch, or by its own where it has no build of that."""
-        for line in (self.main, *(name for name, _ in known.branches[:1])):
-            of_line = {"of_builder": known.builder.id, "of_line": line}
-            state = sql.STATE_OF_LINE.scalar(connection, of_line)
-            if state is not None:
-                return builder_on(known, line, state)
-        return known.builder
-
-    def habits_of(self, connection: Connection, some: Sequence[Builder]) -> dict[int, Habits]:
-        """Return builders' habits, which only their own next builds change.
-
-        Of those that are not known ``HABITS`` are read, and others the next time.
-        """
-        found: dict[int, Habits] = {}
-        built: dict[int, dict[int, int]] = {}
-        left = HABITS
-        for builder in some:
-            last = builder.recent[0].id if builder.recent else 0
-            known = self._habits.get(builder.id)
-            if (known is None or known[0] != last) and left:
-                left -= 1
-                read = habits_of(connection, builder.id, builder.branch or "", built)
-                known = self._habits[builder.id] = (last, read)
-            if known is not None and known[0] == last:
-                found[builder.id] = known[1]
-        return found
-
-    def newest(self, builder: int) -> tuple[int, ...]:
-        """Return the place of a builder's build that began last."""
-        return self._known[builder].newest
-
-    def on_branch(self, connection: Connection, branch: str) -> dict[int, Builder]:
-        """Return the builders that have builds of a branch, by it."""
-        given = {"of_branch": branch, "like_branch": f"%:{sql.like(branch)}%"}
-        found: dict[int, Builder] = {}
-        rows = sql.LINES_OF_BRANCH.rows(connection, given)
-        for row in sorted(rows, key=lambda row: (row.builder, row.builds)):
-            builder = builder_on(self._known[row.builder], row.line, row.state)
-            # The last one has most builds; one with all codebases of the branch comes first.
-            is_whole = row.builder in found and found[row.builder].branch == branch
-            if not is_whole and any(branch in each.branches for each in builder.recent):
-                found[row.builder] = open_builder(builder) if self.is_open else builder
-        return found
 
 
 class Reading:
@@ -237,7 +125,7 @@ class Reading:
         cache: The builders as they were last read.
     """
 
-    def __init__(self, connection: Connection, cache: Cache) -> None:
+    def __init__(self, connection: Connection, cache: BuilderCache) -> None:
         self._connection = connection
         self.position = _position(connection)
         self.masters = shown_masters(connection.execute(sql.MASTERS).all())
@@ -894,42 +782,6 @@ class Reading:
         return hide(value) if self._cache.is_open else value
 
 
-def shown_masters(rows: Sequence[Any]) -> dict[int, Master]:
-    """Return the masters by their number, each under a name of its own.
-
-    That is the one of the board's settings, else the title of its configuration where that is not
-    Buildbot's default, else its host; with its path where another has the same.
-
-    Args:
-        rows: The masters' rows.
-    """
-    wanted = {row.id: _name_of(row) for row in rows}
-    counts = Counter(wanted.values())
-    names = {
-        row.id: name if counts[name] == 1 else _address_of(row)
-        for row, name in zip(rows, wanted.values(), strict=True)
-    }
-    made = [
-        Master(id=row.id, name=names[row.id], url=row.url, heard_at=row.heard_at) for row in rows
-    ]
-    return {each.id: each for each in sorted(made, key=lambda each: each.name)}
-
-
-def _name_of(row: Any) -> str:
-    if row.name != row.url:
-        return str(row.name)
-    title = row.title if row.title not in (None, DEFAULT_TITLE) else None
-    return str(title or urlsplit(row.url).netloc or row.name)
-
-
-def _address_of(row: Any) -> str:
-    """Return a name that no other master has."""
-    if row.name != row.url:
-        return str(row.name)
-    parts = urlsplit(row.url)
-    return f"{parts.netloc}{parts.path}".rstrip("/")
-
-
 def narrowed(builder: Builder, chosen: Filter) -> Builder | None:
     """Return a builder with those of its builds only that fit, None where none does.
 
@@ -964,12 +816,6 @@ def narrowed(builder: Builder, chosen: Filter) -> Builder | None:
         running=running,
         recent=recent,
     )
-
-
-def _most_frequent(counts: Counter[str]) -> str:
-    """Return the branch of most builds; no branch only where there is none."""
-    named = [(count, name) for name, count in counts.items() if count > 0 and name]
-    return min(named, key=lambda each: (-each[0], each[1]))[1] if named else ""
 
 
 def _position(connection: Connection) -> Position:
@@ -1012,7 +858,9 @@ def _revision(row: Any, newest: tuple[Build, ...]) -> Revision:
     )
 
 
-def read(connection: Connection, cache: Cache, what: Callable[[Reading], T]) -> tuple[T, Position]:
+def read(
+    connection: Connection, cache: BuilderCache, what: Callable[[Reading], T]
+) -> tuple[T, Position]:
     """Read something.
 
     Args:

@@ -42,6 +42,7 @@ from buildbot_http_status_push.board.model import (
     WorkerDetail,
 )
 from buildbot_http_status_push.board.store import pruning
+from buildbot_http_status_push.board.store.builder_cache import BuilderCache
 from buildbot_http_status_push.board.store.cluster import (
     COMPLETE_FOR,
     drop_complete,
@@ -49,7 +50,7 @@ from buildbot_http_status_push.board.store.cluster import (
 )
 from buildbot_http_status_push.board.store.following import Followed, Following
 from buildbot_http_status_push.board.store.group_commit import GroupCommit
-from buildbot_http_status_push.board.store.reading import Cache, Reading, read
+from buildbot_http_status_push.board.store.reading import Reading, read
 from buildbot_http_status_push.board.store.reconnecting import ReconnectingDatabase
 from buildbot_http_status_push.board.store.schema import open_database, open_snapshots
 from buildbot_http_status_push.board.store.serial import Serial
@@ -96,7 +97,7 @@ class Store:
     latest: Position = field(default=Position("", 0), init=False)
     is_storing: bool = field(default=True, init=False)
     known_changes: int = field(default=0, init=False)
-    _cache: Cache = field(init=False)
+    _cache: BuilderCache = field(init=False)
     _listeners: list[Callable[[], None]] = field(factory=list, init=False)
     _commits: GroupCommit[Arrival, Stored] = field(init=False)
     _writer: ReconnectingDatabase = field(init=False)
@@ -106,7 +107,7 @@ class Store:
     _following: Following = field(factory=Following, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._cache = Cache(self._branch, self._is_open)
+        self._cache = BuilderCache(self._branch, self._is_open)
         self._commits = GroupCommit(self._commit, _is_of_one)
         self._writer = ReconnectingDatabase(partial(open_database, self._url))
         self._writing = Serial(self._in_thread)
