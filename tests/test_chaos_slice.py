@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from chaos.cases import killed_again_and_again
 from chaos.runner import runner
 from twisted.trial.unittest import SynchronousTestCase
+
+pytestmark = pytest.mark.once
 
 SEED = int(os.environ.get("HTTP_STATUS_PUSH_CHAOS_SEED") or 1)
 EFFORT = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import signal
 import subprocess
@@ -286,7 +287,8 @@ class ChildrenTest(SynchronousTestCase):
         )
         return subprocess.run(
             [sys.executable, "-c", begin + script],
-            cwd=TESTS,
+            cwd=TESTS.parent,
+            env={**os.environ, "PYTHONPATH": str(TESTS)},
             capture_output=True,
             text=True,
             check=False,

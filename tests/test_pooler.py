@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
 import sqlalchemy as sa
 from buildbot.process.results import SUCCESS
 from buildbot.util.twisted import async_to_deferred
@@ -24,6 +25,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.outbox.schema import deliveries
 from buildbot_http_status_push.reporter import HttpStatusPush
+
+pytestmark = pytest.mark.once
 
 PATIENCE = 60.0
 ROUNDS = 8

@@ -76,8 +76,8 @@ class DocumentedTests(SynchronousTestCase):
         """Each bad receiver does to a ping what its option says."""
         answers = {
             "--fail": "it answered|503",
-            "--fail-rate": "accepts statuses|503",
-            "--delay": "accepts statuses",
+            "--fail-rate": "accepted the test status|503",
+            "--delay": "accepted the test status",
             "--hang": "was not delivered",
         }
         for option, words in answers.items():

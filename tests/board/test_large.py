@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
@@ -31,6 +32,8 @@ from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.verdicts.rules import rules_of
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import CONCLUSIVE, FAILURE, RETRY, SKIPPED, SUCCESS
+
+pytestmark = pytest.mark.once
 
 LARGE = Large(builders=200, builds=50_000, until=NOW)
 PAGES = (

@@ -88,6 +88,7 @@ class TellingTest(HubTest):
                         "fragments": [{"region": "rows", "key": "row/7", "html": "1"}],
                     }
                 ],
+                "fragments": [],
                 "masters": [{"name": "main", "heard_at": 5.0}],
                 "storing": True,
                 "summary": {

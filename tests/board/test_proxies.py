@@ -11,6 +11,7 @@ import ssl
 import subprocess
 from pathlib import Path
 
+import pytest
 import trustme
 from support.boards import ask
 from support.certificates import write_pair
@@ -23,6 +24,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
+
+pytestmark = pytest.mark.once
 
 PAGE = Path(__file__).parents[2] / "docs" / "board" / "secure.md"
 NAME = "board.example.com"

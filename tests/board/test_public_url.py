@@ -98,8 +98,8 @@ class PathTests(BoardCase):
         frame: dict[str, Any] = {}
         while not frame.get("changes"):
             frame = json.loads(await deferToThread(watching.recv, PATIENCE))
-        for change in frame["changes"]:
-            for fragment in change["fragments"]:
+        for each in (frame, *frame["changes"]):
+            for fragment in each["fragments"]:
                 for link in Links(fragment["html"] or "").found:
                     self.assertTrue(link.startswith(self.root), link)
         for origin in ("http://ci.example.org", "https://evil.example"):

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
 from support.boards import ask
 from support.commands import Command, temporary_folder
 from support.following import Follower
@@ -20,6 +21,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.results import FAILURE, SUCCESS
+
+pytestmark = pytest.mark.once
 
 PATIENCE = 60.0
 BUILDS = 20

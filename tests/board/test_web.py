@@ -237,6 +237,31 @@ class WebTests(BoardCase):
         other = json.loads((await self.get("/live/updates?epoch=other&since=1")).text)
         self.assertEqual(other["type"], "snapshot")
 
+    async def test_cards(self) -> None:
+        """A browser that missed several frames is sent the cards of all of them, and their ends."""
+        epoch = self.board.store.latest.epoch
+
+        async def cards(since: int) -> tuple[dict[str, bool], int]:
+            """Return whether each card that is sent has content, and the frame's sequence."""
+            frame = json.loads((await self.get(f"/live/updates?epoch={epoch}&since={since}")).text)
+            shown = {each["key"]: bool(each["html"]) for each in frame["fragments"]}
+            return {key: shown[key] for key in shown if key != "queue"}, frame["sequence"]
+
+        await self.put(1, builder="linux", results=2)
+        (key,) = red = (await cards(0))[0]
+        await self.put(1, builder="windows", buildid=1000)
+        told, after = await cards(0)
+        self.assertEqual(told, red)
+        await self.put(2, builder="linux", buildid=2)
+        told, _ = await cards(after)
+        self.assertEqual(told, {key: False})
+        await self.put(2, builder="windows", buildid=1001)
+        told, last = await cards(after)
+        self.assertEqual(told, {key: False})
+        await self.put(3, builder="windows", buildid=1002)
+        told, _ = await cards(last)
+        self.assertEqual(told, {})
+
 
 HTML = "text/html; charset=utf-8"
 

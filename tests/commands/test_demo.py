@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from support.boards import ask
 from support.commands import Command, processes_in, run, temporary_folder
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -23,6 +24,8 @@ from buildbot_http_status_push.commands.demo_verdict import (
     undelivered,
 )
 from buildbot_http_status_push.model import State
+
+pytestmark = pytest.mark.once
 
 ENDINGS = {
     "passes": "success",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from fairness.bars import Measured, down, refused
 from fairness.simulation import MODES, OK, Answers, Simulation
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.model import Accepted, Outcome, Refused
+
+pytestmark = pytest.mark.once
 
 SEEDS = (1, 2)
 

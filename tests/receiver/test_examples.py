@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from buildbot.process.results import FAILURE, RETRY, SUCCESS
 from buildbot.util.twisted import async_to_deferred
 from jsonschema import Draft202012Validator
@@ -17,6 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.report.contract import body_schema
 from buildbot_http_status_push.reporter import HttpStatusPush
 from buildbot_http_status_push.signing import sign
+
+pytestmark = pytest.mark.once
+
 
 NEW, FINISHED = "builds.new", "builds.finished"
 BEGUN = BUILD["started_at"]

@@ -120,7 +120,7 @@ class VersionRenderer:
         """Count how often that is done."""
         self.opened += 1
 
-    async def render(self, changed: Changed) -> tuple[Change, ...]:
+    async def render(self, changed: Changed, sequence: int) -> tuple[Change, ...]:
         """Make one fragment a builder."""
         if changed:
             self.rendered.append(tuple(sorted(changed)))
@@ -135,6 +135,10 @@ class VersionRenderer:
             )
             for each, version in versions.items()
         )
+
+    def shared_since(self, sequence: int) -> tuple[Fragment, ...]:
+        """Nothing stands for several builders."""
+        return ()
 
     @property
     def summary(self) -> Summary:

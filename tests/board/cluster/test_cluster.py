@@ -360,7 +360,9 @@ class PageTests(BoardCase):
         await self.send(a_worker("workers.disconnected", "w1"))
         frame = json.loads((await self.get(since)).text)
         fragments = {
-            each["key"]: each["html"] for change in frame["changes"] for each in change["fragments"]
+            fragment["key"]: fragment["html"]
+            for each in (frame, *frame["changes"])
+            for fragment in each["fragments"]
         }
         self.assertIn("<b>1</b> waits", fragments["queue"])
         self.assertIn("no worker", fragments["row/1"])

@@ -228,7 +228,7 @@ class BoardTests(BoardCase):
         self.assertEqual((await self.ask("POST", "/", json.dumps(body))).status, 200)
         since = f"/live/updates?epoch={latest.epoch}&since={latest.sequence}"
         frame = json.loads((await self.get(since)).text)
-        html = [e["html"] for c in frame["changes"] for e in c["fragments"] if e["key"] == "queue"]
+        html = [each["html"] for each in frame["fragments"] if each["key"] == "queue"]
         self.assertIn("<b>1 quiet</b>", html[0])
         metrics = (await self.get("/metrics")).text
         self.assertIn('quiet_builder_timestamp_seconds{builder="win"', metrics)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
-from attrs import define, evolve, field
+from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.board.cluster.queue import Queue
@@ -21,7 +21,7 @@ from buildbot_http_status_push.board.failures.grouping import (
     needs_attention,
 )
 from buildbot_http_status_push.board.live.frames import Change, Fragment, Summary
-from buildbot_http_status_push.board.live.update_log import Changed
+from buildbot_http_status_push.board.live.update_log import KEPT, Changed
 from buildbot_http_status_push.board.model import Builder, Filter
 from buildbot_http_status_push.board.pages.templating import environment
 
@@ -63,6 +63,7 @@ class FragmentRenderer:
     _queue_at: float = field(default=0.0, init=False)
     _red: dict[int, Builder] = field(factory=dict, init=False)
     _cards: dict[str, Cause] = field(factory=dict, init=False)
+    _shared: dict[str, tuple[int, Fragment]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._macros = environment(self._root).get_template("_parts.html").module
@@ -76,13 +77,15 @@ class FragmentRenderer:
         builders = await self._source.builders(Filter())
         self._counts.clear()
         self._red.clear()
+        self._shared.clear()
         self._count(builders)
 
-    async def render(self, changed: Changed) -> tuple[Change, ...]:
-        """Make the fragments of some builders.
+    async def render(self, changed: Changed, sequence: int) -> tuple[Change, ...]:
+        """Make the fragments of some builders, and those that stand for no single builder.
 
         Args:
             changed: The builds that have changed, by their builder.
+            sequence: That of the latest change.
 
         Returns:
             One change for each builder.
@@ -95,22 +98,35 @@ class FragmentRenderer:
         builders = await self._source.builders_by_id(tuple(changed))
         before = self._cards
         self._count(builders)
-        cards = [*self._causes(before)]
+        fragments = [*self._causes(before)]
         # What is no build has changed; or time has passed, which makes builders quiet.
         is_late = self._seconds() - self._queue_at > QUEUE_WITHIN
         if is_late or any(0 in builds for builds in changed.values()):
-            cards.append(await self._queue())
-        changes = [
+            fragments.append(await self._queue())
+        self._share(fragments, sequence)
+        return tuple(
             Change(
                 builder=builder,
                 builds=changed[builder.id],
                 fragments=tuple(self._fragments(builder, changed[builder.id])),
             )
             for builder in builders
-        ]
-        # Pages that show cards show all of them.
-        changes[:1] = [evolve(each, fragments=(*cards, *each.fragments)) for each in changes[:1]]
-        return tuple(changes)
+        )
+
+    def shared_since(self, sequence: int) -> tuple[Fragment, ...]:
+        """Return the fragments that stand for no single builder: cards, and what waits.
+
+        Args:
+            sequence: A browser's; what was rendered for later ones is returned.
+        """
+        return tuple(fragment for at, fragment in self._shared.values() if at > sequence)
+
+    def _share(self, fragments: Iterable[Fragment], sequence: int) -> None:
+        self._shared.update((each.key, (sequence, each)) for each in fragments)
+        # Nobody is sent the end of a card that ended before all updates that are kept.
+        for key, (at, fragment) in tuple(self._shared.items()):
+            if fragment.html is None and at <= sequence - KEPT:
+                del self._shared[key]
 
     async def _queue(self) -> Fragment:
         """Make the line of what waits, and of who is quiet."""

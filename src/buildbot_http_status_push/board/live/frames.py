@@ -69,6 +69,7 @@ def updates(
     since: int,
     position: Position,
     changes: Iterable[Change],
+    fragments: Iterable[Fragment],
     summary: Summary,
     now: float,
     is_storing: bool = True,
@@ -79,6 +80,7 @@ def updates(
         since: The sequence that a browser must have reached to go on with this.
         position: The browser's afterwards.
         changes: What has changed in between, one a builder.
+        fragments: The pieces of the overview that stand for no single builder.
         summary: The board in numbers.
         now: The board's time in seconds since the epoch.
         is_storing: Whether the board can write what it is sent.
@@ -92,6 +94,7 @@ def updates(
         | {
             "from": since,
             "changes": [_change(change) for change in changes],
+            "fragments": [asdict(fragment) for fragment in fragments],
             "masters": _masters(change.builder.master for change in changes),
             "summary": asdict(summary),
             "storing": is_storing,

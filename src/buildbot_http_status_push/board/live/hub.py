@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from buildbot_http_status_push.board.live import frames
 from buildbot_http_status_push.board.live.browsers import Browser, Browsers
-from buildbot_http_status_push.board.live.frames import Change, Summary
+from buildbot_http_status_push.board.live.frames import Change, Fragment, Summary
 from buildbot_http_status_push.board.live.update_log import KEPT, Changed, UpdateLog, merged
 from buildbot_http_status_push.board.live.wakeup import Wakeup
 from buildbot_http_status_push.board.model import Master, Position, Update
@@ -74,8 +74,11 @@ class Renderer(Protocol):
     async def open(self) -> None:
         """Read the whole board, so that it can be summed up; may raise ``StorageError``."""
 
-    async def render(self, changed: Changed) -> tuple[Change, ...]:
-        """Return the changes of builders; may raise ``StorageError``."""
+    async def render(self, changed: Changed, sequence: int) -> tuple[Change, ...]:
+        """Return the changes of builders up to a sequence; may raise ``StorageError``."""
+
+    def shared_since(self, sequence: int) -> tuple[Fragment, ...]:
+        """Return what was rendered for later sequences and stands for no single builder."""
 
     @property
     def summary(self) -> Summary:
@@ -245,6 +248,7 @@ class Hub(Generic[Message]):
         if changes != self._known_changes:
             await self._renderer.open()
             self._known_changes = changes
+            self._updates = UpdateLog(self._updates.position)  # who comes back fetches its page
             await self.browsers.broadcast(self._snapshot())
 
     async def _start_at(self, position: Position) -> None:
@@ -274,7 +278,8 @@ class Hub(Generic[Message]):
         """Return the frames that lead from positions to the latest, each change rendered once."""
         since = {position: self._updates.changed_since(position) for position in positions}
         try:
-            changes = await self._renderer.render(merged(filter(None, since.values())))
+            together = merged(filter(None, since.values()))
+            changes = await self._renderer.render(together, self._updates.position.sequence)
         except (StorageError, CancelledError):
             raise
         except Exception:
@@ -294,8 +299,9 @@ class Hub(Generic[Message]):
         if changed is None:
             return frames.snapshot(position, now)
         found = [changes[builder] for builder in changed if builder in changes]
+        shared = self._renderer.shared_since(since.sequence)
         summary, is_storing = self._renderer.summary, self._source.is_storing
-        return frames.updates(since.sequence, position, found, summary, now, is_storing)
+        return frames.updates(since.sequence, position, found, shared, summary, now, is_storing)
 
     async def _broadcast_updates(self, frame: bytes) -> int:
         if self.position == self._updates.position:

@@ -16,7 +16,8 @@
  * @typedef {{red: number, good: number, running: number, builders: number,
  *   causes: number, known: number}} Summary
  * @typedef {{type: "updates", epoch: string, from: number, sequence: number, now: number,
- *   changes: Change[], masters: Master[], summary: Summary, storing: boolean}} Updates
+ *   changes: Change[], fragments: Fragment[], masters: Master[], summary: Summary,
+ *   storing: boolean}} Updates
  * @typedef {{type: "snapshot", epoch: string, sequence: number, now: number}} Snapshot
  * @typedef {{type: "heard", epoch: string, sequence: number, now: number,
  *   masters: Master[], storing: boolean}} Heard
@@ -209,12 +210,15 @@ class Page {
         const isShown = fits(this.query, change);
         for (const fragment of change.fragments) putFragment(fragment, isShown);
       }
+      if (this.query.size === 0) for (const fragment of frame.fragments) putFragment(fragment, true);
       this.count(frame.summary);
     });
     this.shown = frame.sequence;
     this.tellState(frame.summary);
     tick(this.now);
-    if (isCutShort(frame.summary)) this.fetchWithin(ANY_PAGE_WITHIN);
+    // Cards of some builders are not those of all.
+    const isOutdated = this.query.size > 0 && frame.fragments.some(({ region }) => region === "red");
+    if (isOutdated || isCutShort(frame.summary)) this.fetchWithin(ANY_PAGE_WITHIN);
   }
 
   /** @param {Summary} summary */
