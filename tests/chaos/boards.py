@@ -13,6 +13,7 @@ from support.nginx import Nginx
 from support.pgbouncer import PgBouncer
 from support.postgres import Postgres
 
+from chaos.judge import Finding
 from chaos.scene import Scene
 from chaos.stage import Board, Clock, wait_until
 
@@ -119,8 +120,8 @@ class TwoBoardsScene(Scene):
         """Return both."""
         return Boards(self.folder)
 
-    def _misshown(self) -> list[str]:
-        return [*super()._misshown(), *self.board.seen_amiss()]
+    def _misshown(self, finding: Finding) -> list[str]:
+        return [*super()._misshown(finding), *self.board.seen_amiss()]
 
 
 class PooledScene(TwoBoardsScene):

@@ -244,8 +244,9 @@ class Cluster:
         """Return what came out."""
         builds = evidence.read_builds(self._url)
         logs = [each.log for each in self.masters.values()]
+        finding = self.find()
         return Outcome(
-            finding=self.find(),
+            finding=finding,
             builds=len(builds),
             accepted=len(evidence.read_record(self.receiver.record).acceptances),
             stops=self._stops,
@@ -259,6 +260,7 @@ class Cluster:
                 builds,
                 evidence.read_board(self.board.database),
                 self.circumstances.refused_builders,
+                finding.unbegun,
             ),
         )
 

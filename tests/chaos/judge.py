@@ -216,7 +216,10 @@ def judge(
 
 
 def misshown(
-    builds: Sequence[Build], shown: Mapping[int, int | None], refused_builders: Collection[str]
+    builds: Sequence[Build],
+    shown: Mapping[int, int | None],
+    refused_builders: Collection[str],
+    unbegun: Sequence[Status],
 ) -> list[str]:
     """Compare a board with the master's database, build for build.
 
@@ -224,8 +227,15 @@ def misshown(
         builds: All builds of the master's database.
         shown: The results of the board's builds by id, None of those that run.
         refused_builders: The builders whose statuses never arrived.
+        unbegun: The begins that a kill came before: of such a build the board knows its end only.
     """
-    due = {each.id: each.results for each in builds if each.builder not in refused_builders}
+    unknown_yet = {each.build for each in unbegun}
+    due = {
+        each.id: each.results
+        for each in builds
+        if each.builder not in refused_builders
+        and not (each.results is None and each.id in unknown_yet)
+    }
     wrong = [
         f"build {build} has result {shown.get(build, 'none at all')}, and ended with {results}"
         for build, results in due.items()

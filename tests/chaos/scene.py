@@ -332,8 +332,9 @@ class Scene:
 
     def outcome(self) -> Outcome:
         """Return what came out."""
+        finding = self.find()
         return Outcome(
-            finding=self.find(),
+            finding=finding,
             builds=len(evidence.read_builds(self._database)),
             accepted=len(evidence.read_record(self.receiver.record).acceptances),
             stops=self._stops,
@@ -343,13 +344,13 @@ class Scene:
             chatter=self._chatter,
             accounts=evidence.read_accounts(self._rows),
             complaints=evidence.read_complaints(self.master.log),
-            misshown=self._misshown(),
+            misshown=self._misshown(finding),
         )
 
-    def _misshown(self) -> list[str]:
+    def _misshown(self, finding: Finding) -> list[str]:
         builds = evidence.read_builds(self._database)
         shown = evidence.read_board(self.board.database)
-        return misshown(builds, shown, self.circumstances.refused_builders)
+        return misshown(builds, shown, self.circumstances.refused_builders, finding.unbegun)
 
     def close(self) -> None:
         """End everything."""

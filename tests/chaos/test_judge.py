@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from chaos.judge import (
@@ -271,8 +272,15 @@ class BoardTest(SynchronousTestCase):
 
     def test_agrees(self) -> None:
         """The same builds with the same results are no fault."""
-        self.assertEqual(misshown((BUILD, RETRIED), {1: FAILURE, 2: 0}, ()), [])
-        self.assertEqual(misshown((BUILD,), {}, refused_builders=["b"]), [])
+        self.assertEqual(misshown((BUILD, RETRIED), {1: FAILURE, 2: 0}, (), ()), [])
+        self.assertEqual(misshown((BUILD,), {}, refused_builders=["b"], unbegun=()), [])
+
+    def test_unbegun(self) -> None:
+        """A build whose begin a kill came before is not missing until it has ended."""
+        runs, unbegun = evolve(BUILD, results=None, complete_at=None), (START,)
+        self.assertEqual(misshown((runs,), {}, (), unbegun), [])
+        for build, excused in ((runs, ()), (BUILD, unbegun)):
+            self.assertEqual(len(misshown((build,), {}, (), excused)), 1)
 
     def test_disagrees(self) -> None:
         """What is missing, runs for ever, has another result or is unknown is told."""
@@ -282,7 +290,7 @@ class BoardTest(SynchronousTestCase):
             ({1: 0}, "build 1 has result 0, and ended with 2"),
             ({1: FAILURE, 9: 0}, "build 9 is not known to the master"),
         ):
-            self.assertEqual(misshown((BUILD,), shown, ()), [words])
+            self.assertEqual(misshown((BUILD,), shown, (), ()), [words])
 
 
 class StateTests(SynchronousTestCase):
