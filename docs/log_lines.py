@@ -20,5 +20,5 @@ def _is_log_call(function: ast.expr) -> bool:
     return (
         isinstance(function, ast.Attribute)
         and function.attr in LEVELS
-        and ast.unparse(function.value) in ("log", "self.log", "self._log")
+        and ast.unparse(function.value) in ("log", "self.log", "self._log", "self._logger")
     )

@@ -152,11 +152,11 @@ class IntakeTest(SynchronousTestCase):
         for _ in range(1000):
             self.take(self.delivery(b"{"))
         [line] = self.book.lines
-        self.assertIn("a status from 192.0.2.7 was refused with 400: the body is not JSON", line)
+        self.assertIn("a status from 192.0.2.7 was rejected with 400: the body is not JSON", line)
         self.clock.advance(QUIET)
         self.take(self.delivery(b"{"))
         self.assertEqual(len(self.book.lines), 2)
-        self.assertIn("(999 others were refused before)", self.book.lines[1])
+        self.assertIn("(999 others were rejected before)", self.book.lines[1])
         self.assertEqual(self.book.levels, ["warn", "warn"])
 
     def test_clock_put_back(self) -> None:

@@ -706,7 +706,7 @@ class NoticesTest(SynchronousTestCase):
             self.setting.book.lines,
             [
                 "push: the receiver does not accept statuses: no answer (build 1). "
-                "They are kept, and sent when it does",
+                "They are kept, and sent when it recovers",
                 "push: the receiver accepts statuses again after 480 s, 3 waited",
             ],
         )
@@ -777,13 +777,13 @@ class NoticesTest(SynchronousTestCase):
             self.setting.answer(Refused(400, "bad branch"))
         self.assertEqual(
             self.setting.book.lines,
-            ["push: the receiver did not take build 0: refused with 400: bad branch. "
-             "It is tried again later"],
+            ["push: the receiver rejected build 0: refused with 400: bad branch. "
+             "Trying again later"],
         )  # fmt: skip
         self.setting.clock.advance(600)
         self.setting.answer(REFUSED)
         self.assertIn(
-            "It is tried again later; 3 more since the last such line", self.setting.book.lines[1]
+            "Trying again later; 3 more since the last such line", self.setting.book.lines[1]
         )
 
     def test_made_good(self) -> None:

@@ -512,7 +512,7 @@ class BrokenFileTests(FaultCase):
         content = self.path.read_bytes()
         box = self.open()
         self.assertEqual([True], box.put(1))
-        self.assert_told(box, f"broken-{int(NOW)}, a new one was begun")
+        self.assert_told(box, f"broken-{int(NOW)}, created a new one")
         self.assertEqual(1, box.losses)
         self.assertTrue(box.outbox.durable)
         aside = self.path.with_name(f"{self.path.name}.broken-{int(NOW)}")
@@ -560,7 +560,7 @@ class BrokenFileTests(FaultCase):
             with file.open("r+b") as stream:
                 stream.write(noise(file.stat().st_size))
         self.assertEqual([], box.claim(limit=50))
-        self.assert_told(box, "a new one was begun")
+        self.assert_told(box, "created a new one")
         self.assertEqual(State.RETRYING, box.record(claims[0], State.RETRYING))
         self.successResultOf(box.outbox.release([claims[1].sequence]))
         self.assertEqual({"msg_0": State.RETRYING}, box.states())
@@ -574,8 +574,8 @@ class BrokenFileTests(FaultCase):
             self.path.with_name(self.path.name + suffix).write_bytes(noise(100_000))
         for number, box in enumerate(boxes * 2):
             self.assertEqual([True], box.put(number))
-        self.assert_told(boxes[0], f"broken-{int(NOW)}, a new one was begun")
-        self.assert_told(boxes[1], "removed or replaced): a new one was begun")
+        self.assert_told(boxes[0], f"broken-{int(NOW)}, created a new one")
+        self.assert_told(boxes[1], "removed or replaced): created a new one")
         self.assertEqual([1, 1], [box.losses for box in boxes])
         boxes[1].close()
         boxes[0].put(4)
@@ -592,7 +592,7 @@ class BrokenFileTests(FaultCase):
         for number, box in enumerate(boxes * 2):
             self.assertEqual([True], box.put(number))
         for box in boxes:
-            self.assert_told(box, "removed or replaced): a new one was begun")
+            self.assert_told(box, "removed or replaced): created a new one")
             self.assertEqual(1, box.losses)
         wanted = {f"msg_{number}": State.WAITING for number in range(4)}
         self.assertEqual(wanted, self.open().states())

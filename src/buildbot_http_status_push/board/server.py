@@ -307,11 +307,11 @@ class Board:
             if self._settings.keep is not None:
                 deleted = await self.store.prune(self._reactor.seconds() - self._settings.keep)
                 if deleted:
-                    self._log.info("{deleted} builds were older than wanted", deleted=deleted)
+                    self._log.info("deleted {deleted} builds older than --keep", deleted=deleted)
         except StorageError:
             pass
         except Exception:  # of one look; the next may go well
-            self._log.failure("what is older than wanted could not be deleted; trying again")
+            self._log.failure("deleting old builds failed; trying again")
 
 
 def _routes(pages: Pages, for_programs: Sequence[tuple[str, Route]]) -> Routes:

@@ -289,7 +289,7 @@ class _Serving:
             return complain(f"--database {masked(settings.database)}: {trouble}")
         self._listens = True
         address = values.address(settings.host, port)
-        self._say(f"The board is at {address}, and takes statuses there. Ctrl-C ends it.")
+        self._say(f"The board is at {address}, and accepts statuses there. Ctrl-C ends it.")
         if settings.access.is_open:
             self._say(
                 "No --secret-file or --user: accepting unauthenticated statuses, on this machine "

@@ -100,8 +100,8 @@ def tell_unmatched(reporter: Any, log: Logger) -> None:
     """
     for option, name in unmatched_names(reporter.generators, reporter.master.config):
         log.warn(
-            "{name}: {option} names {value!r}, which nothing in this master's configuration is "
-            "called: no status is sent for it",
+            "{name}: {option} contains {value!r}, but this master's configuration has no such "
+            "name: no status is sent for it",
             name=reporter.name,
             option=option,
             value=name,

@@ -74,7 +74,8 @@ class MetricsServer:
 
     def _tell(self, place: str, trouble: Exception) -> None:
         self._log.error(
-            "{name}: metrics: can't listen at {place}: {trouble}. It is tried again until it can",
+            "{name}: metrics: can't listen at {place}: {trouble}; trying again every {wait:g} s",
+            wait=TRY_AGAIN,
             name=self._name,
             place=place,
             trouble=trouble,

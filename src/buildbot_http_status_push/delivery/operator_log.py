@@ -70,7 +70,7 @@ class OperatorLog:
             return
         self._log.warn(
             "{name}: the receiver does not accept statuses: {outcome} ({title}){advice}. "
-            "They are kept, and sent when it does",
+            "They are kept, and sent when it recovers",
             name=self._name,
             outcome=outcome,
             title=title,
@@ -92,7 +92,7 @@ class OperatorLog:
             self._suppressed += 1
             return
         self._log.warn(
-            "{name}: the receiver did not take {title}: {outcome}. It is tried again later{more}",
+            "{name}: the receiver rejected {title}: {outcome}. Trying again later{more}",
             name=self._name,
             title=title,
             outcome=outcome,

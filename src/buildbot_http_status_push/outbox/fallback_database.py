@@ -138,13 +138,13 @@ class FallbackDatabase:
         kept = ""
         try:
             if isinstance(trouble, CorruptStorageError):
-                kept = f"it is kept as {_set_aside(path, int(self._seconds()))}, "
+                kept = f"kept it as {_set_aside(path, int(self._seconds()))}, "
             database = self._empty(str(self._url))
         except (OSError, StorageError):
             return None
         self._log.error(
-            "the outbox {path} is lost ({trouble}): {kept}a new one was begun, and what it held "
-            "is found again in the master's database",
+            "the outbox {path} is lost ({trouble}): {kept}created a new one; builds are found again "
+            "in the master's database",
             path=path,
             trouble=trouble,
             kept=kept,
@@ -214,7 +214,7 @@ class FallbackDatabase:
         if waiting:
             self._log.warn(
                 "the outbox {url} still can't be used: {waiting} statuses that only memory holds "
-                "end with the master, and are found again in its database",
+                "are lost at this shutdown; builds are found again in the master's database",
                 url=masked(str(self._url)),
                 waiting=waiting,
             )

@@ -91,7 +91,7 @@ class Backfiller:
         try:
             await self.poll()
         except Exception:  # of the database: it is tried again from where it was
-            self._log.failure("a backfill stands still, and is tried again", Failure())
+            self._log.failure("backfill interrupted by an error; trying again", Failure())
 
     async def poll(self) -> None:
         """Carry out what is asked for, if anything is."""

@@ -193,8 +193,8 @@ class Catchup:
 
     def _failed(self, failure: Failure) -> None:
         self._log.warn(
-            "{name}: the master's database can't be asked now which builds to announce "
-            "({trouble}); trying again in {wait:.0f} s",
+            "{name}: looking for unreported builds in the master's database failed ({trouble}); "
+            "trying again in {wait:.0f} s",
             name=self._name,
             trouble=failure.getErrorMessage(),
             wait=AFTER_FAILURE,

@@ -186,7 +186,7 @@ class DefaultGenerator:
         trimmed, cut = await trim(build, self.max_body, run_cooperatively)
         if cut:
             log.warn(
-                "{title}: the body would be over max_body={most} bytes: cut are the logs {logs}",
+                "{title}: the body exceeds max_body={most} bytes: truncated logs: {logs}",
                 title=title(build),
                 most=self.max_body,
                 logs=", ".join(cut),
@@ -322,8 +322,7 @@ def title(build: Mapping[str, Any]) -> str:
 
 def _tell_away(build: Build, trouble: DBAPIError) -> None:
     log.warn(
-        "{title}: the master's database can't be asked now what to send of it ({trouble}); it is "
-        "tried again",
+        "{title}: reading it from the master's database failed ({trouble}); trying again",
         title=title(build),
         trouble=one_line(str(trouble.orig)),
     )

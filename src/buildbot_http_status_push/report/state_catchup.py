@@ -174,8 +174,8 @@ class StateCatchup:
     def _failed(self, failure: Failure) -> None:
         self._everything_is_due()
         self._log.warn(
-            "{name}: the master's database can't be asked now for its requests, workers and "
-            "builders ({trouble}); trying again in {wait:.0f} s",
+            "{name}: reading requests, workers and builders from the master's database failed "
+            "({trouble}); trying again in {wait:.0f} s",
             name=self._name,
             trouble=failure.getErrorMessage(),
             wait=AFTER_FAILURE,

@@ -100,8 +100,8 @@ class StateGenerator(ABC):
             if event is not None:
                 event.failed = True
             log.warn(
-                "{kind} {number}: the master's database can't be asked now what to send of it "
-                "({trouble}); trying again",
+                "{kind} {number}: reading it from the master's database failed ({trouble}); "
+                "trying again",
                 kind=self.kind,
                 number=key[1],
                 trouble=one_line(str(trouble.orig)),

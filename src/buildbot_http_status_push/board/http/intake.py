@@ -183,10 +183,10 @@ class Intake:
             self._untold += 1
             return
         self._log.warn(
-            "a status from {sender} was refused with {status}: {why}{more}",
+            "a status from {sender} was rejected with {status}: {why}{more}",
             sender=sender,
             status=int(refusal.status),
             why=one_line(str(refusal)),
-            more=f" ({self._untold} others were refused before)" if self._untold else "",
+            more=f" ({self._untold} others were rejected before)" if self._untold else "",
         )
         self._told_at, self._untold = now, 0

@@ -205,8 +205,8 @@ class LiveFactory(WebSocketServerFactory):
             return
         self._refused.add(origin)
         self._logger.warn(
-            "a page from {origin} wanted to watch the board as {host} and was refused: if it may, "
-            "start the board with --origin {origin}, or let your proxy pass on the Host header",
+            "live: rejected a page from {origin} that asked for {host}: to allow it, start the "
+            "board with --origin {origin}, or let the proxy pass the Host header",
             origin=repr(origin),
             host=repr(host),
         )
