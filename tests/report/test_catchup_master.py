@@ -225,7 +225,7 @@ class Catchup(ReporterTestCase):
         with capturedLogs() as lines:
             await master.build("success")
             await inbox.when(lambda: inbox.seen()[-1:] == [("success", 1, "builds.finished")])
-        told = [each for each in lines if "reading it from the master's database failed" in str(each.get("log_format"))]
+        told = [each for each in lines if "reading it from" in str(each.get("log_format"))]
         self.assertEqual([each["trouble"] for each in told], ["connection refused"] * 2)
 
     @async_to_deferred

@@ -143,8 +143,8 @@ class FallbackDatabase:
         except (OSError, StorageError):
             return None
         self._log.error(
-            "the outbox {path} is lost ({trouble}): {kept}created a new one; builds are found again "
-            "in the master's database",
+            "the outbox {path} is lost ({trouble}): {kept}created a new one; builds are found "
+            "again in the master's database",
             path=path,
             trouble=trouble,
             kept=kept,
