@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from attrs import field, frozen
+from attrs import define, field, frozen
 from sqlalchemy.engine import Connection, Dialect
 
 Given: TypeAlias = Mapping[str, Any]
@@ -33,12 +33,8 @@ class _Text:
     constants: Given
     order: tuple[str, ...] | None
 
-    def parameters(self, given: Given) -> Any:
-        values = {**self.constants, **given}
-        return values if self.order is None else tuple(values[name] for name in self.order)
 
-
-@frozen(eq=False)
+@define(eq=False)
 class Prepared:
     """A statement that is run again and again.
 
@@ -49,7 +45,7 @@ class Prepared:
 
     _build: Callable[..., Any]
     _texts: dict[Any, _Text] = field(factory=dict, init=False)
-    _rows: dict[Any, Callable[[Iterable[Any]], Any]] = field(factory=dict, init=False)
+    _row: Callable[[Iterable[Any]], Any] | None = field(default=None, init=False)
 
     def rows(self, connection: Connection, given: Given) -> list[Any]:
         """Return what the statement finds, with the columns as attributes.
@@ -59,11 +55,16 @@ class Prepared:
             given: The values of its parameters.
         """
         with closing(self._executed(connection, given)) as cursor:
-            return list(map(self._row(cursor.description), cursor.fetchall()))
+            if self._row is None:
+                names = [each[0] for each in cursor.description]
+                row: Any = namedtuple("Row", names)  # type: ignore[misc]  # a driver's names
+                self._row = row._make
+            return list(map(self._row, cursor.fetchall()))
 
     def first(self, connection: Connection, given: Given) -> Any:
         """Return the first row of ``rows``, None where there is none."""
-        return next(iter(self.rows(connection, given)), None)
+        rows = self.rows(connection, given)
+        return rows[0] if rows else None
 
     def scalar(self, connection: Connection, given: Given) -> Any:
         """Return the first column of the first row, None where there is none."""
@@ -83,25 +84,22 @@ class Prepared:
 
     def _executed(self, connection: Connection, given: Given) -> Any:
         lists = {name: _filled_up(each) for name, each in given.items() if isinstance(each, list)}
-        single = {
-            _numbered(name, place): each
-            for name, filled in lists.items()
-            for place, each in enumerate(filled)
-        }
-        text = self._text(connection.dialect, given, lists)
-        cursor = connection.connection.cursor()
-        cursor.execute(text.sql, text.parameters({**given, **single}))
-        return cursor
-
-    def _text(self, dialect: Dialect, given: Given, lists: Mapping[str, list[Any]]) -> _Text:
+        dialect = connection.dialect
         shape = (dialect.name, dialect.driver, *given, *map(len, lists.values()))
-        if shape not in self._texts:
-            self._texts[shape] = self._worded(dialect, given, lists)
-        return self._texts[shape]
+        text = self._texts.get(shape)
+        if text is None:
+            text = self._texts[shape] = self._worded(dialect, given, lists)
+        values = {**text.constants, **given}
+        for name, filled in lists.items():
+            values |= {f"{name}_{place}": each for place, each in enumerate(filled)}
+        order = text.order
+        cursor = connection.connection.cursor()
+        cursor.execute(text.sql, values if order is None else [values[name] for name in order])
+        return cursor
 
     def _worded(self, dialect: Dialect, given: Given, lists: Mapping[str, list[Any]]) -> _Text:
         named: dict[str, list[Any]] = {
-            name: [sa.bindparam(_numbered(name, place)) for place in range(len(filled))]
+            name: [sa.bindparam(f"{name}_{place}") for place in range(len(filled))]
             for name, filled in lists.items()
         }
         statement = self._build(**named)
@@ -109,17 +107,6 @@ class Prepared:
         compiled = statement.compile(dialect=dialect, column_keys=columns)
         order = tuple(compiled.positiontup) if compiled.positional else None
         return _Text(compiled.string, compiled.params, order)
-
-    def _row(self, description: Iterable[Any]) -> Callable[[Iterable[Any]], Any]:
-        names = tuple(each[0] for each in description)
-        if names not in self._rows:
-            row: Any = namedtuple("Row", names)  # type: ignore[misc]  # a driver's names
-            self._rows[names] = row._make
-        return self._rows[names]
-
-
-def _numbered(name: str, place: int) -> str:
-    return f"{name}_{place}"
 
 
 def _filled_up(values: list[Any]) -> list[Any]:
