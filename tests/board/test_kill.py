@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import sys
-from functools import partial
 from itertools import count
 from typing import NoReturn
 
@@ -23,7 +22,7 @@ from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.store.builder_cache import BuilderCache
 from buildbot_http_status_push.board.store.reading import Reading
 from buildbot_http_status_push.board.store.schema import open_database
-from buildbot_http_status_push.board.store.writing import Arrival, write
+from buildbot_http_status_push.board.store.writing import Arrival, Writing
 from buildbot_http_status_push.database import Database, file_url
 
 KILLS = int(os.environ.get("HTTP_STATUS_PUSH_KILLS", "15"))
@@ -39,7 +38,7 @@ def work(url: str, seed: int) -> NoReturn:
         text = "x" * chance.choice([10, 1000, 30_000])
         statuses = [a_status(each, results, state_string=text) for each in numbers]
         arrivals = [Arrival(each, NOW) for each in statuses]
-        database.transact([partial(write, arrivals=arrivals, names={})])
+        database.transact([lambda connection, some=arrivals: Writing(connection, {}).write(some)])
         say("kept", *numbers)
 
 
@@ -77,7 +76,7 @@ class KillTests(SynchronousTestCase):
 
 def numbers_and_updates(connection: sa.engine.Connection) -> tuple[set[str], list[int]]:
     """Return the numbers of all builds, and those of all updates."""
-    reading = Reading(connection, BuilderCache())
+    reading = Reading(connection, BuilderCache(), 0.0)
     found = reading.builds(Filter(), None, 1_000_000, None)
     updates = reading.updates(0, 1_000_000)
     assert updates is not None

@@ -16,7 +16,7 @@ from buildbot_http_status_push.board.store.builder_cache import BuilderCache
 from buildbot_http_status_push.board.store.merging import State, rank, state_of
 from buildbot_http_status_push.board.store.reading import Reading
 from buildbot_http_status_push.board.store.schema import open_database
-from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
+from buildbot_http_status_push.board.store.writing import Arrival, Stored, Writing
 from buildbot_http_status_push.database import MEMORY
 from buildbot_http_status_push.results import (
     CANCELLED,
@@ -192,7 +192,9 @@ class ArrivalTests(SynchronousTestCase):
         try:
             for batch in batches:
                 arrivals = [Arrival(each, NOW) for each in batch]
-                database.transact([lambda connection, some=arrivals: write(connection, some, {})])
+                database.transact(
+                    [lambda connection, some=arrivals: Writing(connection, {}).write(some)]
+                )
             return database.transact([shown])[0]
         finally:
             database.close()
@@ -220,22 +222,22 @@ class ArrivalTests(SynchronousTestCase):
         database = open_database(MEMORY)
         self.addCleanup(database.close)
         came = [Arrival(each, NOW) for each in (start, start, finish, start, finish)]
-        [(stored, position)] = database.transact([lambda one: write(one, came, {})])
+        [(stored, position)] = database.transact([lambda one: Writing(one, {}).write(came)])
         wanted = [Stored.NEW, Stored.REPEAT, Stored.NEW, Stored.OLDER, Stored.REPEAT]
         self.assertEqual((stored, position.sequence), (wanted, 2))
 
 
 def shown(connection: Any) -> tuple[list[Any], int]:
     """Return all that is shown, without what the board has numbered itself."""
-    reading = Reading(connection, BuilderCache())
+    reading = Reading(connection, BuilderCache(), 0.0)
     everything = Filter()
     said = [
         [plain(each) for each in reading.builders(everything)],
         [plain(each) for each in reading.revisions(everything, 100)],
         [reading.build(each.id).body for each in reading.builds(everything, None, 100, None)],
-        [(each.url, each.name) for each in reading.masters.values()],
+        [(each.url, each.name) for each in reading.masters()],
     ]
-    return said, reading.position.sequence
+    return said, reading.position().sequence
 
 
 OURS = {"id", "sequence", "builder", "master"}

@@ -23,7 +23,7 @@ from buildbot_http_status_push.board.model import Builder, Filter, Position
 from buildbot_http_status_push.board.store import listening, pruning, schema
 from buildbot_http_status_push.board.store.listening import Listener
 from buildbot_http_status_push.board.store.store import Store
-from buildbot_http_status_push.board.store.writing import Arrival, Stored, write
+from buildbot_http_status_push.board.store.writing import Arrival, Stored, Writing
 from buildbot_http_status_push.database import StorageError, UnstorableError, file_url
 from buildbot_http_status_push.results import CANCELLED, FAILURE, RETRY, SUCCESS
 
@@ -250,7 +250,9 @@ class StoreContract(Case):
             try:
                 for number in range(1, 21):
                     arrivals = [Arrival(a_status(number), NOW)]
-                    [(told, _)] = database.transact([partial(write, arrivals=arrivals, names={})])
+                    [(told, _)] = database.transact(
+                        [lambda connection, some=arrivals: Writing(connection, {}).write(some)]
+                    )
                     stored.extend(told)
             finally:
                 database.close()

@@ -20,10 +20,10 @@ from buildbot_http_status_push.board.store.builder_cache import BuilderCache
 from buildbot_http_status_push.board.store.following import Followed, Following
 from buildbot_http_status_push.board.store.incident_rows import step_of
 from buildbot_http_status_push.board.store.pruning import prune_updates
-from buildbot_http_status_push.board.store.reading import Reading, read
+from buildbot_http_status_push.board.store.reading import Reading
 from buildbot_http_status_push.board.store.schema import open_database, open_snapshots
 from buildbot_http_status_push.board.store.tables import incident_steps, lines, updates
-from buildbot_http_status_push.board.store.writing import Arrival, write
+from buildbot_http_status_push.board.store.writing import Arrival, Writing
 from buildbot_http_status_push.database import StorageError, file_url
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
@@ -52,7 +52,11 @@ class KeptContract:
             buildid = 1000 + 10 * number + BUILDERS.index(name)
             about = a_status(number, results, builder=name, buildid=buildid, **more)
             arrival = Arrival(about, NOW + 1)
-            self.database.transact([partial(write, arrivals=[arrival], names={})])
+            self.write(arrival)
+
+    def write(self, arrival: Arrival) -> None:
+        """Store a status."""
+        self.database.transact([lambda connection: Writing(connection, {}).write([arrival])])
 
     def follow(self, board: Following | None = None, now: float = 0.0) -> list[str]:
         """Follow to the end, and return the kinds of the steps."""
@@ -78,7 +82,9 @@ class KeptContract:
         """Read something."""
         snapshots = open_snapshots(self.url)
         try:
-            ((value, _),) = snapshots.transact([partial(read, cache=BuilderCache(), what=what)])
+            (value,) = snapshots.transact(
+                [lambda connection: what(Reading(connection, BuilderCache(), LATER))]
+            )
         finally:
             snapshots.close()
         return value
@@ -186,11 +192,11 @@ class KeptTests(KeptContract):
     def test_live(self) -> None:
         """A builder has a new place in the order of updates when its incident changes."""
         self.put(1, FAILURE)
-        before = self.read(lambda reading: reading.position).sequence
+        before = self.read(Reading.position).sequence
         self.follow()
-        self.assertEqual(self.read(lambda reading: reading.position).sequence, before + 1)
+        self.assertEqual(self.read(Reading.position).sequence, before + 1)
         self.act(self.first, kind="claim")
-        self.assertEqual(self.read(lambda reading: reading.position).sequence, before + 2)
+        self.assertEqual(self.read(Reading.position).sequence, before + 2)
         self.assertEqual(self.follow(), [])
 
     def test_missed_updates(self) -> None:
@@ -210,7 +216,7 @@ class KeptTests(KeptContract):
         self.follow()
         gone = read_any(as_bytes(a_builder("builders.removed", "linux", 10_000.0)))
         assert gone is not None
-        self.database.transact([partial(write, arrivals=[Arrival(gone, LATER)], names={})])
+        self.write(Arrival(gone, LATER))
         self.assertEqual(self.follow(), ["over"])
         (incident,) = self.incidents()
         self.assertEqual(incident.endings, {"removed"})

@@ -19,7 +19,8 @@ from buildbot_http_status_push.board.http.cache import Cache
 from buildbot_http_status_push.board.http.documents import gzipped, tag
 from buildbot_http_status_push.board.model import Filter, Position
 from buildbot_http_status_push.board.pages.templating import environment
-from buildbot_http_status_push.board.pages.views import PageRequest, Reader, View, view
+from buildbot_http_status_push.board.pages.views import PageRequest, View, view
+from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.toml_files import RuleFile
 from buildbot_http_status_push.board.verdicts.rules import Rule
 from buildbot_http_status_push.results import RESULTS
@@ -67,7 +68,7 @@ class Pages:
         kept_back: Says how many incidents are not reported, and why.
     """
 
-    _store: Reader
+    _store: Store
     _seconds: Callable[[], float]
     _run: Callable[[Iterator[object]], Awaitable[object]]
     _known: KnownFiles | None = None

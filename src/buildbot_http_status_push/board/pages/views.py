@@ -6,35 +6,26 @@ Knows the store's reads; must not know HTTP or how templates are rendered.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qs
 
 from attrs import evolve, field, frozen
-from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.changes import web_address
-from buildbot_http_status_push.board.cluster.queue import Queue, Request
-from buildbot_http_status_push.board.cluster.quiet import Quiet
+from buildbot_http_status_push.board.cluster.queue import Queue
 from buildbot_http_status_push.board.failures.known import LATELY, seen
 from buildbot_http_status_push.board.failures.known_files import KnownFiles
 from buildbot_http_status_push.board.failures.lines import excerpts_of
 from buildbot_http_status_push.board.incidents.engine import SETTLE
-from buildbot_http_status_push.board.incidents.incident import ENDINGS, STEPS, Incident, Step
+from buildbot_http_status_push.board.incidents.incident import ENDINGS, STEPS
 from buildbot_http_status_push.board.incidents.words import headline
 from buildbot_http_status_push.board.model import (
     SHORTEST,
     Build,
-    BuildDetail,
     Builder,
-    FailedBuild,
     Filter,
-    Master,
-    Position,
-    Reason,
-    ReasonSummary,
-    Revision,
     WorkerDetail,
 )
 from buildbot_http_status_push.board.pages import charts
@@ -52,22 +43,21 @@ from buildbot_http_status_push.board.pages.overview import (
 )
 from buildbot_http_status_push.board.pages.wording import due, short_revision, word
 from buildbot_http_status_push.board.storable import storable
-from buildbot_http_status_push.board.test_results.history import TestPlaces, Verdict
+from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.board.test_results.history import Verdict
 from buildbot_http_status_push.board.test_results.query import QueryOfTests, test_query
 from buildbot_http_status_push.board.test_results.results import (
     BuildTests,
     FailedTest,
-    NamedTest,
     results_of,
 )
 from buildbot_http_status_push.board.test_results.words import words_of
 from buildbot_http_status_push.board.toml_files import RuleFile
 from buildbot_http_status_push.board.verdicts.revision import (
     Progress,
-    RevisionVerdict,
     progress,
 )
-from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Rule
+from buildbot_http_status_push.board.verdicts.rules import Rule
 
 INCIDENTS = 50
 """How many closed incidents a page shows."""
@@ -106,131 +96,6 @@ KIOSK = {
     "many": 90, "most_tiles": 1000,
 }  # fmt: skip
 """How much fits on a wall screen."""
-
-
-class Reader(Protocol):
-    """What is needed of the store."""
-
-    @property
-    def known_changes(self) -> int:
-        """How often the known failures have changed."""
-
-    def position(self) -> Deferred[Position]:
-        """Return where the order of updates stands."""
-
-    def masters(self) -> Deferred[list[Master]]:
-        """Return all masters."""
-
-    def builders(self, filter: Filter) -> Deferred[list[Builder]]:  # noqa: A002  the store's word
-        """Return the builders that fit, by name, each with its builds that fit."""
-
-    def builder(
-        self,
-        id: int,  # noqa: A002  the store's word
-        branch: str | None = None,
-    ) -> Deferred[Builder | None]:
-        """Return a builder, by a branch or by the main one."""
-
-    def builds(
-        self,
-        filter: Filter,  # noqa: A002  the store's word
-        builder: int | None = None,
-        limit: int = 50,
-        before: int | None = None,
-    ) -> Deferred[list[Build]]:
-        """Return the builds that fit, newest first, those older than a build that was shown."""
-
-    def build(self, id: int) -> Deferred[BuildDetail | None]:  # noqa: A002  the store's word
-        """Return a build."""
-
-    def failures(self, filter: Filter, limit: int) -> Deferred[list[ReasonSummary]]:  # noqa: A002
-        """Return the reasons that were seen last on builds that fit, the latest first."""
-
-    def incidents(self) -> Deferred[list[Incident]]:
-        """Return the open incidents, the oldest first."""
-
-    def closed_incidents(self, closed_at: float, limit: int) -> Deferred[list[Incident]]:
-        """Return closed incidents, those first that were closed last."""
-
-    def incident(self, number: str) -> Deferred[tuple[Incident, list[Step]] | None]:
-        """Return an incident, open or closed, with the steps of its life."""
-
-    def failure(self, signature: str) -> Deferred[ReasonSummary | None]:
-        """Return a reason."""
-
-    def failed_builds(
-        self,
-        filter: Filter,  # noqa: A002  the store's word
-        *,
-        signature: str | None = None,
-        limit: int = 50,
-        with_body: bool = False,
-    ) -> Deferred[list[FailedBuild]]:
-        """Return builds with reasons, the latest first."""
-
-    def reasons_since(self, since: int) -> Deferred[list[tuple[Reason, int]]]:
-        """Return the reasons that were seen since a time, and when each was last."""
-
-    def has_reasons(self) -> Deferred[bool]:
-        """Return whether any build's reasons are known."""
-
-    def build_tests(
-        self, build: Build, some: Sequence[NamedTest]
-    ) -> Deferred[dict[NamedTest, Verdict]]:
-        """Return what the runs up to a build say of tests that failed in it."""
-
-    def failing_tests(
-        self,
-        filter: Filter,  # noqa: A002  the store's word
-        query: QueryOfTests,
-        limit: int,
-    ) -> Deferred[list[TestPlaces]]:
-        """Return the tests that fail now, those on most builders first."""
-
-    def reasons_like(self, text: str, limit: int) -> Deferred[list[Reason]]:
-        """Return the reasons that have a text, those seen last first."""
-
-    def tests_like(self, query: QueryOfTests, limit: int) -> Deferred[list[NamedTest]]:
-        """Return tests that have failed and fit."""
-
-    def new_tests(self, some: Sequence[Build]) -> Deferred[dict[int, list[NamedTest]]]:
-        """Return which tests were new in builds, by the builds' numbers."""
-
-    def tests_named(self, filter: Filter, name: str) -> Deferred[list[TestPlaces]]:  # noqa: A002
-        """Return where tests of a name are known to have failed, for each suite."""
-
-    def test_messages(
-        self, name: str, some: Sequence[int]
-    ) -> Deferred[list[tuple[Build, FailedTest]]]:
-        """Return what tests of a name said in builds in which they failed."""
-
-    def revisions(self, filter: Filter, limit: int) -> Deferred[list[Revision]]:  # noqa: A002
-        """Return the revisions that fit, newest first."""
-
-    def search(self, text: str, limit: int) -> Deferred[list[Revision]]:
-        """Return the revisions that a text names, or whose author or comment has it."""
-
-    def queue(self) -> Deferred[Queue]:
-        """Return which requests wait, by builder."""
-
-    def quiet(self) -> Deferred[list[Quiet]]:
-        """Return the builders that have gone quiet."""
-
-    def requests(self, builder: int | None, limit: int) -> Deferred[list[Request]]:
-        """Return the requests that wait, the oldest first."""
-
-    def workers(self, name: str | None, limit: int) -> Deferred[list[WorkerDetail]]:
-        """Return workers, those in trouble first."""
-
-    def branch_verdicts(self, rules: Sequence[Rule]) -> Deferred[list[BranchVerdict]]:
-        """Return whether branches may be released."""
-
-    def revision_verdicts(
-        self,
-        text: str,
-        filter: Filter,  # noqa: A002  the store's word
-    ) -> Deferred[list[RevisionVerdict]]:
-        """Return what builders say of the revisions that a text names."""
 
 
 @frozen(kw_only=True)
@@ -320,7 +185,7 @@ class View:
     status: int = 200
 
 
-async def view(store: Reader, asked: PageRequest) -> View:
+async def view(store: Store, asked: PageRequest) -> View:
     """Read what a page shows.
 
     Args:
@@ -342,7 +207,7 @@ def _missing(message: str) -> View:
     return View("message.html", "Not here", {"message": message}, status=404)
 
 
-async def _overview(store: Reader, asked: PageRequest) -> View:
+async def _overview(store: Store, asked: PageRequest) -> View:
     builders = await _builders(store, asked.chosen)
     seen = overview(builders)
     stands = state(builders)
@@ -375,7 +240,7 @@ def _near(page: int, pages: int) -> list[int]:
     return sorted(near)
 
 
-async def _grid(store: Reader, asked: PageRequest) -> View:
+async def _grid(store: Store, asked: PageRequest) -> View:
     builders = await _builders(store, asked.chosen)
     pages = max(-(-len(builders) // PAGE), 1)
     page = min(asked.page, pages)
@@ -389,7 +254,7 @@ async def _grid(store: Reader, asked: PageRequest) -> View:
     return View("grid.html", "Grid · board", shown, _live(asked), state(builders))
 
 
-async def _builders(store: Reader, chosen: Filter) -> list[Builder]:
+async def _builders(store: Store, chosen: Filter) -> list[Builder]:
     return await store.builders(chosen)
 
 
@@ -397,7 +262,7 @@ def _live(asked: PageRequest) -> Live:
     return Live(how="page" if asked.chosen.is_about_builds else "parts")
 
 
-async def _revisions(store: Reader, asked: PageRequest) -> View:
+async def _revisions(store: Store, asked: PageRequest) -> View:
     revisions = await store.revisions(asked.chosen, REVISIONS)
     made = table(revisions, await store.builders(asked.chosen), asked.page)
     bad = [each for revision in revisions for each in revision.builds if each.is_bad]
@@ -406,7 +271,7 @@ async def _revisions(store: Reader, asked: PageRequest) -> View:
     return View("revisions.html", "Revisions · board", shown)
 
 
-async def _revision(store: Reader, asked: PageRequest, text: str) -> View | None:
+async def _revision(store: Store, asked: PageRequest, text: str) -> View | None:
     wanted = storable(text)[: filters.MOST_VALUE]
     found = await store.revision_verdicts(wanted, asked.chosen)
     if not found:
@@ -431,7 +296,7 @@ def _revision_state(reached: Progress) -> State | None:
     return State("good", "✓") if reached.is_over and reached.count else None
 
 
-async def _verdicts(store: Reader, asked: PageRequest) -> View:
+async def _verdicts(store: Store, asked: PageRequest) -> View:
     rules = asked.rules
     shown = {
         "found": await store.branch_verdicts(rules.rules if rules else ()),
@@ -442,7 +307,7 @@ async def _verdicts(store: Reader, asked: PageRequest) -> View:
     return View("verdicts.html", "Verdicts · board", shown, SOON)
 
 
-async def _queue(store: Reader, asked: PageRequest) -> View:
+async def _queue(store: Store, asked: PageRequest) -> View:
     shown = {
         "queue": await store.queue(),
         "requests": await store.requests(None, WAITING),
@@ -451,19 +316,19 @@ async def _queue(store: Reader, asked: PageRequest) -> View:
     return View("queue.html", "Queue · board", shown, SOON)
 
 
-async def _workers(store: Reader, asked: PageRequest) -> View:
+async def _workers(store: Store, asked: PageRequest) -> View:
     shown = {"found": await store.workers(None, WORKERS), "most": WORKERS}
     return View("workers.html", "Workers · board", shown, SOON)
 
 
-async def _worker(store: Reader, asked: PageRequest, name: str) -> View | None:
+async def _worker(store: Store, asked: PageRequest, name: str) -> View | None:
     found = await store.workers(name, WORKERS)
     if not found:
         return _missing("No worker of this name has been reported.")
     return View("worker.html", f"{name[:80]} · board", {"name": name, "found": found}, SOON)
 
 
-async def _search(store: Reader, asked: PageRequest) -> View:
+async def _search(store: Store, asked: PageRequest) -> View:
     wanted = parse_qs(asked.query).get("q", [""])[-1].strip()[:LONGEST]
     builders = await store.builders(Filter(builder=wanted)) if wanted else []
     shown = {
@@ -479,12 +344,12 @@ async def _search(store: Reader, asked: PageRequest) -> View:
     return View("search.html", f"{wanted or 'Search'} · board", shown)
 
 
-async def _workers_like(store: Reader, wanted: str) -> list[WorkerDetail]:
+async def _workers_like(store: Store, wanted: str) -> list[WorkerDetail]:
     every = await store.workers(None, 0)
     return [each for each in every if filters.name_fits(wanted, each.worker.name)]
 
 
-async def _failures(store: Reader, asked: PageRequest) -> View:
+async def _failures(store: Store, asked: PageRequest) -> View:
     shown = {
         "found": await store.failures(asked.chosen, FAILURES),
         "has_reasons": await store.has_reasons(),
@@ -492,7 +357,7 @@ async def _failures(store: Reader, asked: PageRequest) -> View:
     return View("failures.html", "Failures · board", shown)
 
 
-async def _incidents(store: Reader, asked: PageRequest) -> View:
+async def _incidents(store: Store, asked: PageRequest) -> View:
     before = _before(asked.query)
     closed = await store.closed_incidents(2**40 if before is None else before, INCIDENTS + 1)
     older = closed[INCIDENTS].closed_at if len(closed) > INCIDENTS else None
@@ -505,7 +370,7 @@ async def _incidents(store: Reader, asked: PageRequest) -> View:
     return View("incidents.html", "Incidents · board", shown)
 
 
-async def _incident(store: Reader, asked: PageRequest, number: str) -> View | None:
+async def _incident(store: Store, asked: PageRequest, number: str) -> View | None:
     both = await store.incident(number)
     if both is None:
         return None
@@ -528,7 +393,7 @@ async def _incident(store: Reader, asked: PageRequest, number: str) -> View | No
     return View("incident.html", f"{headline(found)[:80]} · board", shown)
 
 
-async def _known(store: Reader, asked: PageRequest) -> View:
+async def _known(store: Store, asked: PageRequest) -> View:
     known = asked.known
     entries = known.entries if known else ()
     reasons = await store.reasons_since(int(asked.now) - LATELY * 86_400)
@@ -536,7 +401,7 @@ async def _known(store: Reader, asked: PageRequest) -> View:
     return View("known.html", "Known failures · board", shown)
 
 
-async def _failure(store: Reader, asked: PageRequest, signature: str) -> View | None:
+async def _failure(store: Store, asked: PageRequest, signature: str) -> View | None:
     found = await store.failure(signature)
     if found is None:
         return None
@@ -547,7 +412,7 @@ async def _failure(store: Reader, asked: PageRequest, signature: str) -> View | 
     return View("failure.html", title, {"found": found, "builds": builds})
 
 
-async def _builder(store: Reader, asked: PageRequest, given: str) -> View | None:
+async def _builder(store: Store, asked: PageRequest, given: str) -> View | None:
     number = int(given)
     builder = await store.builder(number, asked.chosen.branch)
     if builder is None:
@@ -571,7 +436,7 @@ def _before(query: str) -> int | None:
     return int(given) if given else None
 
 
-async def _build(store: Reader, asked: PageRequest, given: str) -> View | None:
+async def _build(store: Store, asked: PageRequest, given: str) -> View | None:
     number = int(given)
     detail = await store.build(number)
     if detail is None:
@@ -596,7 +461,7 @@ async def _build(store: Reader, asked: PageRequest, given: str) -> View | None:
 
 
 async def _failed_tests(
-    store: Reader, build: Build, results: BuildTests
+    store: Store, build: Build, results: BuildTests
 ) -> list[tuple[FailedTest, str, bool]]:
     """Return the failed tests, new ones first and flaky ones last, with what is known of them."""
     found = await store.build_tests(build, [each.test for each in results.failures])
@@ -611,7 +476,7 @@ def _build_state(build: Build) -> State | None:
     return State("bad", "✗") if build.is_bad else State("good", "✓")
 
 
-async def _tests(store: Reader, asked: PageRequest) -> View:
+async def _tests(store: Store, asked: PageRequest) -> View:
     query = test_query(asked.query)
     failing = await store.failing_tests(asked.chosen, query, TESTS)
     known = {each.test for each in failing}
@@ -626,7 +491,7 @@ async def _tests(store: Reader, asked: PageRequest) -> View:
     return View("tests.html", "Tests · board", shown)
 
 
-async def _test(store: Reader, asked: PageRequest, name: str) -> View:
+async def _test(store: Store, asked: PageRequest, name: str) -> View:
     found = await store.tests_named(asked.chosen, name)
     failed = {
         run.build

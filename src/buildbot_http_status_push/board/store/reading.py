@@ -31,6 +31,7 @@ from buildbot_http_status_push.board.model import (
     BuilderIncident,
     FailedBuild,
     Filter,
+    Master,
     Memory,
     Position,
     Reason,
@@ -123,20 +124,30 @@ class Reading:
     Args:
         connection: The transaction's connection.
         cache: The builders as they were last read.
+        now: The time, in seconds since the epoch.
     """
 
-    def __init__(self, connection: Connection, cache: BuilderCache) -> None:
+    def __init__(self, connection: Connection, cache: BuilderCache, now: float) -> None:
         self._connection = connection
-        self.position = _position(connection)
-        self.masters = shown_masters(connection.execute(sql.MASTERS).all())
-        if cache.epoch != self.position.epoch or cache.sequence > self.position.sequence:
-            cache.forget(self.position.epoch)
-        if cache.sequence < self.position.sequence:
-            cache.refresh(connection, self.masters)
-            cache.sequence = self.position.sequence
+        self._now = now
+        self._position = _position(connection)
+        self._masters = shown_masters(connection.execute(sql.MASTERS).all())
+        if cache.epoch != self._position.epoch or cache.sequence > self._position.sequence:
+            cache.forget(self._position.epoch)
+        if cache.sequence < self._position.sequence:
+            cache.refresh(connection, self._masters)
+            cache.sequence = self._position.sequence
         cache.incidents.refresh(connection)
         self._cache = cache
         self._builders = cache.builders
+
+    def position(self) -> Position:
+        """Return where the order of updates stands."""
+        return self._position
+
+    def masters(self) -> list[Master]:
+        """Return all masters, by name."""
+        return [*self._masters.values()]
 
     def builders(self, chosen: Filter) -> list[Builder]:
         """Return the builders that fit, by name, each with its builds that fit."""
@@ -147,7 +158,7 @@ class Reading:
         found = [*map(self._with_memory, found)]
         return sorted(found, key=lambda each: (each.name, each.id))
 
-    def builder(self, number: int, branch: str | None) -> Builder | None:
+    def builder(self, number: int, branch: str | None = None) -> Builder | None:
         """Return a builder by a branch, by the one that it is shown by where there is none."""
         found = self._by_branch(branch).get(number) or self._builders.get(number)
         return None if found is None else self._with_memory(self._with_master(found))
@@ -180,7 +191,12 @@ class Reading:
         return [*map(self._shown_incident, self._cache.incidents.by_id.values())]
 
     def closed_incidents(self, closed_at: float, limit: int) -> list[Incident]:
-        """Return closed incidents, those first that were closed last, up to a time."""
+        """Return closed incidents, those first that were closed last.
+
+        Args:
+            closed_at: When they must have been closed at the latest, in seconds since the epoch.
+            limit: How many at most.
+        """
         found = incidents_before(self._connection, closed_at, limit)
         return [*map(self._shown_incident, found)]
 
@@ -197,21 +213,30 @@ class Reading:
         cache = self._cache
         return shown_incident(incident, cache.memories.entries, is_open=cache.is_open)
 
+    def memories(self, some: Iterable[Build]) -> dict[int, Memory]:
+        """Return what is remembered of why some builds are bad, by their number."""
+        return {each.id: self.memory(each) for each in some if each.is_bad}
+
     def memory(self, build: Build) -> Memory:
         """Return what is remembered of why a bad build is so."""
         return self._open(open_memory, self._cache.memories.of(self._connection, build))
 
     def _with_master(self, builder: Builder) -> Builder:
-        return with_master(builder, self.masters[builder.master.id])
+        return with_master(builder, self._masters[builder.master.id])
 
     def builds(
-        self, chosen: Filter, builder: int | None, limit: int, before: int | None
+        self,
+        chosen: Filter,
+        builder: int | None = None,
+        limit: int = 50,
+        before: int | None = None,
     ) -> list[Build]:
         """Return the builds that fit, newest first.
 
         Args:
             chosen: What must fit.
-            builder: Whose builds, None for all builders that fit.
+            builder: Whose builds, None for all builders that fit; the filter's builder, tags,
+                master and project don't matter then.
             limit: How many at most.
             before: Only builds older than this one, by its number on the board.
         """
@@ -351,19 +376,17 @@ class Reading:
                 found.setdefault((row.revision, row.codebase, row.branch), []).append(row)
         return [self._revision_verdict(rows, chosen) for rows in found.values()]
 
-    def queue(self, now: float) -> Queue:
+    def queue(self) -> Queue:
         """Return which requests wait, by builder, the oldest first."""
         rows = WAITING_BY_BUILDER.rows(self._connection, {})
         busy = self._busy() if rows else {}
-        waiting = [self._waiting(row, busy, now) for row in rows]
+        waiting = [self._waiting(row, busy) for row in rows]
         return Queue(
             waiting=tuple(sorted(waiting, key=lambda each: (each.oldest, each.builder.name))),
             is_known=self._cache.cluster.has_requests,
         )
 
-    def _waiting(
-        self, row: Any, busy: Mapping[int, list[tuple[Builder, Build]]], now: float
-    ) -> Waiting:
+    def _waiting(self, row: Any, busy: Mapping[int, list[tuple[Builder, Build]]]) -> Waiting:
         builder = self._with_master(self._builders[row.builder])
         workers = self._cache.cluster.workers_of(builder)
         return Waiting(
@@ -371,7 +394,7 @@ class Reading:
             count=row.waiting,
             oldest=row.oldest,
             why=why(workers, busy),
-            expected=expected(workers, busy, now),
+            expected=expected(workers, busy, self._now),
         )
 
     def _busy(self) -> dict[int, list[tuple[Builder, Build]]]:
@@ -427,7 +450,7 @@ class Reading:
     def workers(self, name: str | None, limit: int) -> list[WorkerDetail]:
         """Return workers, those that are missed first, removed ones last."""
         every = [
-            evolve(each, master=self.masters[each.master.id])
+            evolve(each, master=self._masters[each.master.id])
             for each in self._cache.cluster.workers.values()
             if name in (None, each.name)
         ]
@@ -449,8 +472,11 @@ class Reading:
         named = evolve(last, builder_name=self._builders[last.builder].name)
         return self._open(open_build, named)
 
-    def branch_verdict(self, rule: Rule) -> BranchVerdict:
-        """Return whether a branch may be released."""
+    def branch_verdicts(self, rules: Iterable[Rule]) -> list[BranchVerdict]:
+        """Return whether branches may be released."""
+        return [*map(self._branch_verdict, rules)]
+
+    def _branch_verdict(self, rule: Rule) -> BranchVerdict:
         builders = [each for each in self.builders(rule.chosen) if not each.removed]
         if rule.judge == "builders":
             last = {
@@ -572,9 +598,9 @@ class Reading:
         made = [(test, tuple(some)) for test, some in found.items()]
         return tuple(sorted(made, key=lambda pair: (-len(pair[1]), pair[0].name, pair[0].suite)))
 
-    def failures(self, chosen: Filter, limit: int, now: int) -> list[ReasonSummary]:
+    def failures(self, chosen: Filter, limit: int) -> list[ReasonSummary]:
         """Return the reasons that were seen last on builds that fit, the latest first."""
-        memories = self._cache.memories
+        memories, now = self._cache.memories, int(self._now)
         if chosen == Filter():
             found = memories.failures(self._connection, self._names(chosen), limit, now)
         else:
@@ -582,24 +608,34 @@ class Reading:
             found = memories.failures_of(self._connection, some, limit, now)
         return [self._open(open_summary, each) for each in found]
 
-    def failure(self, signature: str, now: int) -> ReasonSummary | None:
+    def failure(self, signature: str) -> ReasonSummary | None:
         """Return a reason, None where no build has it (any more)."""
         names = self._names(Filter())
-        found = self._cache.memories.failure(self._connection, signature, names, now)
+        found = self._cache.memories.failure(self._connection, signature, names, int(self._now))
         return found and self._open(open_summary, found)
 
     def failed_builds(
         self,
         chosen: Filter,
-        signature: str | None,
-        revision: str | None,
-        since: int,
-        limit: int,
         *,
-        with_memory: bool,
-        with_body: bool,
+        signature: str | None = None,
+        revision: str | None = None,
+        since: int = 0,
+        limit: int = 50,
+        with_memory: bool = False,
+        with_body: bool = False,
     ) -> list[FailedBuild]:
-        """Return builds with reasons, the latest first; see ``Store.failed_builds``."""
+        """Return builds with reasons, the latest first.
+
+        Args:
+            chosen: What must fit.
+            signature: A reason that they must have, None for any.
+            revision: A revision that they must have built, None for any.
+            since: When they must have begun at the earliest, in seconds since the epoch.
+            limit: How many at most.
+            with_memory: Whether what is remembered of them is wanted.
+            with_body: Whether their bodies are wanted too.
+        """
         found = self._failed(
             chosen, signature=signature, revision=revision, since=since, limit=limit
         )
@@ -628,9 +664,8 @@ class Reading:
         """Return the reasons that were seen since a time, and when each was last."""
         return reasons_since(self._connection, since)
 
-    @property
     def has_reasons(self) -> bool:
-        """Whether any build's reasons are known."""
+        """Return whether any build's reasons are known."""
         return self._cache.memories.has_any
 
     def _body(self, build: Build) -> Mapping[str, Any]:
@@ -767,8 +802,8 @@ class Reading:
     def updates(self, after: int, limit: int) -> list[Update] | None:
         """Return the updates after a sequence, None where they are no longer known."""
         oldest = self._connection.execute(sql.OLDEST_UPDATE).scalar()
-        first = self.position.sequence + 1 if oldest is None else oldest
-        if not first - 1 <= after <= self.position.sequence:
+        first = self._position.sequence + 1 if oldest is None else oldest
+        if not first - 1 <= after <= self._position.sequence:
             return None
         rows = self._connection.execute(sql.UPDATES, {"after": after, "most": limit})
         return [Update(**row._mapping) for row in rows]
@@ -856,20 +891,3 @@ def _revision(row: Any, newest: tuple[Build, ...]) -> Revision:
         author=row.author,
         comment=row.comment,
     )
-
-
-def read(
-    connection: Connection, cache: BuilderCache, what: Callable[[Reading], T]
-) -> tuple[T, Position]:
-    """Read something.
-
-    Args:
-        connection: A transaction's connection.
-        cache: The builders as they were last read.
-        what: Takes the reading, and returns what was read.
-
-    Returns:
-        What was read, and where the order of updates stood.
-    """
-    reading = Reading(connection, cache)
-    return what(reading), reading.position

@@ -403,10 +403,3 @@ class Writing:
             sql.DROP_REVISION.run(self._connection, of_id)
         else:
             sql.SETTLE_REVISION.run(self._connection, {**of_id, "to_first_at": first_at})
-
-
-def write(
-    connection: Connection, arrivals: Sequence[Arrival], names: Mapping[str, str]
-) -> tuple[list[Stored], Position]:
-    """Write statuses; see ``Writing.write``."""
-    return Writing(connection, names).write(arrivals)
