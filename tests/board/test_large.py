@@ -25,8 +25,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.body import read_any
+from buildbot_http_status_push.board.http.documents import Document, RouteRequest
 from buildbot_http_status_push.board.model import Filter
-from buildbot_http_status_push.board.pages.pages import Page, Pages
+from buildbot_http_status_push.board.pages.pages import Pages
 from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.verdicts.rules import rules_of
@@ -148,16 +149,17 @@ class LargeTests(SynchronousTestCase):
         self.addCleanup(lambda: result(Deferred.fromCoroutine(store.close())))
         return store
 
-    def page(self, pages: Pages, path: str, query: str = "") -> Page:
+    def page(self, pages: Pages, path: str, query: str = "") -> Document:
         """Make a page."""
-        return result(Deferred.fromCoroutine(pages.page(path, query, "http://board/")))
+        asked = RouteRequest(path=path, query=query, address="http://board/")
+        return result(Deferred.fromCoroutine(pages.page(asked)))
 
     def test_from_cold(self) -> None:
         """Overview and grid, from cold, show every builder and make the database do little."""
         for path in ("/", "/grid"):
             with Working() as working:
                 page = self.page(Pages(self.opened(), self.clock.seconds, at_once), path)
-            shown = [f"builder {each}".encode() in page.html for each in range(LARGE.builders)]
+            shown = [f"builder {each}".encode() in page.body for each in range(LARGE.builders)]
             self.assertTrue(all(shown), path)
             self.assertLess(working.steps, MOST_STEPS, path)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
+from unittest.mock import patch
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.boards import BoardCase
@@ -16,7 +18,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.live.update_log import UpdateLog
 from buildbot_http_status_push.board.model import Position, Update
-from buildbot_http_status_push.board.programs.measuring import Unmeasured
 from buildbot_http_status_push.results import FAILURE
 
 reactor: Any = global_reactor
@@ -93,16 +94,20 @@ class UpdateLogTests(SynchronousTestCase):
         self.assertEqual(log.accepted_after(Position("other", 1)), [])
 
 
-class UnmeasuredTests(SynchronousTestCase):
-    """Where the extra is not installed."""
+class UnmeasuredTests(BoardCase):
+    """A board where the extra is not installed."""
 
-    def test_says_so(self) -> None:
-        """The board works, and /metrics tells what to install."""
-        unmeasured = Unmeasured()
-        unmeasured.answered(200)
-        unmeasured.observe_lag(0.1)
-        making: Any = unmeasured.document(None)  # type: ignore[arg-type]  # it asks nothing of it
-        with self.assertRaises(StopIteration) as stopped:
-            making.send(None)
-        self.assertEqual(stopped.exception.value.status, 501)
-        self.assertIn(b"[metrics]", stopped.exception.value.body)
+    async def setUp(self) -> None:
+        """Start a board whose module that needs the extra can't be imported."""
+        missing = patch.dict(
+            sys.modules, {"buildbot_http_status_push.board.programs.metrics": None}
+        )
+        with missing:
+            await super().setUp()
+
+    async def test_says_so(self) -> None:
+        """Statuses are accepted, and /metrics says what to install."""
+        self.assertEqual((await self.put(1)).status, 200)
+        answer = await self.get("/metrics")
+        self.assertEqual(answer.status, 501)
+        self.assertIn(b"[metrics]", answer.body)

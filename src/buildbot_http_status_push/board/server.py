@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,16 +20,16 @@ from buildbot_http_status_push.board.follower import IncidentFollower
 from buildbot_http_status_push.board.http.access import Access
 from buildbot_http_status_push.board.http.acts import Acting
 from buildbot_http_status_push.board.http.connections import AcceptErrors, BoardSite, Outgoing
-from buildbot_http_status_push.board.http.documents import HTML, Document, Route, RouteRequest
+from buildbot_http_status_push.board.http.documents import Document, Route, RouteRequest, sentence
 from buildbot_http_status_push.board.http.intake import Intake
-from buildbot_http_status_push.board.http.web import Answers, Root, Routes
+from buildbot_http_status_push.board.http.web import Answers
+from buildbot_http_status_push.board.live.browsers import Browsers
 from buildbot_http_status_push.board.live.fragments import FragmentRenderer
 from buildbot_http_status_push.board.live.hub import Hub
 from buildbot_http_status_push.board.live.websocket import LiveFactory, LiveResource
 from buildbot_http_status_push.board.pages.pages import Pages
 from buildbot_http_status_push.board.pages.static_files import StaticFiles, robots
 from buildbot_http_status_push.board.programs.api_routes import ApiRoutes
-from buildbot_http_status_push.board.programs.measuring import open_metrics
 from buildbot_http_status_push.board.store.listening import Listener
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.toml_files import RuleFile
@@ -38,7 +39,9 @@ from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.board.notify.notifier import Notifier
+    from buildbot_http_status_push.board.programs.metrics import Metrics
 
+NO_METRICS = "/metrics needs prometheus_client: pip install 'buildbot-http-status-push[metrics]'"
 MAX_BODY = 16 * 1024 * 1024
 MAX_BROWSERS = 10_000
 KNOWN_EVERY = 5.0
@@ -151,20 +154,25 @@ class Board:
         self.hub = live.hub = Hub(self._reactor, self.store, renderer, live.prepare, self._log)
         run = CooperativeScheduler(self._reactor).run
         intake = Intake(self.store, settings.access, settings.max_body, seconds, self._log)
-        metrics = open_metrics(self.store, self.hub.browsers)
-        self.hub.observe_lag = metrics.observe_lag
+        metrics = _open_metrics(self.store, self.hub.browsers)
+        if metrics is not None:
+            self.hub.observe_lag = metrics.observe_lag
         if settings.known is not None:
             self._known = KnownFiles(settings.known, self._log)
         if settings.verdicts is not None:
             self._rules = RuleFile(settings.verdicts, rules_of, (), "--verdicts", self._log)
-        for_programs = (
-            *ApiRoutes(self.store, seconds, run, self._rules).routes,
-            (r"/metrics", metrics.document),
-        )
         pages = Pages(
             self.store, seconds, run, self._known, settings.root, self._rules, self._kept_back
         )
-        routes = _routes(pages, for_programs)
+        files = StaticFiles()
+        routes: tuple[tuple[str, Route], ...] = (
+            (r"/static/[^/]+", files.file),
+            (r"/favicon\.(?:svg|ico)", files.icon),
+            (r"/robots\.txt", robots),
+            *ApiRoutes(self.store, seconds, run, self._rules).routes,
+            (r"/metrics", _unmeasured if metrics is None else metrics.document),
+            (r"(?s:.*)", pages.page),
+        )
         outgoing = Outgoing(self._reactor)
         self._accept_errors = AcceptErrors(seconds, self._log)
         acting = Acting(
@@ -176,19 +184,20 @@ class Board:
             self._log,
         )
         answers = Answers(
+            LiveResource(live, outgoing.send),
             intake,
             routes,
             settings.access,
-            metrics.answered,
             outgoing,
             settings.all_hosts,
             acting,
             settings.public_url,
             self._log,
         )
-        root = Root(answers, LiveResource(live, outgoing.send))
+        if metrics is not None:
+            answers.on_status = metrics.answered
         self._site = BoardSite(
-            root,
+            answers,
             settings.max_body,
             answers,
             outgoing,
@@ -314,24 +323,14 @@ class Board:
             self._log.failure("deleting old builds failed; trying again")
 
 
-def _routes(pages: Pages, for_programs: Sequence[tuple[str, Route]]) -> Routes:
-    files = StaticFiles()
+def _open_metrics(store: Store, browsers: Browsers[PreparedMessage]) -> Metrics | None:
+    """Begin to measure, where the extra is installed."""
+    try:
+        from buildbot_http_status_push.board.programs.metrics import Metrics
+    except ImportError:
+        return None
+    return Metrics(store, browsers)
 
-    async def page(asked: RouteRequest) -> Document:
-        made = await pages.page(asked.path, asked.query, asked.address, asked.reader)
-        return Document(
-            body=made.html,
-            content_type=HTML,
-            status=made.status,
-            etag=made.etag,
-            location=made.location,
-            gzipped=made.gzipped,
-        )
 
-    routes = (
-        (r"/static/[^/]+", files.file),
-        (r"/favicon\.(?:svg|ico)", files.icon),
-        (r"/robots\.txt", robots),
-        *for_programs,
-    )
-    return Routes(routes, page)
+async def _unmeasured(_: RouteRequest) -> Document:
+    return sentence(HTTPStatus.NOT_IMPLEMENTED, NO_METRICS)

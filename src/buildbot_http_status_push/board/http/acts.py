@@ -10,11 +10,9 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
-from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from buildbot_http_status_push.board.http.access import Access, is_allowed
@@ -22,6 +20,7 @@ from buildbot_http_status_push.board.http.documents import Document, sentence
 from buildbot_http_status_push.board.http.intake import Delivery
 from buildbot_http_status_push.board.incidents.acts import ACTS, LONGEST_MUTE, NAME, Act, ActError
 from buildbot_http_status_push.board.storable import storable
+from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import StorageError
 
 PATH = re.compile(
@@ -37,13 +36,6 @@ RETRY_AFTER = 10
 """Seconds after which to try again when the database is out of order."""
 
 
-class Keeper(Protocol):
-    """What is needed of the store."""
-
-    def act(self, act: Act) -> Deferred[Any]:
-        """Do to an incident what a person asks for; fails with ``ActError``."""
-
-
 @define(eq=False)
 class Acting:
     """Takes acts.
@@ -57,7 +49,7 @@ class Acting:
         log: Where acts are logged.
     """
 
-    _store: Keeper
+    _store: Store
     _access: Access
     _seconds: Callable[[], float]
     _origins: Collection[str] = ()

@@ -7,7 +7,7 @@ board's own is told by ``Host``. ``X-Forwarded-Proto`` tells feeds what to write
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -34,41 +34,22 @@ from buildbot_http_status_push.board.http.intake import Delivery, Intake
 from buildbot_http_status_push.database import StorageError
 
 RETRY_AFTER = 10
+"""Seconds after which a browser may try again when the database is out of order."""
 HOST_SHOWN = 200
 """How many characters of a foreign host name an answer repeats."""
-"""Seconds after which a browser may try again when the database is out of order."""
+READING = (b"GET", b"HEAD")
 PRIVATE = 'Basic realm="board", charset="UTF-8"'
 
 
 @define(eq=False)
-class Routes:
-    """Which documents are where.
+class Answers(Resource):
+    """Answers all requests, whatever goes well or wrong.
 
     Args:
-        routes: Patterns of whole paths and what makes their documents; the first that fits counts.
-        other: Makes all other documents, also what says that there is none.
-    """
-
-    _routes: Sequence[tuple[str, Route]]
-    _other: Route
-
-    def document(self, asked: RouteRequest) -> Awaitable[Document]:
-        """Make the document that is asked for; may raise ``StorageError``."""
-        for pattern, route in self._routes:
-            if re.fullmatch(pattern, asked.path):
-                return route(asked)
-        return self._other(asked)
-
-
-@define(eq=False)
-class Answers:
-    """Makes answers of whatever goes well or wrong.
-
-    Args:
+        live: Answers those for ``/live``.
         intake: Takes statuses.
-        routes: Makes documents.
+        routes: Patterns of whole paths and what makes their documents; the first that fits counts.
         access: Says who may read.
-        taken: Called with the HTTP status that a status is answered with.
         outgoing: Sends answers.
         hosts: Names that an open board may be called by, and one that believes a user header
             for acts, beside loopback ones.
@@ -77,18 +58,54 @@ class Answers:
         log: Where mistakes of ours are told.
     """
 
+    _live: IResource
     _intake: Intake
-    _routes: Routes
+    _routes: Sequence[tuple[str, Route]]
     _access: Access
-    _taken: Callable[[int], None]
     _outgoing: Outgoing
     _hosts: Collection[str]
     _acting: Acting
     _public_url: str | None = None
     _log: Logger = field(factory=Logger)
+    on_status: Callable[[int], None] = field(default=lambda code: None, init=False)
+    """Called with the HTTP status that a status is answered with."""
 
-    def may_read(self, request: Request) -> bool:
-        """Tell whether somebody may read the board."""
+    def __attrs_pre_init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's, not typed
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> Any:  # noqa: N802 - Twisted's
+        """Return what answers a request."""
+        if path == b"live" and request.method in READING and self._may_read(request):
+            return self._live
+        request.postpath = []  # no resource of another path is below this one
+        return self
+
+    def render(self, request: Any) -> int:
+        """Answer a request, now or later."""
+        working = Deferred.fromCoroutine(self._answer(request))
+        request.notifyFinish().addErrback(lambda _: working.cancel())
+        working.addErrback(self._fail, request)
+        return NOT_DONE_YET
+
+    async def _answer(self, request: BoardRequest) -> None:
+        answer(request, await self._document(request), self._outgoing.send)
+
+    async def _document(self, request: BoardRequest) -> Document:
+        if request.method == b"POST":
+            return await self._take(request)
+        if request.method not in READING:
+            request.responseHeaders.setRawHeaders("Allow", ["GET, HEAD, POST"])
+            return sentence(
+                HTTPStatus.METHOD_NOT_ALLOWED, "Read the board with GET, send statuses with POST."
+            )
+        if not self._may_read(request):
+            _ask_for_password(request)
+            return sentence(
+                HTTPStatus.UNAUTHORIZED, "This board is private: it wants user and password."
+            )
+        return await self._show(request)
+
+    def _may_read(self, request: Request) -> bool:
         try:
             self._access.check_reader(request.getHeader("Authorization"))
         except AccessError:
@@ -135,16 +152,12 @@ class Answers:
         self._answered(request, document)
         return document
 
-    async def act(self, request: BoardRequest) -> Document:
-        """Take what a person does to an incident."""
+    async def _take(self, request: BoardRequest) -> Document:
+        """Take a status, or what a person does to an incident."""
         content: Any = request.content
         delivery = Delivery(headers=_headers(request), body=content.read(), sender=_sender(request))
-        return await self._acting.take(_path(request), delivery)
-
-    async def take(self, request: BoardRequest) -> Document:
-        """Take a status."""
-        content: Any = request.content
-        delivery = Delivery(headers=_headers(request), body=content.read(), sender=_sender(request))
+        if is_act(request):
+            return await self._acting.take(_path(request), delivery)
         document = await self._intake.take(delivery)
         self._answered(request, document)
         return document
@@ -152,19 +165,19 @@ class Answers:
     def _answered(self, request: BoardRequest, document: Document | None) -> Document | None:
         """Count the answer to a status, and ask for a password where one is missing."""
         if document is not None:
-            self._taken(document.status)
+            self.on_status(document.status)
             if document.status == HTTPStatus.UNAUTHORIZED:
                 _ask_for_password(request)
         return document
 
-    async def show(self, request: BoardRequest) -> Document:
-        """Show a document."""
+    async def _show(self, request: BoardRequest) -> Document:
         try:
             asked = _asked(request, self._public_url)
             if asked.path.startswith("/incidents/"):
                 person = self._access.person(_headers(request), _sender(request))
                 asked = evolve(asked, reader=person)
-            document = await self._routes.document(asked)
+            makes = (make for path, make in self._routes if re.fullmatch(path, asked.path))
+            document = await next(makes)(asked)
         except StorageError:
             return sentence(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -179,24 +192,6 @@ class Answers:
         # (BREACH); files reflect nothing.
         return evolve(document, gzipped=None)
 
-    def begin(
-        self, request: BoardRequest, make: Callable[[BoardRequest], Awaitable[Document]]
-    ) -> int:
-        """Answer a request, now or later.
-
-        Args:
-            request: Whom to answer.
-            make: Makes the answer.
-        """
-
-        async def work() -> None:
-            answer(request, await make(request), self._outgoing.send)
-
-        working = Deferred.fromCoroutine(work())
-        request.notifyFinish().addErrback(lambda _: working.cancel())
-        working.addErrback(self._fail, request)
-        return NOT_DONE_YET
-
     def _fail(self, failure: Failure, request: Request) -> None:
         if failure.check(CancelledError):  # whoever asked has gone
             return
@@ -204,52 +199,6 @@ class Answers:
         if not request.startedWriting:
             mistake = sentence(500, "The board made a mistake, which is in its log.")
             answer(request, mistake, self._outgoing.send)
-
-
-class Root(Resource):
-    """Says which resource answers a request."""
-
-    def __init__(self, answers: Answers, live: IResource) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's, not typed
-        self._answers = answers
-        self._live = live
-
-    def getChildWithDefault(self, path: bytes, request: Request) -> Any:  # noqa: N802 - Twisted's
-        """Return what answers a request."""
-        if request.method == b"POST":
-            take = self._answers.act if is_act(request) else self._answers.take
-            return _Leaf(self._answers, take)
-        if request.method not in (b"GET", b"HEAD"):
-            return _Leaf(self._answers, _wrong_method)
-        if not self._answers.may_read(request):
-            return _Leaf(self._answers, _private)
-        return self._live if path == b"live" else _Leaf(self._answers, self._answers.show)
-
-
-class _Leaf(Resource):
-    isLeaf = True
-
-    def __init__(
-        self, answers: Answers, make: Callable[[BoardRequest], Awaitable[Document]]
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's, not typed
-        self._answers = answers
-        self._make = make
-
-    def render(self, request: Any) -> int:
-        return self._answers.begin(request, self._make)
-
-
-async def _wrong_method(request: Request) -> Document:
-    request.setHeader("Allow", "GET, HEAD, POST")
-    return sentence(
-        HTTPStatus.METHOD_NOT_ALLOWED, "Read the board with GET, send statuses with POST."
-    )
-
-
-async def _private(request: Request) -> Document:
-    _ask_for_password(request)
-    return sentence(HTTPStatus.UNAUTHORIZED, "This board is private: it wants user and password.")
 
 
 def is_act(request: Request) -> bool:

@@ -8,13 +8,10 @@ revisions have no fragments: their browsers are sent what has changed, and fetch
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
 
-from buildbot_http_status_push.board.cluster.queue import Queue
-from buildbot_http_status_push.board.cluster.quiet import Quiet
 from buildbot_http_status_push.board.failures.grouping import (
     Cause,
     causes,
@@ -24,25 +21,10 @@ from buildbot_http_status_push.board.live.frames import Change, Fragment, Summar
 from buildbot_http_status_push.board.live.update_log import KEPT, Changed
 from buildbot_http_status_push.board.model import Builder, Filter
 from buildbot_http_status_push.board.pages.templating import environment
+from buildbot_http_status_push.board.store.store import Store
 
 QUEUE_WITHIN = 10.0
 """Seconds after which the line of what waits is made again though builds only have changed."""
-
-
-class Source(Protocol):
-    """What is needed of the store."""
-
-    def builders(self, filter: Filter) -> Deferred[list[Builder]]:  # noqa: A002  the store's word
-        """Return all builders that fit."""
-
-    def builders_by_id(self, ids: Collection[int]) -> Deferred[list[Builder]]:
-        """Return some builders, all as they were at one moment."""
-
-    def queue(self) -> Deferred[Queue]:
-        """Return which requests wait, by builder."""
-
-    def quiet(self) -> Deferred[list[Quiet]]:
-        """Return the builders that have gone quiet."""
 
 
 @define(eq=False)
@@ -55,7 +37,7 @@ class FragmentRenderer:
         root: The path that the board's own addresses begin with, with a slash at the end.
     """
 
-    _source: Source
+    _source: Store
     _seconds: Callable[[], float]
     _root: str = "/"
     _macros: Any = field(init=False)

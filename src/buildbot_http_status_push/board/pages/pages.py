@@ -1,6 +1,6 @@
 """Makes the pages: reads what a page shows from the store, and puts it into a template.
 
-Knows no HTTP: an address comes in, a page goes out. Pages are kept for a few seconds, because
+Pages are kept for a few seconds, because
 many browsers ask for the same one after the same change.
 """
 
@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from urllib.parse import parse_qsl, quote, urlencode
 
-from attrs import define, field, frozen
+from attrs import define, field
 from jinja2 import Environment
 
 from buildbot_http_status_push.board import filters
 from buildbot_http_status_push.board.failures.known_files import KnownFiles
 from buildbot_http_status_push.board.http.cache import Cache
-from buildbot_http_status_push.board.http.documents import gzipped, tag
+from buildbot_http_status_push.board.http.documents import HTML, Document, RouteRequest, with_etag
 from buildbot_http_status_push.board.model import Filter, Position
 from buildbot_http_status_push.board.pages.templating import environment
 from buildbot_http_status_push.board.pages.views import PageRequest, View, view
@@ -33,25 +33,6 @@ PATH_CHARACTERS = "/:@!$&'()*+,;="
 """What stands for itself in a path (RFC 3986, 3.3), beside what ``quote`` leaves alone anyway."""
 SILENT = 12 * 3600
 """From how many seconds on it is told loudly that a master has said nothing."""
-
-
-@frozen
-class Page:
-    """An answer to a browser.
-
-    Args:
-        html: The page; empty where the browser is sent elsewhere.
-        etag: The same for the same page, in quotes as HTTP has it.
-        status: The HTTP status.
-        location: Where the browser is sent, None where it stays.
-        gzipped: The page compressed, None where it is sent as it is.
-    """
-
-    html: bytes
-    etag: str
-    status: int = 200
-    location: str | None = None
-    gzipped: bytes | None = None
 
 
 @define(eq=False)
@@ -76,20 +57,17 @@ class Pages:
     _rules: RuleFile[tuple[Rule, ...]] | None = None
     _kept_back: Callable[[], str] = str
     _environment: Environment = field(init=False)
-    _cache: Cache[Page] = field(init=False)
+    _cache: Cache[Document] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._environment = environment(self._root)
-        self._cache = Cache(self._seconds, LASTING, MOST, lambda page: len(page.html))
+        self._cache = Cache(self._seconds, LASTING, MOST, lambda page: len(page.body))
 
-    async def page(self, path: str, query: str, address: str, reader: str | None = None) -> Page:
+    async def page(self, asked: RouteRequest) -> Document:
         """Return a page.
 
         Args:
-            path: The path that was asked for, decoded.
-            query: What stood after ``?``, as it came.
-            address: Where statuses are to be sent, to be told while there are none.
-            reader: Who asks, where people can act on the page, if that is known.
+            asked: What a browser asks for.
 
         Returns:
             The page; one that says so where there is none.
@@ -97,18 +75,16 @@ class Pages:
         Raises:
             StorageError: The store can't be read.
         """
-        if (tidy := tidied(query)) is not None:
-            return Page(b"", "", 303, f"{self._root}{_below_root(path)}?{tidy}".rstrip("?"))
+        if (tidy := tidied(asked.query)) is not None:
+            address = f"{self._root}{_below_root(asked.path)}?{tidy}".rstrip("?")
+            return Document(body=b"", content_type=HTML, status=303, location=address)
         # Another board may have told the browser of what this one does not know yet.
         position = await self._store.position()
-        asked = (path, query, address, position, reader)
-        key = (*asked, self._store.known_changes)
-        return await self._cache.get(key, partial(self._make, *asked))
+        key = (asked, position, self._store.known_changes)
+        return await self._cache.get(key, partial(self._make, asked, position))
 
-    async def _make(
-        self, path: str, query: str, address: str, position: Position, reader: str | None
-    ) -> Page:
-        now = self._seconds()
+    async def _make(self, request: RouteRequest, position: Position) -> Document:
+        now, path, query = self._seconds(), request.path, request.query
         try:
             asked = PageRequest(
                 path=path,
@@ -117,7 +93,7 @@ class Pages:
                 now=now,
                 known=self._known,
                 rules=self._rules,
-                reader=reader,
+                reader=request.reader,
                 kept_back=self._kept_back(),
             )
             shown = await view(self._store, asked)
@@ -132,7 +108,7 @@ class Pages:
             masters=masters,
             silent=SILENT,
             results=RESULTS,
-            address=address,
+            address=request.address,
             now=now,
             here=_below_root(path),
             query="&".join(filter(None, (filters.to_query(asked.chosen), kept))),
@@ -147,7 +123,7 @@ class Pages:
         )
         await self._run(map(pieces.append, made))
         text = "".join(pieces).encode()
-        return Page(text, tag(text), shown.status, gzipped=gzipped(text))
+        return with_etag(Document(body=text, content_type=HTML, status=shown.status))
 
 
 def _below_root(path: str) -> str:

@@ -6,7 +6,7 @@ Needs ``prometheus_client``, imported by nobody else; must not know requests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -14,6 +14,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 from buildbot_http_status_push.board.cluster.queue import Queue
 from buildbot_http_status_push.board.cluster.quiet import Quiet
 from buildbot_http_status_push.board.http.documents import Document, RouteRequest
+from buildbot_http_status_push.board.live.browsers import Browsers
 from buildbot_http_status_push.board.model import Filter, WorkerDetail
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import StorageError
@@ -26,17 +27,6 @@ LAGS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds."""
 
 
-class Watched(Protocol):
-    """What is needed of the browsers that watch."""
-
-    @property
-    def behind(self) -> int:
-        """How many do not take what they are sent."""
-
-    def __len__(self) -> int:
-        """How many browsers watch."""
-
-
 class Metrics:
     """What is measured.
 
@@ -45,7 +35,7 @@ class Metrics:
         watched: The browsers.
     """
 
-    def __init__(self, store: Store, watched: Watched) -> None:
+    def __init__(self, store: Store, watched: Browsers[Any]) -> None:
         self._store = store
         self._watched = watched
         registry = self._registry = CollectorRegistry()
