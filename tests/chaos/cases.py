@@ -19,7 +19,9 @@ from chaos.cluster import (
     two_masters,
 )
 from chaos.load import WAITING
+from chaos.messages import messages_of_two_boards, messages_over_kills
 from chaos.scene import Scene
+from chaos.states import cluster_changes_over_kills
 
 EARLIER = "3a22e1f"
 """A commit whose master kept the progress of catch-up under another name."""
@@ -401,6 +403,12 @@ CLUSTER_CASES: tuple[Case, ...] = (
 
 BOARDS_CASES: tuple[Case, ...] = (one_of_two_boards_killed,)
 
+STATES_CASES: tuple[Case, ...] = (cluster_changes_over_kills,)
+
+MESSAGES_CASES: tuple[Case, ...] = (messages_over_kills,)
+
+TWO_BOARDS_MESSAGES_CASES: tuple[Case, ...] = (messages_of_two_boards,)
+
 POOLED_CASES: tuple[Case, ...] = (pooler_and_database_restarted,)
 
 POOLED_CLUSTER_CASES: tuple[Case, ...] = (pooler_of_two_restarted,)
@@ -422,6 +430,7 @@ CASES: tuple[Case, ...] = (
     killed_again_and_again,
     killed_with_many_builds_running,
     requests_wait_over_kills,
+    *STATES_CASES,
     master_moves,
     upgraded_after_a_kill,
     clock_ahead_then_right,
@@ -435,6 +444,8 @@ CASES: tuple[Case, ...] = (
     stopped_while_the_disk_is_full,
     outbox_deleted_between_runs,
     outbox_overwritten_between_runs,
+    *MESSAGES_CASES,
+    *TWO_BOARDS_MESSAGES_CASES,
     *BOARDS_CASES,
     *POOLED_CASES,
     *POOLED_CLUSTER_CASES,

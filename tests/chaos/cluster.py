@@ -253,6 +253,7 @@ class Cluster:
             through=self._through,
             wait=None,
             wait_most=0.0,
+            lag=None,
             chatter=[],
             accounts=evidence.read_accounts(self._url),
             complaints=[each for log in logs for each in evidence.read_complaints(log)],

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,7 +21,7 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.pool import NullPool
 
-from chaos.judge import Acceptance, Build, Record, Rows, State, States, Status, Trouble
+from chaos.judge import Acceptance, Build, Message, Record, Rows, States, Status, Trouble
 
 PENDING = ("waiting", "retrying")
 BUILDS = """
@@ -31,20 +33,27 @@ REQUESTS_LEFT = """
     where complete = 0 and (claimed_at is null or claimed_at >= {since})
     and builderid not in (select id from builders where name like '%-waiting')
 """
-STATES = """
-    select 'requests', buildrequests.id, complete, case complete when 1 then results end
-    from buildrequests
-    union select 'workers', id, id in (select workerid from connected_workers), null from workers
-    union select 'builders', id, id in (select builderid from builder_masters), null from builders
+REQUESTS = """
+    select id, id in (select brid from buildrequest_claims), complete, results from buildrequests
 """
-STATE_IDS = {"requests": "buildrequestid", "workers": "workerid", "builders": "builderid"}
+WORKERS = "select name, id in (select workerid from connected_workers) from workers"
+BUILDERS = "select name, id in (select builderid from builder_masters) from builders"
 ROWS = "select build, event, state from http_status_push_deliveries order by sequence"
-TOTALS = "select name, count from http_status_push_totals"
+TOTALS = "select name, sum(count) from http_status_push_totals group by name"
+MESSAGES = """
+    select reporter, id, lane, event, state from http_status_push_deliveries order by sequence
+"""
+INTRODUCED = "select count(*) from board_reports where incident = ''"
 LONGEST_WAIT = """
     select coalesce(max(updated_at - max(created_at, {since})), 0)
     from http_status_push_deliveries where state = 'delivered'
 """
 SHOWN = "select buildid, results from board_builds"
+SHOWN_REQUESTS = "select number, claimed, complete, results from board_requests"
+SHOWN_WORKERS = "select name, state from board_workers"
+SHOWN_BUILDERS = """
+    select name, 1 - removed from board_configured join board_builders on id = builder
+"""
 NOTICES = ("does not accept statuses", "accepts statuses again")
 OWN_NAME = "http_status_push"
 
@@ -106,26 +115,56 @@ def count(database: Place, statement: str) -> int:
     return int(number)
 
 
-def read_states(database: Path) -> States:
-    """Return the states of all requests, workers and builders that the master's database has."""
+Flags: TypeAlias = "Iterable[tuple[str, bool]]"
+
+
+def states(
+    requests: Iterable[tuple[int, bool, bool, int | None]], workers: Flags, builders: Flags
+) -> States:
+    """Return states in words.
+
+    Args:
+        requests: Of each its id, whether it is claimed and complete, and its result code.
+        workers: Of each its name, and whether it is connected.
+        builders: Of each its name, and whether a configuration has it.
+    """
     return {
-        (kind, number): (bool(flag), results)
-        for kind, number, flag, results in _query(database, STATES)
+        **{
+            ("requests", number): f"complete with {results}"
+            if complete
+            else "claimed"
+            if claimed
+            else "waiting"
+            for number, claimed, complete, results in requests
+        },
+        **{("workers", name): "connected" if is_on else "away" for name, is_on in workers},
+        **{("builders", name): "configured" if is_on else "removed" for name, is_on in builders},
     }
+
+
+def read_states(database: Place) -> States:
+    """Return the states of all requests, workers and builders that the master's database has."""
+    found = (_query(database, statement) for statement in (REQUESTS, WORKERS, BUILDERS))
+    return states(*found)
+
+
+def read_shown_states(database: Place) -> States:
+    """Return those that a board shows."""
+    workers = _query(database, SHOWN_WORKERS)
+    connected = [(name, json.loads(state)["connected"]) for name, state in workers]
+    return states(_query(database, SHOWN_REQUESTS), connected, _query(database, SHOWN_BUILDERS))
 
 
 def read_reported(record: Path) -> States:
     """Return the newest states that the receiver has taken."""
-    found: dict[tuple[str, int], tuple[float, State]] = {}
-    for line in _lines(record):
-        body = line.get("body", {})
-        if line["kind"] == "accepted" and "schema" in body:
-            kind = body["schema"].partition("-")[0]
-            key = kind, body[STATE_IDS[kind]]
-            flag = body.get("complete", body.get("connected", not body.get("removed")))
-            newest = body["reported_at"], (flag, body.get("results"))
-            found[key] = max(found.get(key, newest), newest, key=lambda each: each[0])
-    return {key: state for key, (_, state) in found.items()}
+    bodies = [line["body"] for line in _lines(record) if line["kind"] == "accepted"]
+    bodies = sorted((each for each in bodies if "schema" in each), key=itemgetter("reported_at"))
+    by_kind = groupby(sorted(bodies, key=itemgetter("schema")), itemgetter("schema"))
+    of = defaultdict(list, {schema: list(some) for schema, some in by_kind})
+    asked = map(itemgetter("buildrequestid", "claimed", "complete", "results"), of["requests-1"])
+    connected = map(itemgetter("name", "connected"), of["workers-1"])
+    configured = ((each["name"], not each["removed"]) for each in of["builders-1"])
+    return states(asked, connected, configured)
 
 
 def requests_left(database: Path, since: int) -> int:
@@ -156,6 +195,24 @@ def read_accounts(outbox: Place) -> Accounts:
     return Accounts(
         produced, dict(Counter(totals) + Counter(row[2] for row in _query(outbox, ROWS)))
     )
+
+
+def read_messages(outbox: Place) -> list[Message]:
+    """Return the messages of all destinations, in the order in which they were made."""
+    return [Message(*row) for row in _query(outbox, MESSAGES)]
+
+
+def introduced(outbox: Place) -> int:
+    """Return how many destinations are reported to."""
+    try:
+        return count(outbox, INTRODUCED)
+    except (sqlite3.Error, sa.exc.SQLAlchemyError):
+        return 0  # it is not there yet
+
+
+def read_taken(record: Path) -> list[tuple[str, Any]]:
+    """Return the ids and bodies of all messages that a receiver has taken, repeats too."""
+    return [(line["id"], line["body"]) for line in _lines(record) if line["kind"] == "accepted"]
 
 
 def longest_wait(outbox: Path, since: float = 0.0) -> float:

@@ -19,6 +19,8 @@ AWAY = "accepted while the outbox stood in memory"
 REACH_OF_AN_OUTAGE = 30.0
 LOST_OUTBOX = "lost outbox"
 NO_ROW = "no row"
+LIVES = (["incident.opened", "incident.closed"], ["incident.closed"])
+"""What is said of an incident: one that is over before anything was said is one message."""
 
 
 @frozen(order=True)
@@ -125,13 +127,30 @@ class Circumstances:
     keeps_begins: bool = False
 
 
-State: TypeAlias = tuple[bool, int | None]
-"""Whether a request is complete, a worker connected or a builder there; and a request's results."""
-States: TypeAlias = Mapping[tuple[str, int], State]
-"""The states of requests, workers and builders, by what they are and their ids."""
+States: TypeAlias = Mapping[tuple[str, int | str], str]
+"""In a word or two the states of requests by their ids, of workers and builders by their names."""
 
 Rows: TypeAlias = Mapping[Status, str]
 """The state of each status in the outbox."""
+
+
+@frozen
+class Message:
+    """A message to a destination, as the outbox has it.
+
+    Args:
+        destination: To which.
+        id: Its id.
+        lane: What it is about.
+        event: What it says of that.
+        state: Whether it was delivered, or waits.
+    """
+
+    destination: str
+    id: str
+    lane: str
+    event: str
+    state: str
 
 
 @frozen
@@ -245,13 +264,41 @@ def misshown(
     return [*wrong, *(f"build {build} is not known to the master" for build in sorted(unknown))]
 
 
-def misreported(states: States, reported: States) -> list[str]:
-    """Compare what was told of requests, workers and builders with the master's database."""
+def unlike(states: States, found: States, place: str) -> list[str]:
+    """Compare requests, workers and builders with the master's.
+
+    Args:
+        states: The master's.
+        found: Those to compare with them.
+        place: Where they were found.
+    """
     return [
-        f"{kind} {number} is {state}, reported was {reported.get((kind, number))}"
-        for (kind, number), state in states.items()
-        if reported.get((kind, number)) != state
+        f"{kind} {name} is {state}, {place} {found.get((kind, name))}"
+        for (kind, name), state in states.items()
+        if found.get((kind, name)) != state
     ]
+
+
+def misdelivered(messages: Sequence[Message], taken: Sequence[str]) -> list[str]:
+    """Find messages of a destination that were lost, made twice, or taken out of order.
+
+    Args:
+        messages: Its messages, in the order in which they were made.
+        taken: The ids of what it took, in order, repeats too.
+    """
+    lanes = defaultdict(list)
+    for each in messages:
+        lanes[each.lane].append(each)
+    once = list(dict.fromkeys(taken))
+    faults = [f"{each.event} {each.id} is {each.state}" for each in messages if each.id not in once]
+    faults += [f"{each} was never made" for each in once if each not in {m.id for m in messages}]
+    for lane, made in lanes.items():
+        if [each.event for each in made] not in LIVES:
+            faults.append(f"{lane}: {', '.join(each.event for each in made)}")
+        places = [once.index(each.id) for each in made if each.id in once]
+        if places != sorted(places):
+            faults.append(f"{lane} was taken out of order")
+    return faults
 
 
 def _absent(builds: Iterable[Build], accepted: Collection[Status]) -> dict[Status, Build]:

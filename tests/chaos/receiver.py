@@ -1,7 +1,7 @@
 """A receiver that misbehaves as a control file says, and writes down every POST that it takes.
 
-What it takes it passes on to a board, and has taken it only when the board has. Runs as a process
-of its own: ``receiver.py PORT RECORD CONTROL SEED BOARD``.
+What it takes it passes on to a board, if there is one behind it, and has taken it only when the
+board has. Runs as a process of its own: ``receiver.py PORT RECORD CONTROL SEED BOARD``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Receiver:
         control: The file that says how to behave, read anew for every request.
         draw: Yields random numbers from 0 to 1.
         clock: The reactor.
-        board: The board's URL.
+        board: The board's URL, empty for none.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class Receiver:
         self._record.write(json.dumps(line | more).encode() + b"\n")
 
     def _take(self, request: BrittleRequest, then: Callable[[BrittleRequest], object]) -> None:
-        """Pass a request on, and go on once the board has it; what is no build is not for it."""
-        if "schema" in request.status:
+        """Pass a request on, and go on once the board has it."""
+        if not self._board:
             self._taken(OK, request, then)
             return
         passed = treq.post(self._board, request.raw, headers=_passed_on(request))

@@ -30,7 +30,8 @@ receiver accepted and the board shows is compared with the master's database:
 - **starts not sent**: starts that the receiver did not accept, of builds whose finish it did;
 - **out of order**: a start after its finish, or a status after one of a later build of its request;
 - **wrong result**: builds whose last accepted status differs from their result;
-- **wrong on the board**: builds that the board shows otherwise than the master's database;
+- **wrong on the board**: builds that the board shows otherwise than the master's database, and its
+  messages about incidents that were lost, made twice or sent out of order;
 - **duplicates**: POSTs of a delivery that had been accepted before; without a cause, a failure;
 - **drained after**: seconds from the receiver's return until nothing was pending, at most 60;
 - **stop**: seconds from the end of the last build to the end of the master's process, at most 5.
@@ -174,6 +175,7 @@ def _remarks(outcome: Outcome) -> list[str]:
         "duplicates without a cause": finding.unexplained,
     }  # fmt: skip
     waited = [] if outcome.wait is None else [f"a status waited {outcome.wait:.1f} s at most"]
+    behind = [] if outcome.lag is None else [f"a browser was {outcome.lag:.1f} s behind at most"]
     twice = [f"duplicates: {count} {cause}" for cause, count in finding.duplicates.items()]
     remarks = [f"{len(found)} {words}" for words, found in counted.items() if found]
-    return [*waited, *twice, *remarks]
+    return [*waited, *behind, *twice, *remarks]

@@ -16,20 +16,28 @@ from chaos.boards import PooledScene, TwoBoardsScene
 from chaos.cases import (
     BOARDS_CASES,
     CLUSTER_CASES,
+    MESSAGES_CASES,
     POOLED_CASES,
     POOLED_CLUSTER_CASES,
+    STATES_CASES,
+    TWO_BOARDS_MESSAGES_CASES,
     Case,
 )
 from chaos.cluster import Cluster, PooledCluster
+from chaos.messages import MessagesScene, TwoBoardsMessagesScene
 from chaos.report import Report
 from chaos.scene import Scene
 from chaos.stage import ImpossibleError, create_master
+from chaos.states import StatesScene
 
 KINDS: dict[tuple[Case, ...], type[Any]] = {
     CLUSTER_CASES: Cluster,
     POOLED_CLUSTER_CASES: PooledCluster,
     BOARDS_CASES: TwoBoardsScene,
     POOLED_CASES: PooledScene,
+    STATES_CASES: StatesScene,
+    MESSAGES_CASES: MessagesScene,
+    TWO_BOARDS_MESSAGES_CASES: TwoBoardsMessagesScene,
 }
 """What plays the cases that need more than a ``Scene``."""
 

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from chaos import evidence
 from chaos.evidence import Accounts
-from chaos.judge import Circumstances, Finding, judge, misreported, misshown
+from chaos.judge import Circumstances, Finding, States, judge, misshown, unlike
 from chaos.load import DONE_FILE
 from chaos.stage import (
     TIMEOUT,
@@ -35,6 +35,7 @@ OUTBOX = "http_status_push.sqlite"
 STOP_MOST = 5.0
 THROUGH_MOST = 60.0
 WAIT_MOST = 15.0
+LAG_MOST = 1.0
 LINES_APART = 59.0
 """Seconds between two such lines at least; the log knows whole seconds."""
 BUILDS_PATIENCE = 180.0
@@ -53,6 +54,8 @@ class Outcome:
         wait: How long a status waited at most while the receiver refused some builders', in
             seconds; None where that is not what the case is about.
         wait_most: How long it may.
+        lag: How long it took at most until a browser knew all that the board did, in seconds; None
+            where that is not what the case is about.
         chatter: What the log says more often than once a minute; empty where the case is not
             about that.
         accounts: What the outbox says of itself.
@@ -67,6 +70,7 @@ class Outcome:
     through: list[float]
     wait: float | None
     wait_most: float
+    lag: float | None
     chatter: list[str]
     accounts: Accounts
     complaints: list[str]
@@ -78,15 +82,20 @@ class Outcome:
         slow = [f"slow: {each}" for each in self.stops if each.services >= STOP_MOST]
         is_late = (self.wait or 0) > self.wait_most
         held_up = [f"a status waited {self.wait:.1f} s"] if is_late else []
+        behind = [f"a browser was {self.lag:.1f} s behind"] if (self.lag or 0) > LAG_MOST else []
         unbalanced = [] if self.accounts.balanced else [f"accounts: {self.accounts}"]
         logged = [f"logged: {each}" for each in self.complaints]
         often = [f"logged too often: {each}" for each in self.chatter]
         shown = [f"on the board: {each}" for each in self.misshown]
-        return [*self.finding.faults, *slow, *held_up, *unbalanced, *logged, *often, *shown]
+        late = [*slow, *held_up, *behind]
+        return [*self.finding.faults, *late, *unbalanced, *logged, *often, *shown]
 
 
 class Scene:
     """A master, a receiver and a board behind it, and what is done to them.
+
+    Attributes:
+        configuration: Which of the files here is the master's.
 
     Args:
         template: A master's folder as ``create_master`` made it; it is copied.
@@ -95,6 +104,8 @@ class Scene:
         effort: How many times a case does what it repeats; and for each, five builds.
     """
 
+    configuration = "master.cfg"
+
     def __init__(self, template: Path, folder: Path, seed: str, effort: int) -> None:
         shutil.copytree(template, folder / "master")
         self.folder = folder
@@ -102,7 +113,7 @@ class Scene:
         self.chance = random.Random(seed)  # noqa: S311 - rhythm, not secrets
         self.board = self.make_board()
         self.receiver = Receiver(folder, seed, self.board.url)
-        self.master = Master(folder / "master")
+        self.master = Master(folder / "master", self.configuration)
         self.outbox = self.master.folder / OUTBOX
         self.options: dict[str, Any] = {"timeout": TIMEOUT}
         self.work = {"longest": 2.0}
@@ -114,6 +125,7 @@ class Scene:
         self._through: list[float] = []
         self._wait: float | None = None
         self._wait_most = WAIT_MOST
+        self._lag: float | None = None
         self._chatter: list[str] = []
         self._started_at = 0
         self._load: dict[str, Any] = {}
@@ -162,13 +174,17 @@ class Scene:
         """Write the master's settings, with other options of the reporter where given."""
         self.options |= options
         self.receiver.expect_answers_within(self.options["timeout"])
+        self.master.configure(**self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        """Return what the master's configuration reads."""
         url = f"http://127.0.0.1:{self.receiver.port}/submit"
-        self.master.configure(
-            reporter={"serverUrl": url, **self.options},
-            load=self._load,
-            work=self.work,
-            groups=self.groups,
-        )
+        return {
+            "reporter": {"serverUrl": url, **self.options},
+            "load": self._load,
+            "work": self.work,
+            "groups": self.groups,
+        }
 
     def set_clock(self, ahead: timedelta) -> None:
         """Have the master's clock run ahead, from its next start on.
@@ -287,15 +303,21 @@ class Scene:
         self._through.append(wait_until(self._all_is_through, "everything is accepted", patience))
 
     def wait_until_states_agree(self) -> None:
-        """Wait until what was told of requests, workers and builders is what the database has."""
+        """Wait until receiver and board have the master's requests, workers and builders."""
         try:
-            wait_until(lambda: not self._misreported(), "all states agree", THROUGH_MOST)
+            wait_until(lambda: not self._unlike(), "all states agree", THROUGH_MOST)
         except TooLateError as trouble:
-            raise TooLateError(f"{trouble}: {self._misreported()[:9]}") from trouble
+            raise TooLateError(f"{trouble}: {self._unlike()[:9]}") from trouble
 
-    def _misreported(self) -> list[str]:
-        states = evidence.read_states(self._database)
-        return misreported(states, evidence.read_reported(self.receiver.record))
+    def _unlike(self) -> list[str]:
+        states = self.read_states()
+        reported = evidence.read_reported(self.receiver.record)
+        shown = evidence.read_shown_states(self.board.database)
+        return [*unlike(states, reported, "reported"), *unlike(states, shown, "shown")]
+
+    def read_states(self) -> States:
+        """Return the master's requests, workers and builders."""
+        return evidence.read_states(self._database)
 
     def note_longest_wait(self, since: float = 0.0, most: float = WAIT_MOST) -> None:
         """Note how long a status waited at most until now, the time before a moment left out."""
@@ -336,16 +358,23 @@ class Scene:
         return Outcome(
             finding=finding,
             builds=len(evidence.read_builds(self._database)),
-            accepted=len(evidence.read_record(self.receiver.record).acceptances),
+            accepted=self._accepted(),
             stops=self._stops,
             through=self._through,
             wait=self._wait,
             wait_most=self._wait_most,
+            lag=self._lag,
             chatter=self._chatter,
             accounts=evidence.read_accounts(self._rows),
-            complaints=evidence.read_complaints(self.master.log),
+            complaints=self._complaints(),
             misshown=self._misshown(finding),
         )
+
+    def _accepted(self) -> int:
+        return len(evidence.read_record(self.receiver.record).acceptances)
+
+    def _complaints(self) -> list[str]:
+        return evidence.read_complaints(self.master.log)
 
     def _misshown(self, finding: Finding) -> list[str]:
         builds = evidence.read_builds(self._database)

@@ -208,6 +208,29 @@ class Process:
         self.ended(STOP_PATIENCE)
 
 
+class Worker(Process):
+    """A worker's process.
+
+    Args:
+        folder: Its folder.
+        name: Its name, which is its password too.
+        port: Where it finds the master, on loopback.
+    """
+
+    def __init__(self, folder: Path, name: str, port: int) -> None:
+        super().__init__()
+        self._folder = folder
+        self._program = Path(sys.executable).with_name("buildbot-worker")
+        where = (str(folder), f"127.0.0.1:{port}", name, name)
+        create = (str(self._program), "create-worker", "--quiet", "--maxdelay=1", *where)
+        subprocess.run(create, check=True, capture_output=True)
+
+    def start(self) -> None:
+        """Start, and do not wait until it is connected."""
+        start = (self._program, "start", "--nodaemon", self._folder)
+        self._start(*start, output=self._folder / "output.log")
+
+
 class Board(Process):
     """A board's process, behind the receiver.
 
@@ -215,11 +238,15 @@ class Board(Process):
         folder: Where its files are.
         database: The URL of its database, if it is not a file in that folder.
         name: What its log is named.
+
+    Attributes:
+        arguments: More of its command line.
     """
 
     def __init__(self, folder: Path, database: str | None = None, name: str = "board") -> None:
         super().__init__()
         self.database: Path | str = database or folder / "board.sqlite"
+        self.arguments: tuple[str, ...] = ()
         self._output = folder / f"{name}.log"
         self.port = free_port()
 
@@ -233,7 +260,7 @@ class Board(Process):
         command = Path(sys.executable).with_name("buildbot-http-status-push")
         url = self.database if isinstance(self.database, str) else f"sqlite:///{self.database}"
         where = ("--port", str(self.port), "--database", url)
-        self._start(command, "board", *where, output=self._output)
+        self._start(command, "board", *where, *self.arguments, output=self._output)
         wait_until(lambda: listens(self.port), "the board listens", START_PATIENCE)
 
 
@@ -243,7 +270,7 @@ class Receiver(Process):
     Args:
         folder: Where its files are.
         seed: For its chance.
-        board: The URL of the board that it passes on to.
+        board: The URL of the board that it passes on to, empty for none.
     """
 
     def __init__(self, folder: Path, seed: str, board: str) -> None:

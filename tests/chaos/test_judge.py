@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from chaos.evidence import states
 from chaos.judge import (
     AWAY,
     KILLED,
@@ -14,13 +15,15 @@ from chaos.judge import (
     Build,
     Circumstances,
     Finding,
+    Message,
     Record,
     Rows,
     Status,
     Trouble,
     judge,
-    misreported,
+    misdelivered,
     misshown,
+    unlike,
 )
 
 FAILURE = 2
@@ -293,11 +296,37 @@ class BoardTest(SynchronousTestCase):
             self.assertEqual(misshown((BUILD,), shown, (), ()), [words])
 
 
-class StateTests(SynchronousTestCase):
-    """What was told of requests, workers and builders."""
+class MessageTests(SynchronousTestCase):
+    """Messages to a destination."""
 
-    def test_misreported(self) -> None:
-        """A state that is another one or was not told is found, and no other."""
-        states = {("requests", 1): (True, 6), ("workers", 1): (True, None)}
-        self.assertEqual(misreported(states, {**states, ("builders", 9): (False, None)}), [])
-        self.assertEqual(len(misreported(states, {("requests", 1): (True, 0)})), 2)
+    opened = Message("board:chat", "m1", "chat i1", "incident.opened", "delivered")
+    closed = Message("board:chat", "m2", "chat i1", "incident.closed", "delivered")
+
+    def test_repeats(self) -> None:
+        """A message that is taken more than once is no fault, nor is the past in one message."""
+        past = Message("board:chat", "m3", "chat i2", "incident.closed", "delivered")
+        taken = ["m1", "m3", "m1", "m2", "m2"]
+        self.assertEqual(misdelivered([self.opened, past, self.closed], taken), [])
+
+    def test_faults(self) -> None:
+        """What is lost, out of order, unknown or made twice is a fault."""
+        again = Message("board:chat", "m3", "chat i1", "incident.closed", "delivered")
+        for made, taken in (
+            ([self.opened, self.closed], ["m1"]),
+            ([self.opened, self.closed], ["m2", "m1"]),
+            ([self.opened, self.closed], ["m1", "m2", "m9"]),
+            ([self.opened], ["m1"]),
+            ([self.opened, self.closed, again], ["m1", "m2", "m3"]),
+        ):
+            self.assertEqual(len(misdelivered(made, taken)), 1, (made, taken))
+
+
+class StateTests(SynchronousTestCase):
+    """Requests, workers and builders."""
+
+    def test_unlike(self) -> None:
+        """A state that is another one or is missing is found, and no other."""
+        found = states([(1, True, True, 6), (2, True, False, None)], [("w", False)], [("b", True)])
+        self.assertEqual(unlike(found, {**found, ("builders", "x"): "removed"}, "shown"), [])
+        other = states([(1, True, True, 0), (2, False, False, None)], [("w", True)], [])
+        self.assertEqual(len(unlike(found, other, "shown")), 4)
