@@ -292,7 +292,7 @@ class ChildrenTest(SynchronousTestCase):
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=110,
         )
 
     def test_ctrl_c(self) -> None:
