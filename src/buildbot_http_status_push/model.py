@@ -178,12 +178,6 @@ def makes_superfluous(event: str) -> frozenset[str]:
     return SUPERFLUOUS_AFTER.get(event) or STATES.get(event, frozenset())
 
 
-def superfluous_after(event: str) -> frozenset[str]:
-    """Return the events of the same thing after which this one need not be sent."""
-    after = frozenset(each for each, older in SUPERFLUOUS_AFTER.items() if event in older)
-    return after or STATES.get(event, frozenset())
-
-
 PENDING = frozenset({State.WAITING, State.RETRYING})
 """The states of a delivery that is still to be sent."""
 

@@ -38,7 +38,9 @@ def _mask_parameter(parameter: str) -> str:
 
 def one_line(text: str) -> str:
     """Return the text without control characters and line breaks, fit for a log and a database."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(text.split())
 
 
 class Mask:

@@ -154,7 +154,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._delivery = DeliveryService(
             self.master.reactor, name, self._replace_catchup, self._outbox_lost, self.log
         )
-        self._intake = Intake(self.master.reactor, name, self._delivery.put, self.log)
+        self._intake = Intake(self.master.reactor, name, self._delivery, self.log)
         self.cache = DataCache(self.master)
         await self.cache.listen()
         self.properties_gate = PropertiesGate(self.master)

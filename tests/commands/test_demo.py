@@ -15,7 +15,7 @@ from support.commands import Command, processes_in, run, temporary_folder
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.commands.demo_arrivals import Arrivals
+from buildbot_http_status_push.commands.demo_destinations import Arrivals
 from buildbot_http_status_push.commands.demo_master import shielded
 from buildbot_http_status_push.commands.demo_verdict import (
     Build,

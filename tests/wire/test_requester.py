@@ -82,9 +82,16 @@ class AsWrittenTest(RequesterTestCase):
     def sent(self, url: str = URL, **headers: str) -> Sent:
         """Post something."""
         requester = self.requester()
-        client = requester.client(Target(url), Mask(), NO_COOKIES)
         given = OurHeaders({name.replace("_", "-"): [value] for name, value in headers.items()})
-        requester.request(client, "POST", parse(url).wire, headers=given, cookies=NO_COOKIES)
+        requester.request(
+            Target(url),
+            Mask(),
+            "POST",
+            parse(url).wire,
+            NO_COOKIES,
+            headers=given,
+            cookies=NO_COOKIES,
+        )
         return self.receiver.sent[-1]
 
     def test_addresses(self) -> None:

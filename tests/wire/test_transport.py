@@ -36,7 +36,7 @@ from zope.interface import implementer
 
 from buildbot_http_status_push.redaction import Mask
 from buildbot_http_status_push.wire import tls
-from buildbot_http_status_push.wire.answers import Answer, receive
+from buildbot_http_status_push.wire.bodies import Answer, receive
 from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
 from buildbot_http_status_push.wire.target import Target
 from buildbot_http_status_push.wire.transport import Connections
@@ -56,15 +56,10 @@ class ExchangeTestCase(ServerTestCase):
         target = Target(f"{scheme}://127.0.0.1:{server.port}/submit")
         found = agent or self.agent()
         requester = Requester(reactor, lambda _: found, partial(succeed, target))
-        client = requester.client(target, Mask(), NO_COOKIES)
         headers = OurHeaders({"X-Test": ["1"]})
-        return Deferred.fromCoroutine(
-            exchange(
-                requester.request(
-                    client, "POST", target.url, headers=headers, data=body, unbuffered=True
-                )
-            )
-        )
+        more: dict[str, Any] = {"headers": headers, "data": body, "unbuffered": True}
+        sent = requester.request(target, Mask(), "POST", target.url, NO_COOKIES, **more)
+        return Deferred.fromCoroutine(exchange(sent))
 
 
 async def exchange(sent: Deferred[Any]) -> Answer:
@@ -189,8 +184,8 @@ class NamesTest(ExchangeTestCase):
             target = Target(f"http://{name}:{server.port}/")
             agent = self.agent()
             requester = Requester(reactor, lambda _, agent=agent: agent, partial(succeed, target))
-            client = requester.client(target, Mask(), NO_COOKIES)
-            await exchange(requester.request(client, "GET", target.url, unbuffered=True))
+            sent = requester.request(target, Mask(), "GET", target.url, unbuffered=True)
+            await exchange(sent)
         self.assertEqual(resolver.names, names)
         hosts = [each.values("Host")[0] for each in server.requests]
         self.assertEqual(hosts, [f"{name}:{server.port}" for name in names])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from buildbot_http_status_push.commands import outbox_output
-from buildbot_http_status_push.commands.console import DONE, FAILED
+from buildbot_http_status_push.commands.console import DONE, FAILED, complain
 from buildbot_http_status_push.commands.outbox_access import CommandContext
 from buildbot_http_status_push.commands.outbox_health import (
     UNKNOWN,
@@ -21,7 +21,6 @@ from buildbot_http_status_push.commands.outbox_health import (
     health_lines,
     unknown_line,
 )
-from buildbot_http_status_push.commands.outbox_openmetrics import say_openmetrics
 from buildbot_http_status_push.commands.outbox_output import Listing
 from buildbot_http_status_push.commands.outbox_selection import selection_of
 from buildbot_http_status_push.model import PENDING, State
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
     from buildbot_http_status_push.outbox.inspection import Stats
 
 OPEN_STATES = PENDING | {State.DEAD}
+NO_METRICS = (
+    "--openmetrics needs prometheus_client: pip install 'buildbot-http-status-push[metrics]'"
+)
 LOOK_EVERY = 2.0
 """Seconds between two looks at what is followed."""
 
@@ -42,13 +44,22 @@ def stats(ctx: CommandContext) -> int:
     from buildbot_http_status_push.outbox import inspection
 
     if ctx.arguments.openmetrics:
-        return say_openmetrics(ctx.ask(inspection.stats), ctx.output)
+        return _say_openmetrics(ctx.ask(inspection.stats), ctx.output)
     if ctx.arguments.follow:
         return _follow(ctx, _stats_lines)
     each = ctx.ask(inspection.stats)
     document = outbox_output.stats_document(each, inspection.in_all(each))
     ctx.answer(document, *_stats_report(ctx, each))
     return DONE if document["holds"] else FAILED
+
+
+def _say_openmetrics(each: Sequence[Stats], output: Output) -> int:
+    try:
+        from buildbot_http_status_push.outbox.openmetrics import openmetrics
+    except ImportError:
+        return complain(NO_METRICS)
+    output.say(openmetrics(each).rstrip("\n"))
+    return DONE if all(stats.holds for stats in each) else FAILED
 
 
 def _stats_report(ctx: CommandContext, each: Sequence[Stats]) -> tuple[list[str], list[str]]:

@@ -117,9 +117,9 @@ class Session:
             options["data"] = to_json(json)
         own = {} if json is None else {"Content-Type": JSON}
         merged = _merged(own, headers or {}, given.headers, self._headers)
-        client = self.requester.client(target, Mask(target.secrets))
-        response = await self.requester.request(client, method, url, headers=merged, **options)
-        return Response(response)
+        mask = Mask(target.secrets)
+        sent = self.requester.request(target, mask, method, url, headers=merged, **options)
+        return Response(await sent)
 
 
 def _timed_out(_: object, timeout: float) -> NoReturn:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
@@ -139,7 +139,7 @@ class DeliveryService:
         if self._meter is not None:
             self._meter.found()
 
-    async def put(self, delivery: Delivery, *, again: bool = False) -> bool:
+    def put(self, delivery: Delivery, *, again: bool = False) -> Deferred[bool]:
         """Keep a delivery, and have it sent.
 
         Args:
@@ -150,8 +150,8 @@ class DeliveryService:
             Once it is kept: whether it is new.
         """
         if self._pipeline is None:
-            return False
-        return await self._pipeline.put(delivery, again=again)
+            return succeed(False)
+        return self._pipeline.put(delivery, again=again)
 
     async def stop(self) -> None:
         """End attempts within a few seconds, and close the outbox and all connections."""

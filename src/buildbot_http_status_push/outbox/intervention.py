@@ -10,12 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.model import PENDING, STATES, SUPERFLUOUS_AFTER, State
+from buildbot_http_status_push.model import PENDING, State
 from buildbot_http_status_push.outbox.inspection import Entry, NotPossibleError, show
 from buildbot_http_status_push.outbox.rows import PRODUCED
 from buildbot_http_status_push.outbox.rows import count as add_to_total
 from buildbot_http_status_push.outbox.schema import deliveries
 from buildbot_http_status_push.outbox.selection import Selection
+from buildbot_http_status_push.outbox.statements import IS_LATE
 
 PORTION = 500
 """How many deliveries are changed in one transaction: a running master waits no longer."""
@@ -23,22 +24,6 @@ PORTION = 500
 REDELIVERABLE = frozenset({State.DEAD, State.RETRYING})
 
 _d = deliveries.c
-_newer = deliveries.alias()
-_is_late = sa.exists().where(
-    _newer.c.reporter == _d.reporter,
-    _newer.c.lane == _d.lane,
-    # The subject of a build request is called as the lane of its builds.
-    sa.or_(_newer.c.subject == _d.subject, _newer.c.lane == _d.subject),
-    _newer.c.state == State.DELIVERED.value,
-    _newer.c.sequence > _d.sequence,
-    sa.or_(
-        *(
-            sa.and_(_newer.c.event == event, _d.event.in_(sorted(older)))
-            for event, older in (*SUPERFLUOUS_AFTER.items(), *STATES.items())
-        )
-    ),
-)
-
 _is_being_sent = sa.and_(_d.owner.is_not(None), _d.lease_until > sa.bindparam("now"))
 
 
@@ -101,7 +86,7 @@ def _send_again(connection: Connection, which: Any, now: float) -> int:
     again = {"state": State.WAITING.value, "next_attempt": None}
     changed = connection.execute(
         deliveries.update()
-        .where(which, _d.body.is_not(None), ~_is_late)
+        .where(which, _d.body.is_not(None), ~IS_LATE)
         .values(**again, created_at=now, updated_at=now)
     )
     return int(changed.rowcount)

@@ -20,7 +20,6 @@ from buildbot_http_status_push.model import (
     LeasedDelivery,
     State,
     makes_superfluous,
-    superfluous_after,
 )
 from buildbot_http_status_push.outbox import statements
 from buildbot_http_status_push.outbox.rows import insert, new_row, storable
@@ -150,20 +149,9 @@ class Recorder:
 
     def _unless_late(self, connection: Connection, place: Any, state: State) -> State:
         """Return the state, or ``SUPERSEDED`` if sending it again would be too late."""
-        events = superfluous_after(place.event)
-        if state not in PENDING or not events:
-            return state
-        newer = statements.NEWER_DELIVERED.first(
-            connection,
-            {
-                "of_reporter": self.reporter,
-                "of_lane": place.lane,
-                "of_subject": place.subject,
-                "events": sorted(events),
-                "place": place.sequence,
-            },
-        )
-        return state if newer is None else State.SUPERSEDED
+        if state in PENDING and statements.LATE.first(connection, {"place": place.sequence}):
+            return State.SUPERSEDED
+        return state
 
     def _release(self, connection: Connection, sequence: int) -> None:
         mine = {"of_reporter": self.reporter, "of_owner": self.owner}

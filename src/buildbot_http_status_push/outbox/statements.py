@@ -7,7 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from buildbot_http_status_push.model import MOVES, PENDING, REQUEST_EVENTS, State
+from buildbot_http_status_push.model import (
+    MOVES,
+    PENDING,
+    REQUEST_EVENTS,
+    STATES,
+    SUPERFLUOUS_AFTER,
+    State,
+)
 from buildbot_http_status_push.outbox.schema import deliveries, totals
 from buildbot_http_status_push.prepared import Prepared
 
@@ -63,16 +70,23 @@ PLACE = Prepared(
 
 BEFORE_ALL = Prepared(lambda: sa.select(sa.func.coalesce(sa.func.min(_d.sequence), 1) - 1))
 
-# In the lane of a build request are its builds, whose events make the request's superfluous.
-NEWER_DELIVERED = Prepared(
-    lambda events: (
-        sa.select(_d.sequence)
-        .where(_mine, _d.lane == _given("of_lane"), _d.state == State.DELIVERED.value)
-        .where(_d.sequence > _given("place"), _d.event.in_(events))
-        .where(sa.or_(_d.subject == _given("of_subject"), _d.lane == _given("of_subject")))
-        .limit(1)
-    )
+_newer = deliveries.alias()
+IS_LATE = sa.exists().where(
+    _newer.c.reporter == _d.reporter,
+    # In the lane of a build request are its builds, whose events make the request's superfluous.
+    _newer.c.lane == _d.lane,
+    sa.or_(_newer.c.subject == _d.subject, _newer.c.lane == _d.subject),
+    _newer.c.state == State.DELIVERED.value,
+    _newer.c.sequence > _d.sequence,
+    sa.or_(
+        *(
+            sa.and_(_newer.c.event == event, _d.event.in_(list(map(sa.literal, sorted(older)))))
+            for event, older in (*SUPERFLUOUS_AFTER.items(), *STATES.items())
+        )
+    ),
 )
+"""Whether a newer status was accepted, after which a delivery need not be sent."""
+LATE = Prepared(lambda: sa.select(_d.sequence).where(_d.sequence == _given("place"), IS_LATE))
 
 # Whether they are pending is left to the caller: asked for both, a planner may read the backlog.
 OF_SUBJECTS = Prepared(

@@ -5,24 +5,17 @@ Knows neither where deliveries are kept nor where they go.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from twisted.logger import Logger
 
-from buildbot_http_status_push.model import Delivery
+from buildbot_http_status_push.delivery.service import DeliveryService
 from buildbot_http_status_push.report.default_generator import title
 from buildbot_http_status_push.report.encoding import Encoded, EncodingError, encode
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import Identity, make_delivery
 from buildbot_http_status_push.time_slices import CooperativeScheduler
-
-
-class Put(Protocol):
-    """Keeps a delivery."""
-
-    def __call__(self, delivery: Delivery, /, *, again: bool) -> Awaitable[bool]:
-        """Keep it, and send it though it was sent before where that is wanted."""
 
 
 class Intake:
@@ -31,7 +24,7 @@ class Intake:
     Args:
         reactor: The clock.
         name: The reporter's name.
-        put: Keeps a delivery.
+        delivery: Keeps deliveries, and sends them.
         log: Where lines go.
     """
 
@@ -39,12 +32,12 @@ class Intake:
         self,
         reactor: Any,
         name: str,
-        put: Put,
+        delivery: DeliveryService,
         log: Logger,
     ) -> None:
         self._reactor = reactor
         self._name = name
-        self._put = put
+        self._delivery = delivery
         self._log = log
         self.scheduler = CooperativeScheduler(reactor)
         self._told: set[str] = set()
@@ -68,7 +61,7 @@ class Intake:
         delivery = make_delivery(self._name, event, report, encoded, self._reactor.seconds())
         if event is not None:
             event.sent += 1
-        await self._put(delivery, again=event is not None and event.again)
+        await self._delivery.put(delivery, again=event is not None and event.again)
 
     def _tell_of_nulls(self, report: Mapping[str, Any], encoded: Encoded) -> None:
         for key in set(encoded.nulls).difference(self._told):

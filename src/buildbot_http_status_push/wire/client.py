@@ -23,8 +23,8 @@ from buildbot_http_status_push import __version__, signing
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 from buildbot_http_status_push.redaction import Mask, one_line
 from buildbot_http_status_push.wire import cloudevents, urls
-from buildbot_http_status_push.wire.answers import Answer, receive
 from buildbot_http_status_push.wire.auth_values import AuthenticationFailed
+from buildbot_http_status_push.wire.bodies import Answer, receive
 from buildbot_http_status_push.wire.deadline import attempt_within
 from buildbot_http_status_push.wire.errors import explain, is_cancelled, is_unsent, was_stale
 from buildbot_http_status_push.wire.requester import NO_COOKIES, OurHeaders, Requester
@@ -52,7 +52,7 @@ class ClockCheck:
             date: The answer's ``Date`` header (RFC 9110, 6.6.1), if it has one.
             now: Our time, in seconds since the epoch.
         """
-        theirs = _seconds(date)
+        theirs = _read_date(date) if date else None
         if self._warned or theirs is None or abs(theirs - now) <= TOLERATED:
             return
         self._warned = True
@@ -62,13 +62,6 @@ class ClockCheck:
             off=abs(theirs - now),
             direction="ahead" if theirs > now else "behind",
         )
-
-
-def _seconds(date: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp() if date else None
-    except (TypeError, ValueError):
-        return None
 
 
 SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -154,9 +147,11 @@ class Client:
     async def _exchange(self, delivery: Delivery, target: Target, mask: Mask) -> Answer:
         post = partial(
             self.requester.request,
-            self.requester.client(target, mask, NO_COOKIES),
+            target,
+            mask,
             "POST",
             target.url,
+            NO_COOKIES,
             headers=self._headers(delivery, target),
             data=delivery.body,
             cookies=NO_COOKIES,

@@ -18,7 +18,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from buildbot_http_status_push.redaction import Mask
-from buildbot_http_status_push.wire.answers import as_text
+from buildbot_http_status_push.wire.bodies import as_text
 
 EXCERPT = 2048
 LOOKED_AT = 64 * 1024

@@ -46,13 +46,27 @@ class Requester:
     debug: bool = False
     log: Logger = field(factory=Logger)
 
-    def client(self, target: Target, mask: Mask, cookies: CookieJar | None = None) -> HTTPClient:
-        """Return treq's client for a target.
+    def request(
+        self,
+        target: Target,
+        mask: Mask,
+        method: str,
+        url: str,
+        jar: CookieJar | None = None,
+        **options: Any,
+    ) -> Deferred[Any]:
+        """Make a request; redirects are not followed.
 
         Args:
             target: As whom to send.
             mask: Hides secrets; it gets to know the forms in which they go out.
-            cookies: Where cookies are kept, None for a jar of the client's own.
+            method: The HTTP method.
+            url: The absolute URL as it stands on the wire, without user info.
+            jar: Where cookies are kept, None for a jar of the request's own.
+            **options: What else treq takes.
+
+        Returns:
+            treq's response, as soon as its head has come.
 
         Raises:
             AuthenticationFailed: The credentials are of no known kind.
@@ -60,22 +74,8 @@ class Requester:
         agent = self.agent(target.proxy)
         if self.debug:
             agent = DebugAgent(agent, mask, self.reactor, self.log)
-        agent = NotingAgent(agent, mask)
-        jar: Any = cookies  # treq wants a jar that can also be read by name, and does not do so
-        return HTTPClient(auth.wrap(agent, target.auth), jar, _make_producer)
-
-    def request(self, client: HTTPClient, method: str, url: str, **options: Any) -> Deferred[Any]:
-        """Make a request; redirects are not followed.
-
-        Args:
-            client: The client for the target.
-            method: The HTTP method.
-            url: The absolute URL as it stands on the wire, without user info.
-            **options: What else treq takes.
-
-        Returns:
-            treq's response, as soon as its head has come.
-        """
+        known: Any = jar  # treq wants a jar that can also be read by name, and does not do so
+        client = HTTPClient(auth.wrap(NotingAgent(agent, mask), target.auth), known, _make_producer)
         return client.request(
             method, _written(url), allow_redirects=False, reactor=self.reactor, **options
         )

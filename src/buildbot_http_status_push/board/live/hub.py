@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,7 +24,6 @@ from buildbot_http_status_push.board.live import frames
 from buildbot_http_status_push.board.live.browsers import Browser, Browsers
 from buildbot_http_status_push.board.live.frames import Change, Fragment, Summary
 from buildbot_http_status_push.board.live.update_log import KEPT, Changed, UpdateLog, merged
-from buildbot_http_status_push.board.live.wakeup import Wakeup
 from buildbot_http_status_push.board.model import Master, Position, Update
 from buildbot_http_status_push.database import StorageError
 
@@ -91,6 +90,49 @@ class _Request:
 
     since: Position
     answer: Deferred[bytes] = field(factory=Deferred)
+
+
+@define(eq=False)
+class Wakeup:
+    """An event that resets itself, for one that waits.
+
+    Args:
+        clock: Tells when it has been waited for long enough.
+    """
+
+    _clock: IReactorTime
+    _is_set: bool = field(default=False, init=False)
+    _waiting: Deferred[None] | None = field(default=None, init=False)
+
+    def set(self) -> None:
+        """Wake who waits, or who does so next."""
+        self._is_set = True
+        self._wake()
+
+    async def wait(self, timeout: float) -> None:
+        """Wait until it is set, and reset it.
+
+        Args:
+            timeout: Seconds after which to wait no longer.
+        """
+        if not self._is_set:
+            call = self._clock.callLater(timeout, self._wake)
+            await self._woken(call)
+        self._is_set = False
+
+    async def _woken(self, call: IDelayedCall) -> None:
+        self._waiting = Deferred()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+            if call.active():
+                call.cancel()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
 
 
 @define(eq=False)

@@ -24,7 +24,6 @@ from buildbot_http_status_push.board.incidents.words import headline
 from buildbot_http_status_push.board.model import (
     SHORTEST,
     Build,
-    Builder,
     Filter,
     WorkerDetail,
 )
@@ -208,7 +207,7 @@ def _missing(message: str) -> View:
 
 
 async def _overview(store: Store, asked: PageRequest) -> View:
-    builders = await _builders(store, asked.chosen)
+    builders = await store.builders(asked.chosen)
     seen = overview(builders)
     stands = state(builders)
     if asked.is_kiosk:
@@ -241,7 +240,7 @@ def _near(page: int, pages: int) -> list[int]:
 
 
 async def _grid(store: Store, asked: PageRequest) -> View:
-    builders = await _builders(store, asked.chosen)
+    builders = await store.builders(asked.chosen)
     pages = max(-(-len(builders) // PAGE), 1)
     page = min(asked.page, pages)
     shown = {
@@ -252,10 +251,6 @@ async def _grid(store: Store, asked: PageRequest) -> View:
         "pages_shown": _near(page, pages),
     }
     return View("grid.html", "Grid · board", shown, _live(asked), state(builders))
-
-
-async def _builders(store: Store, chosen: Filter) -> list[Builder]:
-    return await store.builders(chosen)
 
 
 def _live(asked: PageRequest) -> Live:

@@ -12,9 +12,8 @@ from urllib.parse import quote
 from attrs import frozen
 
 from buildbot_http_status_push.board.model import Build
+from buildbot_http_status_push.durations import DAY, HOUR, MINUTE, duration
 from buildbot_http_status_push.results import RESULTS, result_word
-
-MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def word(build: Build) -> str:
@@ -42,20 +41,9 @@ def span(seconds: float) -> str:
         Such as ``12 s``, ``3 min 20 s``, ``45 min``, ``2 h 5 min`` or ``3 d 4 h``.
     """
     whole = max(int(seconds), 0)
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < 10 * MINUTE:
-        return _two(whole, MINUTE, "min", 1, "s")
-    if whole < HOUR:
-        return f"{whole // MINUTE} min"
-    if whole < DAY:
-        return _two(whole, HOUR, "h", MINUTE, "min")
-    return _two(whole, DAY, "d", HOUR, "h")
-
-
-def _two(whole: int, large: int, large_unit: str, small: int, small_unit: str) -> str:
-    rest = whole % large // small
-    return f"{whole // large} {large_unit}" + (f" {rest} {small_unit}" if rest else "")
+    if 10 * MINUTE <= whole < HOUR:
+        whole -= whole % MINUTE
+    return duration(whole)
 
 
 def ago(seconds: float) -> str:

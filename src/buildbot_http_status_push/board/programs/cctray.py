@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timezone
 from xml.etree import ElementTree
 
 from buildbot_http_status_push.board.http.documents import Document
 from buildbot_http_status_push.board.model import Build, Builder
+from buildbot_http_status_push.board.pages.wording import iso
 from buildbot_http_status_push.board.programs.xml_text import xml
 from buildbot_http_status_push.results import FAILURE, SUCCESS, WARNINGS
 
@@ -68,4 +68,4 @@ def _status(last: Build | None) -> str:
 
 def _time(build: Build) -> str:
     at = build.complete_at if build.complete_at is not None else build.started_at
-    return datetime.fromtimestamp(at, timezone.utc).isoformat().replace("+00:00", "Z")
+    return iso(at)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from heapq import nlargest
 from xml.etree import ElementTree
 
@@ -14,6 +13,7 @@ from buildbot_http_status_push.board.failures.words import words_of
 from buildbot_http_status_push.board.filters import fits_build
 from buildbot_http_status_push.board.http.documents import Document
 from buildbot_http_status_push.board.model import RECENT, Build, Builder, Filter, Memory
+from buildbot_http_status_push.board.pages.wording import iso
 from buildbot_http_status_push.board.programs.xml_text import xml
 from buildbot_http_status_push.results import result_word
 
@@ -108,9 +108,9 @@ def feed(
     _add(root, "id", f"urn:buildbot-http-status-push:board:{epoch}")
     _add(root, "title", "Failures and recoveries")
     times = [*(_ended(each.build) for each in found), *(each.noticed_at for each in quiet)]
-    _add(root, "updated", _time(max(times, default=0)))
-    _link(root, itself, "self", "application/atom+xml")
-    _link(root, address, "alternate", "text/html")
+    _add(root, "updated", iso(max(times, default=0)))
+    link(root, itself, "self", "application/atom+xml")
+    link(root, address, "alternate", "text/html")
     author = ElementTree.SubElement(root, "author")
     _add(author, "name", "Buildbot")
     for each in quiet:
@@ -126,8 +126,8 @@ def _quiet_entry(root: ElementTree.Element, found: Quiet, address: str, epoch: s
     name = f"quiet:{builder.id}:{found.noticed_at}"
     _add(entry, "id", f"urn:buildbot-http-status-push:board:{epoch}:{name}")
     _add(entry, "title", f"{builder.name}: quiet")
-    _add(entry, "updated", _time(found.noticed_at))
-    _link(entry, f"{address}builders/{builder.id}", "alternate", "text/html")
+    _add(entry, "updated", iso(found.noticed_at))
+    link(entry, f"{address}builders/{builder.id}", "alternate", "text/html")
     _add(entry, "summary", f"Quiet for {found.words(found.noticed_at)}")
 
 
@@ -138,8 +138,8 @@ def _entry(
     entry = ElementTree.SubElement(root, "entry")
     _add(entry, "id", f"urn:buildbot-http-status-push:board:{epoch}:build:{build.id}")
     _add(entry, "title", _title(change))
-    _add(entry, "updated", _time(_ended(build)))
-    _link(entry, f"{address}builds/{build.id}", "alternate", "text/html")
+    _add(entry, "updated", iso(_ended(build)))
+    link(entry, f"{address}builds/{build.id}", "alternate", "text/html")
     _add(entry, "summary", _summary(build, memory))
 
 
@@ -160,13 +160,10 @@ def _ended(build: Build) -> int:
     return build.started_at if build.complete_at is None else build.complete_at
 
 
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(int(at), timezone.utc).isoformat().replace("+00:00", "Z")
-
-
 def _add(parent: ElementTree.Element, name: str, text: str) -> None:
     ElementTree.SubElement(parent, name).text = text
 
 
-def _link(parent: ElementTree.Element, href: str, relation: str, kind: str) -> None:
+def link(parent: ElementTree.Element, href: str, relation: str, kind: str) -> None:
+    """Add a link to a feed or to an entry."""
     ElementTree.SubElement(parent, "link", {"href": href, "rel": relation, "type": kind})

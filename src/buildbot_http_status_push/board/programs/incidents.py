@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,7 +15,8 @@ from buildbot_http_status_push.board.incidents.incident import (
     Step,
 )
 from buildbot_http_status_push.board.incidents.words import ended, headline, whereabouts
-from buildbot_http_status_push.board.programs.feed import ATOM, ATOM_TYPE
+from buildbot_http_status_push.board.pages.wording import iso
+from buildbot_http_status_push.board.programs.feed import ATOM, ATOM_TYPE, link
 from buildbot_http_status_push.board.programs.xml_text import xml
 
 PLACES = 500
@@ -85,23 +85,23 @@ def feed(found: Sequence[Incident], address: str, epoch: str) -> Document:
     """
     root = ElementTree.Element("feed", {"xmlns": ATOM})
     itself = f"urn:buildbot-http-status-push:board:{epoch}:incidents"
-    _add(root, {"id": itself, "title": "Incidents", "updated": _time(_updated(found))})
-    _link(root, f"{address}incidents.atom", "self", "application/atom+xml")
-    _link(root, f"{address}incidents", "alternate", "text/html")
+    _add(root, {"id": itself, "title": "Incidents", "updated": iso(_updated(found))})
+    link(root, f"{address}incidents.atom", "self", "application/atom+xml")
+    link(root, f"{address}incidents", "alternate", "text/html")
     _add(ElementTree.SubElement(root, "author"), {"name": "Buildbot"})
     for each in found:
         entry = ElementTree.SubElement(root, "entry")
         is_over = each.closed_at is not None
         title = f"{'Closed' if is_over else 'Open'}: {headline(each)} on {whereabouts(each)}"
-        summary = ended(each) if is_over else f"since {_time(each.opened_at)}"
+        summary = ended(each) if is_over else f"since {iso(each.opened_at)}"
         about = {
             "id": f"{itself}:{each.id}",
             "title": title,
-            "updated": _time(_updated([each])),
+            "updated": iso(_updated([each])),
             "summary": summary,
         }
         _add(entry, about)
-        _link(entry, f"{address}incidents/{each.id}", "alternate", "text/html")
+        link(entry, f"{address}incidents/{each.id}", "alternate", "text/html")
     return Document(body=xml(root), content_type=ATOM_TYPE)
 
 
@@ -159,14 +159,6 @@ def _updated(found: Iterable[Incident]) -> int:
     )
 
 
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(int(at), timezone.utc).isoformat().replace("+00:00", "Z")
-
-
 def _add(parent: ElementTree.Element, texts: dict[str, str]) -> None:
     for name, text in texts.items():
         ElementTree.SubElement(parent, name).text = text
-
-
-def _link(parent: ElementTree.Element, href: str, relation: str, kind: str) -> None:
-    ElementTree.SubElement(parent, "link", {"href": href, "rel": relation, "type": kind})
