@@ -14,6 +14,7 @@ from support.threads import at_once
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
+from buildbot_http_status_push.board.http.documents import RouteRequest
 from buildbot_http_status_push.board.pages.pages import Pages
 from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.store import Store
@@ -47,7 +48,8 @@ def first_page(url: str, path: str) -> float:
     result(Deferred.fromCoroutine(store.open()))
     pages = Pages(store, clock.seconds, at_once)
     began = time.process_time()
-    result(Deferred.fromCoroutine(pages.page(path, "", "http://board/")))
+    asked = RouteRequest(path=path, query="", address="http://board/")
+    result(Deferred.fromCoroutine(pages.page(asked)))
     took = time.process_time() - began
     result(Deferred.fromCoroutine(store.close()))
     return took * 1000

@@ -25,7 +25,7 @@ from buildbot_http_status_push.board.incidents.incident import IncidentReason
 from buildbot_http_status_push.board.model import Build, Changes, Source
 from buildbot_http_status_push.board.store.following import Following
 from buildbot_http_status_push.board.store.schema import open_database
-from buildbot_http_status_push.board.store.writing import Arrival, write
+from buildbot_http_status_push.board.store.writing import Arrival, Writing
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS
 
@@ -77,7 +77,7 @@ class Bench:
         for _ in range(rounds):
             arrivals = self.arrivals(red)
             begin = process_time()
-            self.database.transact([partial(write, arrivals=arrivals, names={})])
+            self.database.transact([lambda connection: Writing(connection, {}).write(arrivals)])
             stored = process_time()
             self.follow()
             storing += stored - begin

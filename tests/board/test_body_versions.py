@@ -18,6 +18,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.body import read
+from buildbot_http_status_push.board.http.documents import RouteRequest
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.pages.pages import Pages
 from buildbot_http_status_push.board.store.store import Store
@@ -44,9 +45,10 @@ class OlderReporterTest(SynchronousTestCase):
     def page(self, path: str) -> str:
         """Return a page, whose status is 200."""
         pages = Pages(self.store, self.clock.seconds, at_once)
-        page = result(Deferred.fromCoroutine(pages.page(path, "", "http://board/")))
+        asked = RouteRequest(path=path, query="", address="http://board/")
+        page = result(Deferred.fromCoroutine(pages.page(asked)))
         self.assertEqual(page.status, 200, path)
-        return page.html.decode()
+        return page.body.decode()
 
     def test_shown(self) -> None:
         """All builds are shown with what they said; what they lack is not shown."""

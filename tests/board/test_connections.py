@@ -323,7 +323,8 @@ class AskedTests(BoardCase):
 
         pages = Pages(self.board.store, seconds, counted)
         for path in ("/", "/grid", "/?kiosk=1"):
-            await pages.page(*path.partition("?")[::2], "http://board/")
+            address, _, query = path.partition("?")
+            await pages.page(RouteRequest(path=address, query=query, address="http://board/"))
         for path, route in ApiRoutes(self.board.store, seconds, counted).routes:
             if path in ("/api/builders", r"/cctray\.xml", r"/feed\.atom"):
                 await route(RouteRequest(path=path, query="", address="http://board/"))

@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from buildbot_http_status_push.board.body import BodyError, Status, read
+from buildbot_http_status_push.board.http.documents import RouteRequest
 from buildbot_http_status_push.board.model import Builder, Filter
 from buildbot_http_status_push.board.pages.pages import Pages
 from buildbot_http_status_push.board.store.store import Store
@@ -72,7 +73,8 @@ class RealBodiesTest(ReporterTestCase):
         )
         pages = Pages(self.store, self.clock.seconds, at_once)
         for path in ("/", "/grid", "/revisions", "/builders/1", "/builds/1"):
-            page = result(Deferred.fromCoroutine(pages.page(path, "", "http://board/")))
+            asked = RouteRequest(path=path, query="", address="http://board/")
+            page = result(Deferred.fromCoroutine(pages.page(asked)))
             self.assertEqual(page.status, 200)
 
     @async_to_deferred
