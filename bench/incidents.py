@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from time import process_time
 
+from sqlalchemy.engine import Connection
+
 from bench.failures import NOW, body
 from buildbot_http_status_push.board.body import read
 from buildbot_http_status_push.board.failures.lines import FailedLine, reason_of
@@ -77,13 +79,20 @@ class Bench:
         for _ in range(rounds):
             arrivals = self.arrivals(red)
             begin = process_time()
-            self.database.transact([lambda connection: Writing(connection, {}).write(arrivals)])
+            self.database.transact(
+                [lambda connection, some=arrivals: Writing(connection, {}).write(some)]
+            )
             stored = process_time()
             self.follow()
             storing += stored - begin
             following += process_time() - stored
         count = rounds * AT_ONCE / 1e6
         return storing / count, following / count
+
+
+def write(connection: Connection, arrivals: list[Arrival]) -> None:
+    """Store statuses as the board does."""
+    Writing(connection, {}).write(arrivals)
 
 
 def month(seed: int) -> Iterator[EndedBuild]:

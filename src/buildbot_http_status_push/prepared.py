@@ -94,7 +94,7 @@ class Prepared:
             values |= {f"{name}_{place}": each for place, each in enumerate(filled)}
         order = text.order
         cursor = connection.connection.cursor()
-        cursor.execute(text.sql, values if order is None else [values[name] for name in order])
+        cursor.execute(text.sql, values if order is None else tuple(map(values.__getitem__, order)))
         return cursor
 
     def _worded(self, dialect: Dialect, given: Given, lists: Mapping[str, list[Any]]) -> _Text:
