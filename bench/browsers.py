@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from bench.cold import first_pages
+from bench.cold import LARGE, first_pages
 from bench.crowds import (
     BUILDERS,
     ROUNDS,
@@ -35,6 +35,7 @@ from bench.plot import svg
 
 FILES_BESIDE = 200
 """Files that a board has open beside its browsers."""
+LOAD = f"{LARGE.builds:,} builds, {LARGE.waiting:,} waiting requests"
 
 PAGE = """# Benchmark of the board
 
@@ -112,7 +113,7 @@ def main() -> None:
 def measure(folder: str, browsers: int, changes: int) -> tuple[int, list[Figure]]:
     """Return the size of a frame, and the figures."""
     cold = [
-        Figure(f"processor time of the first {name}, 50,000 builds", 100, took, "", "ms")
+        Figure(f"processor time of the first {name}, {LOAD}", 100, took, "", "ms")
         for name, took in (("overview", first_pages("/", 5)), ("grid", first_pages("/grid", 5)))
     ]
     board, few = Board(folder), browsers // 10

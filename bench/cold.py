@@ -21,12 +21,12 @@ from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import file_url
 
 NOW = 1_790_000_000
-LARGE = Large(builders=200, builds=50_000, until=NOW)
+LARGE = Large(builders=200, builds=50_000, until=NOW, waiting=10_000)
 
 
 @contextmanager
 def large_board() -> Iterator[str]:
-    """Have the database of a board with 200 builders and 50,000 builds; its URL."""
+    """Have the database of a board as large as ``LARGE``; its URL."""
     with tempfile.TemporaryDirectory() as folder:
         url = file_url(Path(folder) / "board.sqlite")
         database = open_database(url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attrs import evolve
+from jinja2 import Environment
 from support.builders import build, builder
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,7 +13,7 @@ from buildbot_http_status_push.board.pages.grid import COLUMNS, table
 from buildbot_http_status_push.board.pages.history import history
 from buildbot_http_status_push.board.pages.overview import State, overview, state
 from buildbot_http_status_push.board.pages.pages import tidied
-from buildbot_http_status_push.board.pages.templating import bad_in_a_row
+from buildbot_http_status_push.board.pages.templating import bad_in_a_row, environment
 from buildbot_http_status_push.results import CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS
 
 
@@ -53,6 +54,18 @@ class OverviewTest(SynchronousTestCase):
         results = (None, FAILURE, CANCELLED, EXCEPTION, WARNINGS, FAILURE)
         builds = [build(9 - age, result) for age, result in enumerate(results)]
         self.assertEqual(bad_in_a_row(builder(*builds)), 1)
+
+
+class TemplatesTest(SynchronousTestCase):
+    """What pages are made by."""
+
+    def test_first_overview(self) -> None:
+        """The overview is compiled before it is asked for, once for all that pages are made by."""
+        made = environment("/here/")
+        self.patch(Environment, "compile", lambda *_: self.fail("compiled on a page's time"))
+        for name in ("overview.html", "_page.html"):
+            environment("/here/").get_template(name)
+        self.assertEqual(made.globals["root"], "/here/")
 
 
 class HistoryTest(SynchronousTestCase):

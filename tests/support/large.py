@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,13 +18,16 @@ from buildbot_http_status_push.board.store.tables import (
     built,
     masters,
     position,
+    requests,
     revisions,
     updates,
+    workers,
 )
 from buildbot_http_status_push.board.store.writing import Writing
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
 MANY = 10_000
+WORKERS = 50
 MINUTE = 60
 
 
@@ -35,11 +39,13 @@ class Large:
         builders: How many builders there are.
         builds: How many builds all of them have together; one in ten is bad, in streaks.
         until: When the last one began, in seconds since the epoch.
+        waiting: How many requests wait, for all builders alike.
     """
 
     builders: int
     builds: int
     until: int
+    waiting: int = 0
 
     def fill(self, connection: Connection) -> None:
         """Write it into empty tables."""
@@ -52,6 +58,8 @@ class Large:
             (revisions, self._revisions()),
             (built, self._built()),
             (updates, self._updates()),
+            (requests, self._requests()),
+            (workers, self._workers()),
         ):
             for some in _in_parts(rows):
                 connection.execute(table.insert(), some)
@@ -82,7 +90,7 @@ class Large:
                 "complete_at": began + 10 * MINUTE,
                 "submitted_at": began - 5,
                 "revision": f"r{self._revision(number)}",
-                "worker": f"worker {number % 50}",
+                "worker": f"worker {number % WORKERS}",
                 "owner": f"owner {number % 70}",
                 "sequence": number + 1,
             }
@@ -104,6 +112,32 @@ class Large:
     def _bodies(self) -> Iterator[dict[str, Any]]:
         body = packed(a_status().body)
         return ({"build": number + 1, "body": body} for number in range(self.builds))
+
+    def _requests(self) -> Iterator[dict[str, Any]]:
+        for number in range(self.waiting):
+            submitted_at = self.until - self.waiting + number
+            yield {
+                "master": 1,
+                "number": self.builds + number + 1,
+                "submitted_at": submitted_at,
+                "builder": number % self.builders + 1,
+                "reported_at": float(submitted_at),
+                "claimed": 0,
+                "complete": 0,
+                "started": 0,
+                "waiting": 1,
+                "priority": 0,
+                "reason": "a change",
+                "sources": "[]",
+            }
+
+    def _workers(self) -> Iterator[dict[str, Any]]:
+        flags = dict.fromkeys(("missing", "paused", "graceful", "latent", "removed"), False)
+        for number in range(WORKERS if self.waiting else 0):
+            names = [f"builder {place}" for place in range(number, self.builders, WORKERS)]
+            state = {**flags, "connected": True, "pause_reason": None, "builders": names}
+            row = {"master": 1, "name": f"worker {number}", "reported_at": 1.0, "sequence": 1}
+            yield {**row, "state": json.dumps(state)}
 
     def _updates(self) -> Iterator[dict[str, Any]]:
         for number in range(self.builds):

@@ -24,6 +24,9 @@ from buildbot_http_status_push.results import result_word
 
 MISSING_AFTER = 600
 """Seconds after which a worker that is not connected is called missing; Buildbot waits an hour."""
+FIRST = ("_page.html", "overview.html")
+"""What is compiled before the first page is asked for: that takes longer than to read and fill it.
+"""
 ALIKE = 500
 """Characters of two lines that are compared."""
 FOLDER = Path(__file__).parent
@@ -31,8 +34,9 @@ STATIC = FOLDER / "static"
 """Where the files are that pages refer to."""
 
 
+@cache
 def environment(root: str) -> Environment:
-    """Return the environment of all templates.
+    """Return the environment of all templates, those of the overview compiled.
 
     Args:
         root: The path that the board's own addresses begin with, with a slash at the end.
@@ -62,6 +66,8 @@ def environment(root: str) -> Environment:
     made.globals["kinds"] = KINDS
     made.globals["missing_after"] = MISSING_AFTER
     made.globals["parts"] = made.get_template("_parts.html").module
+    for name in FIRST:
+        made.get_template(name)
     return made
 
 

@@ -42,7 +42,7 @@ from buildbot_http_status_push.board.store.rows import (
 
 T = TypeVar("T")
 
-HABITS = 10
+HABITS = 5
 """Of how many builders the habits are read at once."""
 
 
