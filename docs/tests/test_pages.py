@@ -24,7 +24,9 @@ from support.boards import ask
 from twisted.trial import unittest
 
 from buildbot_http_status_push.configuration.options import OPTION_NAMES
+from buildbot_http_status_push.delivery.retry import group_delay, own_delay, probe_delay
 from buildbot_http_status_push.model import State
+from buildbot_http_status_push.outbox.schema import deliveries
 from buildbot_http_status_push.report import contract
 from buildbot_http_status_push.report.default_generator import GENERATOR_OPTIONS
 from buildbot_http_status_push.wire import errors, tls_errors
@@ -111,6 +113,28 @@ class ReferenceTests(unittest.SynchronousTestCase):
         """The page on states has a row for each of them, and for no other."""
         rows = re.findall(r"^\| `(\w+)` \|", page("reference/states.md"), re.MULTILINE)
         assert rows == [state.value for state in State]
+
+    def test_schedules_are_the_codes(self) -> None:
+        """The page on retries has the waits of the code."""
+
+        def waits(*seconds: float) -> str:
+            first = ", ".join(f"{each:g} s" for each in seconds[:-1])
+            return f"| {first}, … up to {seconds[-1]:g} s |".replace("3600 s", "1 h")
+
+        counts, most, middle = (1, 2, 3), 99, 0.5
+        text = page("reference/retry.md")
+        assert waits(*(group_delay(each, middle) for each in (*counts, most))) in text
+        refused = (group_delay(each, middle, is_refusal=True) for each in (*counts, most))
+        assert waits(*refused) in text
+        assert waits(*(own_delay(each, middle) for each in (*counts, 4, 5, most))) in text
+        for lasted, wait in (("1 s", 1), ("10 minutes", 599), ("onger", 600)):
+            assert re.search(rf"{lasted} \| {probe_delay(wait, middle):g} s \|", text)
+
+    def test_columns_are_listed(self) -> None:
+        """The page on stored data has a row for each column."""
+        table = page("reference/stored.md").partition("| --- |")[2].partition("\n\n")[0]
+        named = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)))
+        assert sorted(named) == sorted(deliveries.c.keys())
 
     def test_body_page_has_the_keys_of_the_schema(self) -> None:
         """The table of the body's keys has those of the shipped schema."""
