@@ -15,7 +15,8 @@ INTRODUCTION = """\
 # Command line
 
 `python -m buildbot_http_status_push` is the same command as `buildbot-http-status-push`. Exit
-codes: 0 done, 1 failed, 2 invalid arguments, unless stated otherwise.
+codes: 0 done, 1 failed, 2 invalid arguments, unless stated otherwise. `--help` lists the
+arguments of any command.
 """
 
 
@@ -35,7 +36,7 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 
 
 def _section(parser: argparse.ArgumentParser) -> str:
-    rows = "".join(map(_row, parser._actions))
+    rows = "".join(map(_row, (each for each in parser._actions if each.dest != "help")))
     return (
         f"\n## {parser.prog.partition(' ')[2]}\n\n{parser.description or ''}\n\n"
         f"| argument | meaning |\n| --- | --- |\n{rows}"
@@ -45,7 +46,7 @@ def _section(parser: argparse.ArgumentParser) -> str:
 def _row(action: argparse.Action) -> str:
     names = ", ".join(action.option_strings) or str(action.metavar or action.dest)
     value = f" {action.metavar or action.dest.upper()}" if _takes_value(action) else ""
-    needed = " (must be given)" if action.required and action.option_strings else ""
+    needed = " (required)" if action.required and action.option_strings else ""
     meaning = (action.help or "") % {"default": action.default, "prog": "the command"}
     return f"| `{names}{value}` | {meaning.replace('|', '&#124;')}{needed} |\n"
 

@@ -18,29 +18,29 @@ CORPUS = Path(__file__).parents[1] / "tests" / "excerpts" / "corpus"
 MEANINGS = {
     Weight.CAUSE: "names the error",
     Weight.TEST: "names what failed",
-    Weight.HINT: "is written as an error or a warning, or sounds like one",
+    Weight.HINT: "is marked as an error or a warning, or resembles one",
     Weight.SIGN: "has a word that failures are described with",
     Weight.CONSEQUENCE: "reports an earlier failure",
-    Weight.NOISE: "looks like a failure and is none",
+    Weight.NOISE: "resembles a failure and is none",
 }
 
 HEAD = """# Excerpts
 
-`want_excerpts=True` adds `excerpts` to the bodies of builds that finish as failure or exception; [Say why a build failed](../reporter/excerpts.md) shows how to use them.
+`want_excerpts=True` adds `excerpts` to builds that finish as failure or exception: [Say why a build failed](../reporter/excerpts.md).
 
 ## Limits
 
 | what | limit |
 | --- | --- |
 | steps | the first 5 that failed and are not hidden |
-| logs of a step | those whose names start with `FAIL` or `error`, and `err.text`; if none of them tells, `stdio`; without it the last text log that `want_tests` does not read |
-| lines that are read | the last 500 of a log; without a reason among them 500 more at a time, up to 2,000 lines or 512 KiB |
+| logs of a step | those whose names start with `FAIL` or `error`, and `err.text`; without a reason in them `stdio` or, if there is none, the last text log that `want_tests` does not read |
+| lines | the last 500 of a log; without a reason among them 500 more at a time, up to 2,000 lines or 512 KiB |
 | data API calls | 8 for each failed step, and one for the steps; none for builds that passed |
 | excerpts | 5 of a step, each at most 60 lines and 8 KiB; a line at most 1,000 characters |
 
 ## Rules
 
-A line counts as its first rule in the order noise, consequence, cause, test, hint, sign. The part around the best line comes first; a line far from the end, or one that recurs, counts less. Lines that match a cause, a test or, where there is neither, a hint are in `matched`. Where no rule knows a line, the last lines are shown with the rule `last-lines`.
+A line counts as its first rule in the order noise, consequence, cause, test, hint, sign. The part around the best line comes first; a line far from the end, or a recurring one, counts less. Lines that match a cause, a test or, without these, a hint are in `matched`. If no rule matches, the last lines are sent with the rule `last-lines`.
 
 | weight | a match | rules |
 | --- | --- | --- |
@@ -76,7 +76,7 @@ def _corpus() -> Iterator[str]:
     yield "## Corpus\n"
     yield (
         f"{len(index)} logs of real tools with broken inputs are in `tests/excerpts/corpus/`, each "
-        "with the lines that a developer wants to see. How often such a line was found:\n"
+        "with the lines that a developer needs. How often such a line was found:\n"
     )
     yield "| where | logs | share |\n| --- | --- | --- |"
     for what, key in (

@@ -69,7 +69,6 @@ TRANSPORT = (
         (
             "serverUrl=None",
             "serverUrl='ftp://status.example.com/'",
-            "serverUrl='status.example.com'",
             "serverUrl='https://'",
             "serverUrl='https://status.example.com:99999/'",
             "serverUrl=8080",
@@ -82,7 +81,7 @@ TRANSPORT = (
         "`(user, password)`, an authentication object of `requests`, a callable like it, or a "
         "renderable",
         "[Authentication](../reporter/authenticate.md).",
-        ("auth='token'", "auth=('user',)", "auth=('us:er', 'password')", "auth=dict"),
+        ("auth='token'", "auth=('us:er', 'password')", "auth=dict"),
     ),
     Option(
         "headers",
@@ -120,13 +119,13 @@ TRANSPORT = (
         "`True`, `False`, or the path of a PEM file or directory",
         "Authority that must have issued the receiver's certificate; `None` and `True` use the "
         "system's.",
-        ("verify=1.5", "verify=''"),
+        ("verify=1.5",),
     ),
     Option(
         "cert",
         "path of a PEM file, or `(certificate, key)`",
         "Client certificate for mutual TLS; the key must not be encrypted.",
-        ("cert=True", "cert=('a.pem', 'b.pem', 'c.pem')"),
+        ("cert=True",),
     ),
     Option(
         "debug",
@@ -146,13 +145,13 @@ DELIVERY = (
         "timeout",
         "seconds up to a day",
         "Deadline for a whole attempt, from secrets to the answer's end.",
-        ("timeout=0", "timeout='30'"),
+        ("timeout=0",),
     ),
     Option(
         "concurrency",
         "whole number from 1",
         "Requests in flight at once; those of one build request are always sent one after another.",
-        ("concurrency=0", "concurrency=2.5"),
+        ("concurrency=0",),
     ),
     Option(
         "outbox",
@@ -161,19 +160,19 @@ DELIVERY = (
         "directory, or Buildbot's PostgreSQL database with [several "
         "masters](../reporter/several-masters.md). `False`: "
         "[memory](../concepts/outbox.md#without-an-outbox).",
-        ("outbox=True", "outbox='statuses.sqlite'", "outbox='mysql://user@host/database'"),
+        ("outbox=True", "outbox='mysql://user@host/database'"),
     ),
     Option(
         "proxy",
         "URL, `'environment'`, or a renderable",
         "Sends through an [HTTP proxy](../reporter/proxies.md).",
-        ("proxy='proxy.example.com:3128'", "proxy='socks5://proxy.example.com'", "proxy=True"),
+        ("proxy='proxy.example.com:3128'", "proxy=True"),
     ),
     Option(
         "metrics",
         "Twisted server endpoint, such as `'tcp:9118'`",
         "Serves [metrics](../operate/monitor.md) at `/metrics`. Each reporter needs its own port.",
-        ("metrics=9118", "metrics='9118'"),
+        ("metrics='9118'",),
     ),
     Option(
         "give_up_after",
@@ -209,7 +208,6 @@ PAYLOAD = (
         "want_logs",
         "`True` or `False`",
         "Adds `logs` to each step, without contents. Includes the steps.",
-        ("want_logs=1",),
     ),
     Option(
         "want_logs_content",
@@ -228,7 +226,6 @@ PAYLOAD = (
         "want_excerpts",
         "`True` or `False`",
         "Adds [`excerpts`](../reporter/excerpts.md) to builds that finish as failure or exception.",
-        ("want_excerpts=1",),
     ),
     Option(
         "excerpt_rules",
@@ -241,13 +238,11 @@ PAYLOAD = (
         "want_previous_build",
         "`True` or `False`",
         "Adds `prev_build`, the builder's previous build.",
-        ("want_previous_build=1",),
     ),
     Option(
         "want_changes",
         "`True` or `False`",
         "Adds `changes` since the builder's last success on its branch.",
-        ("want_changes='yes'",),
     ),
     Option(
         "detail",
@@ -267,13 +262,11 @@ PAYLOAD = (
         "want_workers",
         "`True`, `False` or `None`",
         "Sends workers too.",
-        ("want_workers=1",),
     ),
     Option(
         "want_builders",
         "`True`, `False` or `None`",
         "Sends the configured builders too, and those removed.",
-        ("want_builders=['linux']",),
     ),
     Option(
         "max_body",
@@ -291,7 +284,6 @@ PAYLOAD = (
         "tags",
         "a list of tags",
         "Sends builds of builders with one of these tags only.",
-        ("tags='slow'",),
     ),
     Option(
         "branches",
@@ -304,7 +296,6 @@ PAYLOAD = (
         "schedulers",
         "a list of names",
         "Sends builds requested by these schedulers only.",
-        ("schedulers='nightly'",),
     ),
     Option(
         "results",

@@ -22,7 +22,7 @@ DISTRIBUTION = "buildbot-http-status-push"
 class OwnDistributionFirst:
     """A meta-path finder that finds one distribution, ahead of all others, and no module.
 
-    It tells no search anything new: what it yields is what the same search yields further on.
+    It adds nothing to a search: it yields what the same search yields further on.
     """
 
     def find_spec(

@@ -227,7 +227,7 @@ def explain(trouble: Exception) -> StorageError:
             f"{words}: install that driver, or pip install 'buildbot-http-status-push[postgresql]' "
             "and write postgresql+psycopg://"
         )
-    # Its subclasses tell of other trouble: a locked file, a full disk.
+    # Its subclasses are other trouble: a locked file, a full disk.
     if type(original) is sqlite3.DatabaseError:
         return CorruptStorageError(words)
     # Each driver has classes of its own, whose names the DB-API prescribes (PEP 249).

@@ -62,7 +62,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             first report is sent.
         debug: Whether every request and response is logged, secrets masked.
         verify: Whether to check the receiver's certificate, or the path of a CA bundle.
-        **others: The further options, as the documentation tells them.
+        **others: The further options, as in the documentation.
     """
 
     name: str | None = "HttpStatusPush"
@@ -240,7 +240,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
             await self._states.stop()
         self._forget_reported()
         if self.delivers_for_itself:
-            return  # no row tells what such a subclass has sent
+            return  # no row has what such a subclass has sent
         self._catchup = Catchup(
             self.master,
             str(self.name),

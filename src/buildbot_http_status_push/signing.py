@@ -203,7 +203,7 @@ def _signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
 
 
 def _any_equal(expected: Iterable[str], given: Iterable[str]) -> bool:
-    # compare_digest takes the same time wherever the first difference is; it wants bytes,
+    # compare_digest takes the same time wherever the first difference is; it requires bytes,
     # because it refuses text outside ASCII.
     candidates = [signature.encode() for signature in given]
     return any(

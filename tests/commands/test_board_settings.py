@@ -86,7 +86,7 @@ class SettingsTests(SynchronousTestCase):
             self.assertEqual(settings("--host", host).host, host)
         for host in ("0.0.0.0", "::", "192.0.2.1", "board.example.org", ""):  # noqa: S104
             words = self.refused("--host", host)
-            self.assertIn(f"--host {host}: whoever reaches the board", words)
+            self.assertIn(f"--host {host}: anyone who reaches the board", words)
             self.assertIn("--secret-file or --user", words)
             self.assertEqual(settings("--host", host, "--secret", "a key").host, host)
 

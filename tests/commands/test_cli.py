@@ -251,7 +251,7 @@ class ReceiveTests(SynchronousTestCase):
         """With --fail every request is answered so."""
         command = self.start("--fail", "429")
         self.assertEqual(self.post(b"hello"), 429)
-        self.assertIn("refused with 429: failing as told", self.end(command))
+        self.assertIn("refused with 429: failing on request", self.end(command))
 
     def test_fail_rate_and_seed(self) -> None:
         """With the same seed the same requests fail."""

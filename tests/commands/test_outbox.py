@@ -1036,7 +1036,7 @@ class RunningMasterTests(ReporterTestCase):
         finished = listed["deliveries"][1]
         self.assertEqual(
             (finished["event"], finished["outcome"]),
-            ("builds.finished", "refused with 410: failing as told"),
+            ("builds.finished", "refused with 410: failing on request"),
         )
         inbox.behave()
         await self.until(lambda found: found == {"redelivered": 1}, "redeliver", finished["id"])

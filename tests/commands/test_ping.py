@@ -354,7 +354,7 @@ class TLSTests(PingTestCase):
         own = ("--cert", str(certificate), "--key", str(key))
         self.assertEqual(await self.ping(url, "--verify", self.trusted, *own), 0)
         self.assertEqual(await self.ping(url, "--verify", self.trusted), 1)
-        self.assertIn("TLS: the receiver wants a client certificate", self.said[-1])
+        self.assertIn("TLS: the receiver requires a client certificate", self.said[-1])
 
     async def test_no_tls_there(self) -> None:
         """A port that speaks plain HTTP is recognised."""

@@ -232,7 +232,7 @@ class InspectionTests(InspectionCase):
             why = self.refused(redeliver, f"msg_{number}", NOW)
             self.assertEqual(
                 f"msg_{number} can't be sent again: it is {state} and its body is not kept; "
-                "'outbox backfill' has past builds sent anew",
+                "'outbox backfill' sends past builds again",
                 why,
             )
 

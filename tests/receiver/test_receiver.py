@@ -227,7 +227,7 @@ class ReceiverTests(TestCase):
     async def test_fail(self) -> None:
         """A receiver told to fail answers every request so, until it is told otherwise."""
         receiver = await self.start(Behaviour(fail=507))
-        self.assertEqual(await self.post(), (507, "failing as told"))
+        self.assertEqual(await self.post(), (507, "failing on request"))
         receiver.behaviour = Behaviour()
         self.assertEqual((await self.post())[0], 200)
         self.assertEqual((receiver.tally.refused, receiver.tally.received), (1, 1))

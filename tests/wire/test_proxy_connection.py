@@ -113,7 +113,7 @@ class TinyproxyTest(ProxiedCase):
         self.assertRegex(
             tunnelled.reason,
             rf"^the proxy {address} does not connect to localhost:\d+: it answered 401 "
-            r"|^the proxy .* it answered 407 Proxy Authentication Required, it wants user and",
+            r"|^the proxy .* it answered 407 Proxy Authentication Required, it requires user and",
         )
         self.assertTrue(tunnelled.unsent)
         plain = await self.send("http://127.0.0.1:1/", f"http://me:wrong-one@{address}")
@@ -150,7 +150,7 @@ class PlayedTest(ProxiedCase):
     async def test_answers(self) -> None:
         """Whatever a proxy answers is told."""
         for answer, words in (
-            (b"HTTP/1.1 407 No\r\n\r\n", "407 Proxy Authentication Required, it wants user and"),
+            (b"HTTP/1.1 407 No\r\n\r\n", "407 Proxy Authentication Required, it requires user and"),
             (b"HTTP/1.0 502 x\r\nA: b\r\n\r\n", "it answered 502 Bad Gateway"),
             (b"HTTP/1.1 299 Fine\r\n\r\nno TLS", "TLS"),
             (b"HTTP/1.1 abc\r\n\r\n", "gave no answer in HTTP"),

@@ -329,11 +329,11 @@ class ClientCertificateTests(TLSTestCase):
     def test_missing(self) -> None:
         """A receiver that wants a certificate is understood, as far as its TLS version tells."""
         self.assertEqual(
-            self.refusal(None), "TLS: the receiver wants a client certificate (set cert=)"
+            self.refusal(None), "TLS: the receiver requires a client certificate (set cert=)"
         )
         self.assertEqual(
             self.refusal(None, SSL.TLS1_2_VERSION),
-            "TLS: the receiver ended the handshake: it has no cipher in common with us, or wants "
+            "TLS: the receiver ended the handshake: it has no cipher in common with us, or requires "
             "a client certificate (set cert=)",
         )
 
@@ -352,7 +352,7 @@ class ClientCertificateTests(TLSTestCase):
     def test_not_for_clients(self) -> None:
         """A receiver that refuses the certificate for another reason is understood."""
         issued = issue("buildbot.example.com", issuer=self.authority)
-        words = "TLS: the receiver wants another client certificate, or any (see cert=)"
+        words = "TLS: the receiver requires another client certificate, or any (see cert=)"
         self.assertEqual(self.refusal(issued.write(self.folder / "wrong.pem")), words)
 
 

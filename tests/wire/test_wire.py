@@ -220,7 +220,10 @@ class NoAnswerTest(WireTestCase):
         for sent, shown in (
             (b"220 mail.example.com ESMTP\r\n", "'220 mail.example.com ESMTP\\r'"),
             (b"J\x00\x00\x00\x0a8.0.36", "'J\\x00\\x00\\x00'"),
-            (b"\x15\x03\x03\x00\x02\x02F", "'\\x15\\x03\\x03\\x00\\x02\\x02F': it may want https"),
+            (
+                b"\x15\x03\x03\x00\x02\x02F",
+                "'\\x15\\x03\\x03\\x00\\x02\\x02F': it may need https",
+            ),
             (b"HTTP/1.1 20x OK\r\n", "'HTTP/1.1 20x OK\\r'"),
         ):
             server = self.serve(write(sent))

@@ -68,7 +68,7 @@ class Status:
     """What a body says of a build; times are in seconds since the epoch.
 
     Args:
-        master_url: The web interface of the master, empty where no URL is told.
+        master_url: The web interface of the master, empty where the body has no URL.
         master_title: The title of its configuration, where that was sent.
         builder: The builder's name.
         tags: The builder's tags.
@@ -133,7 +133,7 @@ class Status:
 
     @property
     def digest(self) -> str:
-        """What tells the body from others."""
+        """The key by which bodies are told apart."""
         return hashlib.sha256(self.body).hexdigest()[:32]
 
 

@@ -13,7 +13,7 @@ from buildbot_http_status_push.board.model import SourceChange
 from buildbot_http_status_push.results import EXCEPTION, FAILURE
 
 MOST = 2**53
-"""Numbers of the master's database are below: what JSON and scripts can tell exactly."""
+"""Numbers of the master's database are below: what JSON and scripts can hold exactly."""
 LATEST = 253402300800
 """The year 10000 in seconds since the epoch: no calendar here can show it."""
 

@@ -10,7 +10,7 @@ from buildbot_http_status_push.board.model import Build, Source
 
 
 def place(build: Build) -> tuple[int, int, int]:
-    """Return a build's place in the order of all builds: by its times, whenever it was told."""
+    """Return a build's place in the order of all builds: by its times, whenever it arrived."""
     return (build.started_at, build.number, build.id)
 
 

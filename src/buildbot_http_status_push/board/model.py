@@ -630,5 +630,5 @@ class Filter:
 
     @property
     def is_about_builds(self) -> bool:
-        """Whether single builds must be looked at: a builder's own state does not tell."""
+        """Whether single builds must be looked at: a builder's own state does not show it."""
         return bool(self.branch or self.worker or self.owner or self.results)

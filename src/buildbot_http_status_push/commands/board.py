@@ -42,8 +42,8 @@ def add_board(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "board",
         help="show all builds in any number of browsers, live",
-        description="Take the statuses that reporters send, keep them, and show them live in any "
-        "number of browsers, without one query to a master.",
+        description="Receive statuses from reporters, store them, and show them live in any number "
+        "of browsers, without queries to a master.",
     )
     _add_place(parser)
     _add_senders(parser)
@@ -52,7 +52,7 @@ def add_board(commands: SubParsers) -> None:
     _add_known(parser)
     _add_limits(parser)
     parser.set_defaults(run=run_board)
-    actions = parser.add_subparsers(metavar="ACTION", help="without an action, serve the board")
+    actions = parser.add_subparsers(metavar="ACTION", help="default: serve the board")
     add_check(actions)
     add_notify_test(actions)
     add_replay(actions)
@@ -64,19 +64,19 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         type=number(int, 0, 65535, "a port"),
         default=8020,
-        help="the port to listen on (%(default)s); 0 for any free one",
+        help="port to listen on (default: %(default)s); 0 for any free one",
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="the address to listen on (%(default)s). Others than the loopback's need --secret "
-        "or --user",
+        help="address to listen on (default: %(default)s); others than loopback need a key or "
+        "--user",
     )
     parser.add_argument(
         "--database",
         metavar="URL",
-        help="a SQLAlchemy URL of a SQLite file or a PostgreSQL database "
-        f"({values.FILE} in the current folder)",
+        help="SQLAlchemy URL of a SQLite file or a PostgreSQL database "
+        f"(default: {values.FILE} in the current directory)",
     )
     parser.add_argument(
         "--master",
@@ -84,13 +84,13 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
         type=values.master,
         action="append",
         default=[],
-        help="how to call the master whose buildbotURL is this; may be given several times. URLs "
-        "with the same name are one master",
+        help="name of the master with this buildbotURL; repeatable. URLs with one name are one "
+        "master",
     )
     parser.add_argument(
         "--branch",
         metavar="NAME",
-        help="the branch whose builds say how a builder is (the one that most builds are of)",
+        help="branch whose builds give a builder its colour (default: the one of most builds)",
     )
 
 
@@ -101,9 +101,9 @@ def _add_senders(parser: argparse.ArgumentParser) -> None:
         type=signing_key,
         action="append",
         default=[],
-        help="take only what is signed with this key: whsec_ and base64, or any text; may be "
-        "given several times. Other users of this machine can see it: better in the "
-        f"environment, as {values.SECRET_VARIABLE}, or in a file",
+        help="signing key that statuses require: whsec_ and base64, or any text; repeatable. "
+        "Other users of the machine can read it in the list of processes, so prefer a file or "
+        f"the environment variable {values.SECRET_VARIABLE}",
     )
     parser.add_argument(
         "--secret-file",
@@ -111,13 +111,12 @@ def _add_senders(parser: argparse.ArgumentParser) -> None:
         type=values.file_of_key,
         action="append",
         default=[],
-        help="take only what is signed with the key that is in this file; may be given several "
-        "times",
+        help="file with a signing key that statuses require; repeatable",
     )
-    parser.add_argument("--user", help="take statuses only from this user (Basic authentication)")
+    parser.add_argument("--user", help="user that statuses require (Basic authentication)")
     parser.add_argument(
         "--password",
-        help=f"the password of --user; better in the environment, as {values.PASSWORD_VARIABLE}",
+        help=f"password of --user; prefer the environment variable {values.PASSWORD_VARIABLE}",
     )
 
 
@@ -128,15 +127,14 @@ def _add_readers(parser: argparse.ArgumentParser) -> None:
         type=values.reader,
         action="append",
         default=[],
-        help="show the board only to this user, whose password is in the file; may be given "
-        "several times",
+        help="user that readers need, and the file with the password; repeatable",
     )
     parser.add_argument(
         "--user-header",
         metavar="NAME",
         type=values.header_name,
-        help="the header in which a proxy that asks for passwords names the reader, such as "
-        "X-Remote-User: readers can claim incidents then",
+        help="header with the reader's name, set by an authenticating proxy, e.g. X-Remote-User; "
+        "readers can then claim incidents",
     )
     parser.add_argument(
         "--trust-proxy",
@@ -144,8 +142,8 @@ def _add_readers(parser: argparse.ArgumentParser) -> None:
         type=values.ip,
         action="append",
         default=[],
-        help="the address of the proxy whose --user-header is believed; repeatable (default: "
-        "127.0.0.1 and ::1)",
+        help="address of a proxy whose --user-header is accepted; repeatable (default: 127.0.0.1 "
+        "and ::1)",
     )
     parser.add_argument(
         "--origin",
@@ -153,8 +151,8 @@ def _add_readers(parser: argparse.ArgumentParser) -> None:
         type=values.origin,
         action="append",
         default=[],
-        help="another site whose pages may watch, such as https://wall.example.org; may be given "
-        "several times",
+        help="other site whose pages may read live changes, e.g. https://wall.example.org; "
+        "repeatable",
     )
 
 
@@ -164,7 +162,7 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="another name that a board without --secret and --user may be called by, such as "
+        help="host name that a board without a key and --user answers to, e.g. "
         "board.example.org; repeatable (default: loopback names, --host and the host of "
         "--public-url)",
     )
@@ -172,9 +170,8 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
         "--public-url",
         metavar="URL",
         type=values.public_url,
-        help="the address that readers open, such as https://ci.example.org/board/: links in "
-        "feeds and messages begin with it, and its path is the board's (default: the host that "
-        "each request names)",
+        help="address that readers open, e.g. https://ci.example.org/board/; links in feeds and "
+        "messages begin with it (default: the host of each request)",
     )
 
 
@@ -183,21 +180,20 @@ def _add_known(parser: argparse.ArgumentParser) -> None:
         "--known",
         metavar="DIRECTORY",
         type=values.directory,
-        help="the directory of known failures, one TOML file for each; changed files are read "
-        "again",
+        help="directory of known failures, one TOML file for each; changed files are read again",
     )
     parser.add_argument(
         "--verdicts",
         metavar="FILE",
         type=values.existing_file,
-        help="TOML file of rules for /verdicts; a changed file is read again",
+        help="TOML file with the rules of /verdicts; a changed file is read again",
     )
     parser.add_argument(
         "--notify",
         metavar="FILE",
         type=Path,
-        help="TOML file of who is notified of what; a changed file is read again; needs "
-        "--public-url",
+        help="TOML file with destinations and rules of notifications; a changed file is read "
+        "again; needs --public-url",
     )
 
 
@@ -206,22 +202,22 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         "--keep",
         metavar="TIME",
         type=values.seconds,
-        help="delete builds that began longer ago, such as 90d, but never a builder's last one "
-        "(builds are kept for ever)",
+        help="age from which builds are deleted, e.g. 90d, except a builder's last one (default: "
+        "never)",
     )
     parser.add_argument(
         "--max-body",
         metavar="SIZE",
         type=values.size,
         default="16M",
-        help="the largest status that is taken (%(default)s)",
+        help="size of the largest status to accept (default: %(default)s)",
     )
     parser.add_argument(
         "--max-browsers",
         metavar="N",
         type=number(int, 1, 1_000_000, "a number of browsers"),
         default=10_000,
-        help="how many browsers may watch at once (%(default)s)",
+        help="number of browsers with live changes at once (default: %(default)s)",
     )
 
 
@@ -245,7 +241,7 @@ def run_board(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _log_observer() -> ILogObserver:
-    """Return what prints log lines, without those in which Twisted's reactor tells of itself."""
+    """Return what prints log lines, without those of Twisted's reactor about itself."""
     from twisted.logger import (
         FilteringLogObserver,
         LogLevel,

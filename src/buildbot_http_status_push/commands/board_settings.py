@@ -59,7 +59,7 @@ def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> S
     asked = access(arguments, environment)
     if asked.is_open and not _is_loopback(arguments.host):
         raise SettingsError(
-            f"--host {arguments.host}: whoever reaches the board there could send it statuses. "
+            f"--host {arguments.host}: anyone who reaches the board there could send statuses. "
             "Give --secret-file or --user, or listen on 127.0.0.1, behind a proxy"
         )
     if arguments.notify is not None:
@@ -219,7 +219,7 @@ def master(text: str) -> tuple[str, str]:
 
 
 def origin(text: str) -> str:
-    """Take a site's address without a path, as browsers tell it."""
+    """Take a site's address without a path, as browsers name it."""
     if not _is_web_address(text) or urlsplit(text).path not in ("", "/"):
         raise argparse.ArgumentTypeError(
             f"write a site's scheme and host, such as https://wall.example.org, not {text!r}"

@@ -1,6 +1,6 @@
 """The arguments that say where to send and as whom, for the sub-commands that send.
 
-What is wrong with them is told without showing what may be secret.
+Errors in them are reported without showing what may be secret.
 """
 
 from __future__ import annotations

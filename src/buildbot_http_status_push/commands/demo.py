@@ -49,7 +49,7 @@ class Settings:
         builds: How many builds to start.
         server_url: Where to send the statuses; ``None`` for a receiver of the demo's own.
         board: Whether that is a board, to be looked at until Ctrl-C.
-        auth: User and password, where the receiver wants some.
+        auth: User and password, where the receiver requires them.
         headers: Headers to add.
         keys: The keys to sign with, which the demo's own receiver checks.
         show_body: Whether the last finished build is shown as it arrived.

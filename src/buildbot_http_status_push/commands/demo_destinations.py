@@ -47,7 +47,7 @@ class Destination(Protocol):
         """Begin to take statuses."""
 
     def note(self, key: Sequence[str], build: Mapping[str, Any]) -> None:
-        """Remember what an event told of a build."""
+        """Remember what an event said of a build."""
 
     def show_new(self, outbox: Callable[[], Iterable[Entry]]) -> None:
         """Show what has been accepted since."""
@@ -163,7 +163,7 @@ class Elsewhere:
         """Do nothing: it is there."""
 
     def note(self, key: Sequence[str], build: Mapping[str, Any]) -> None:
-        """Remember what an event told of a build, for when its status is accepted."""
+        """Remember what an event said of a build, for when its status is accepted."""
         self._arrivals.note(key, build)
 
     def show_new(self, outbox: Callable[[], Iterable[Entry]]) -> None:

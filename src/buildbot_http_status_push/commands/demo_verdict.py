@@ -1,4 +1,4 @@
-"""What a demo's end is told by: the builds in the master's database, and what became of them.
+"""The end of a demo: the builds in the master's database, and what became of them.
 
 Pure: knows neither the master nor how it is shown.
 """
@@ -108,7 +108,7 @@ def undelivered(outbox: Sequence[tuple[str, str | None]], expected: int) -> list
 
 
 def tone_of(build: Mapping[str, Any]) -> Tone:
-    """Say how a build's status is meant; what is neither good nor bad is told as it is."""
+    """Say how a build's status is meant; what is neither good nor bad stays as it is."""
     return TONES.get(result_word(build.get("results")), "") if build["complete"] else "quiet"
 
 
@@ -119,7 +119,7 @@ def advice(url: str | None) -> str:
         url: Where the statuses were to go; ``None`` for the demo's own receiver.
     """
     if url is None:
-        return "With --keep the master's folder stays, and its twistd.log tells more."
+        return "With --keep the master's folder stays, and its twistd.log has more."
     return (
         "'buildbot-http-status-push ping', with the same --server-url, --auth, --header and "
         "--secret, shows one exchange with this receiver step by step."

@@ -89,7 +89,7 @@ def _add_action(
 
 
 def _add_flags(parser: argparse.ArgumentParser, outputs: Sequence[tuple[str, str]]) -> None:
-    if outputs:  # help can't tell of a group without any
+    if outputs:  # help can't show an empty group
         group = parser.add_mutually_exclusive_group()
         for flag, what in outputs:
             group.add_argument(flag, action="store_true", help=what)

@@ -1,4 +1,4 @@
-"""The sub-command ``receive``: shows what comes, and misbehaves if told to."""
+"""The sub-command ``receive``: shows what comes, and misbehaves on request."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 
 def add_receive(commands: SubParsers) -> None:
-    """Add ``receive``: a receiver that shows what comes, and misbehaves if told to."""
+    """Add ``receive``: a receiver that shows what comes, and misbehaves on request."""
     parser = commands.add_parser(
         "receive",
         help="receive statuses and show them",
-        description="Receive statuses over HTTP and print a line for each. With --fail, "
-        "--fail-rate, --delay or --hang it is a bad receiver, to see what a sender does then.",
+        description="Receive statuses over HTTP and print a line for each. --fail, --fail-rate, "
+        "--delay and --hang simulate a bad receiver.",
     )
     parser.add_argument(
         "--port",
         metavar="P",
         type=number(int, 0, 65535, "a port"),
         default=8099,
-        help="the port to listen on (%(default)s); 0 for any free one",
+        help="port to listen on (default: %(default)s); 0 for any free one",
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="the address to listen on (%(default)s)",
+        help="address to listen on (default: %(default)s)",
     )
     parser.add_argument(
         "--secret",
@@ -49,11 +49,11 @@ def add_receive(commands: SubParsers) -> None:
         type=signing_key,
         action="append",
         default=[],
-        help="the signing key: whsec_ and base64, or any text; may be given several times. "
-        "What is signed with none of them is answered 401",
+        help="signing key that statuses require (401 otherwise): whsec_ and base64, or any text; "
+        "repeatable",
     )
     parser.add_argument(
-        "--save", metavar="DIR", type=Path, help="write each body into a file there"
+        "--save", metavar="DIR", type=Path, help="directory to write each body into"
     )
     _add_misbehaviour(parser)
     parser.set_defaults(run=run_receive)
@@ -81,7 +81,7 @@ def _add_misbehaviour(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=number(float, 0, 86400, "a delay in seconds"),
         default=0.0,
-        help="answer after so many seconds",
+        help="answer after this time",
     )
     parser.add_argument("--hang", action="store_true", help="never answer")
 

@@ -39,7 +39,7 @@ class BuiltInAttributes:
 
         Args:
             given: The options by name.
-            target: Fires when secrets are rendered; where it fails, others tell.
+            target: Fires when secrets are rendered; where it fails, others report it.
         """
         for name in ("auth", "debug", "verify", "cert"):
             setattr(self, name, given.get(name))

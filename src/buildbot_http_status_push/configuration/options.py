@@ -1,4 +1,4 @@
-"""What a user may write in master.cfg, and every fault that can be told at checkconfig.
+"""What a user may write in master.cfg, and every fault that checkconfig can report.
 
 Knows the shapes of the options, not how they are carried out. Values that are only known when
 the master runs (secrets) are checked with the same functions when they are rendered.

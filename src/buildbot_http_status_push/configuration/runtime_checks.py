@@ -1,7 +1,7 @@
-"""What this machine and this master's configuration tell of the options: files, names, secrets.
+"""Checks options against this machine and this master's configuration: files, names, secrets.
 
-Files are told at checkconfig. Names of builders are known when the master has its whole
-configuration, and secrets when its providers run: these are told when the reporter starts.
+Files are checked at checkconfig. Names of builders are known when the master has its whole
+configuration, and secrets when its providers run: these are logged when the reporter starts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def file_faults(given: Mapping[str, Any]) -> list[str]:
     """
     verify, cert = given.get("verify"), given.get("cert")
     if tls.faults(verify, cert):
-        return []  # told with the options' shapes
+        return []  # reported with the options' shapes
     files = [each for each in (verify, *_members(cert)) if not isinstance(each, bool | None)]
     if not all(Path(each).is_absolute() for each in files):
         return []
@@ -55,7 +55,7 @@ def metrics_faults(place: object) -> Iterator[str]:
         yield "metrics needs prometheus_client: pip install 'buildbot-http-status-push[metrics]'"
     try:
         if not isinstance(place, str):
-            raise TypeError(f"it is a {type(place).__name__}")  # noqa: TRY301 - one way to tell
+            raise TypeError(f"it is a {type(place).__name__}")  # noqa: TRY301 - one way to report
         serverFromString(None, place)
     except Exception as why:  # an endpoint's parser may be anybody's
         yield (

@@ -55,7 +55,7 @@ class Meter:
         ).labels(reporter)
         self._found = Counter(
             f"{NAME}catchup_found",
-            "Statuses that no event told of, found in the master's database.",
+            "Statuses without an event, found in the master's database.",
             label,
             registry=registry,
         ).labels(reporter)

@@ -15,21 +15,21 @@ from buildbot_http_status_push.model import Outcome, Refused, Unreachable
 REFUSAL_INTERVAL = 600.0
 TROUBLE_INTERVAL = 60.0
 
-CREDENTIALS = ", see whether its credentials are right: auth, headers, signing_secret"
-ADDRESS = ", see whether serverUrl is the receiver's address, and what stands in between"
+CREDENTIALS = "; check the credentials: auth, headers, signing_secret"
+ADDRESS = "; check serverUrl, and any proxy in between"
 ADVICE = {
     401: CREDENTIALS,
-    403: f"{CREDENTIALS}; a firewall or proxy in between may answer so too",
+    403: f"{CREDENTIALS}; or a firewall or proxy in between rejects the request",
     404: ADDRESS,
     405: ADDRESS,
-    407: ", a proxy in between wants credentials",
+    407: "; a proxy in between requires credentials",
     421: ADDRESS,
     451: ADDRESS,
 }
 
 
 class OperatorLog:
-    """Tells an admin what the receiver does.
+    """Logs for an admin what the receiver does.
 
     Args:
         reactor: The clock.
@@ -58,7 +58,7 @@ class OperatorLog:
     def stopped_accepting(self, outcome: Outcome, title: str) -> None:
         """Say once that the receiver takes nothing, and a minute after the last such line.
 
-        To be called whenever an attempt shows it: trouble that comes and goes is told when it
+        To be called whenever an attempt shows it: trouble that comes and goes is logged when it
         stays.
         """
         self._begin_trouble()

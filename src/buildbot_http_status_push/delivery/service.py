@@ -135,7 +135,7 @@ class DeliveryService:
         return self._meter.document(stats, accept, paused=self._pipeline.paused)
 
     def found(self) -> None:
-        """Take note that catch-up has found a status that no event told of."""
+        """Count a status that catch-up found without an event."""
         if self._meter is not None:
             self._meter.found()
 

@@ -23,7 +23,7 @@ class Discord(Format):
     """Makes messages for Discord's webhooks. Nobody is ever pinged by them.
 
     Args:
-        on: What to tell of.
+        on: Builds to report.
         username: The name that stands over the message, instead of the webhook's own.
     """
 

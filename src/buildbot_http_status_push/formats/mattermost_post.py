@@ -25,7 +25,7 @@ class Mattermost(Format):
     """Makes messages for Mattermost's incoming webhooks. Nobody is ever pinged by them.
 
     Args:
-        on: What to tell of.
+        on: Builds to report.
         channel: A channel's name, or ``@`` and a user's name, instead of the webhook's own.
         username: The name that stands over the message, where the server allows that.
     """

@@ -1,4 +1,4 @@
-"""What a message tells of a build, whatever service takes it; and when there is nothing to tell.
+"""What a message says of a build, whatever service gets it, and which builds have no message.
 
 Knows the build as ``report`` hands it out. Must not know any service's markup.
 """
@@ -72,7 +72,7 @@ class Change:
         subject: The first line of its comment.
         author: The author's name, without the mail address.
         revision: The revision, shortened.
-        url: Where it can be looked at, None where nothing tells.
+        url: Where it can be looked at, None where it is unknown.
     """
 
     subject: str
@@ -83,7 +83,7 @@ class Change:
 
 @frozen
 class News:
-    """What is told of a build, in plain texts that are not yet fit for any service's markup.
+    """What is said of a build, in plain texts that are not yet fit for any service's markup.
 
     Args:
         occasion: One of ``OCCASIONS``.
@@ -139,7 +139,7 @@ class Format(ABC):
     on: Collection[str] = field(default=DEFAULT_OCCASIONS, converter=_occasions)
 
     def __call__(self, build: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the message, None where there is nothing to tell.
+        """Return the message, None without one.
 
         Args:
             build: The build as the default generator makes it.
@@ -171,7 +171,7 @@ class Format(ABC):
 
 
 def occasion(build: Mapping[str, Any], on: Collection[str]) -> str | None:
-    """Return what is to be told of a build, None where that is nothing.
+    """Return what to say of a build, None where that is nothing.
 
     Args:
         build: The build, with ``compared_build`` or ``prev_build`` where that is needed.
@@ -194,7 +194,7 @@ def _before(build: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def read(build: Mapping[str, Any], found: str) -> News:
-    """Return what is told of a build.
+    """Return what is said of a build.
 
     Args:
         build: The build as the default generator makes it, with ``changes`` and

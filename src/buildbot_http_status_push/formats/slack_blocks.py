@@ -15,7 +15,7 @@ from buildbot_http_status_push.formats.news import NO_COMMENT, Change, Format, N
 from buildbot_http_status_push.formats.text import link
 
 MARKUP = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
-"""The three signs that Slack wants escaped, and none else: all mentions and links begin with <."""
+"""The three signs to escape for Slack, and no others: all mentions and links begin with <."""
 
 
 @frozen
@@ -23,7 +23,7 @@ class Slack(Format):
     """Makes messages for Slack's incoming webhooks and for its method ``chat.postMessage``.
 
     Args:
-        on: What to tell of.
+        on: Builds to report.
         channel: A channel's name or id, or a user's id, for ``chat.postMessage``. A webhook has
             a channel of its own.
     """

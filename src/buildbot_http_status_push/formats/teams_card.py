@@ -35,7 +35,7 @@ class Teams(Format):
     """Makes messages for a Teams workflow that posts what a webhook receives.
 
     Args:
-        on: What to tell of.
+        on: Builds to report.
     """
 
     service: ClassVar[str] = "teams"

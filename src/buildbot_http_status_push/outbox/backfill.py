@@ -1,4 +1,4 @@
-"""Keeps what a person wants sent once more of the past, and how far that has come.
+"""Keeps a person's request to send past builds again, and its progress.
 
 Each function runs within a transaction of its caller's. The command writes what is wanted, a
 running master carries it out.

@@ -1,4 +1,4 @@
-"""What a person wants sent once more of the past. Pure."""
+"""A person's request to send past builds again. Pure."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def redeliver(connection: Connection, prefix: str, now: float) -> Entry:
     if entry.state not in REDELIVERABLE or entry.size is None:
         raise NotPossibleError(
             f"{entry.id} can't be sent again: it is {entry.state.value} and its body is not kept; "
-            "'outbox backfill' has past builds sent anew"
+            "'outbox backfill' sends past builds again"
         )
     if not _send_again(connection, _d.id == entry.id, now):
         raise NotPossibleError(

@@ -106,7 +106,7 @@ class Outbox:
         return self._run(put, delivery=delivery, now=now)
 
     def backfill(self) -> Deferred[Backfill | None]:
-        """Return what a person wants sent once more."""
+        """Return a person's request to send past builds again."""
         return self._run(backfill.find, reporter=self._repository.reporter)
 
     def advance_backfill(self, known: Backfill) -> Deferred[bool]:

@@ -50,7 +50,7 @@ def _is_build(content: object) -> bool:
 
 
 def summarize_build(build: Mapping[str, Any]) -> str:
-    """Say what a build's status tells: builder, number, new or finished, result."""
+    """Describe a build's status: builder, number, new or finished, result."""
     builder = build.get("builder")
     name = builder.get("name") if isinstance(builder, dict) else None
     title = f"{name or 'builder ' + str(build.get('builderid'))} #{build['number']}"

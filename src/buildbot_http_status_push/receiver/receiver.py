@@ -68,7 +68,7 @@ class Received:
 
     Args:
         id: The ``webhook-id``, where there is one.
-        event: The event's name, such as ``builds.finished``, where the sender tells it.
+        event: The event's name, such as ``builds.finished``, where the sender names it.
         body: The bytes as they came.
         headers: The request's headers, their names in lower case.
         at: When it came, in seconds since the epoch.
@@ -190,9 +190,9 @@ class Receiver:
             limit = self.behaviour.body_limit
             return Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {limit} bytes")
         if self.behaviour.fail is not None:
-            return Answer(self.behaviour.fail, "failing as told")
+            return Answer(self.behaviour.fail, "failing on request")
         if self._draw() < self.behaviour.fail_rate:
-            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, "failing by chance, as told")
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, "failing by chance, on request")
         return self._take(_read(request, self._reactor.seconds()))
 
     def _take(self, received: Received) -> Answer:

@@ -1,6 +1,6 @@
 """Remembers what many reports hold and what hardly ever changes: builders and buildsets.
 
-And build requests while they are claimed. The events of a claim and of a new buildset tell what
+And build requests while they are claimed. The events of a claim and of a new buildset have what
 the data API would.
 """
 
@@ -15,7 +15,7 @@ from twisted.internet.defer import maybeDeferred
 CAPACITY = 1000
 
 CHANGES = (("builders", None, None), ("buildsets", None, "complete"))
-"""The routing keys of the events that tell of a change."""
+"""The routing keys of events about changes."""
 
 REQUESTS = ("buildrequests", None, None)
 """The routing key of all events of build requests."""
@@ -87,7 +87,7 @@ class DataCache:
         return copy.deepcopy(self._claimed.get(number))
 
     def invalidate(self, key: tuple[str, str, str], message: object = None) -> None:
-        """Drop what an event tells of.
+        """Drop what an event has changed.
 
         Args:
             key: The event's routing key.
@@ -109,7 +109,7 @@ class DataCache:
             _limit(self._entries)
 
     def _as_given(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a new buildset as the data API gives it, None where the event does not tell."""
+        """Return a new buildset as the data API gives it, None where the event lacks it."""
         # Patches are large: they are not kept for as long as a build may wait.
         is_patched = any(each["patch"] for each in message["sourcestamps"])
         known = {**message, **NOT_TOLD}
@@ -120,7 +120,7 @@ class DataCache:
         return {name: known[name] for name in self._buildset_keys}
 
     def follow(self, key: tuple[str, str, str], message: dict[str, Any]) -> None:
-        """Keep a build request while it is claimed: until any other event tells of it.
+        """Keep a build request while it is claimed: until any other event about it.
 
         Args:
             key: The event's routing key.

@@ -23,7 +23,7 @@ from buildbot_http_status_push.report.identity import FINISHED, NEW, build_event
 from buildbot_http_status_push.report.progress import Progress, ProgressStore
 
 INTERVAL = 60.0
-"""Seconds after which what no event told of is found at the latest."""
+"""Seconds after which builds without an event are found at the latest."""
 SOON = 5.0
 AFTER_FAILURE = 30.0
 
@@ -121,7 +121,7 @@ class Catchup:
         name: The reporter's name.
         outbox: Tells what has been announced.
         announce: Puts an event through the reporter's generators into the outbox.
-        wants: Tells whether a generator wants events of a routing key.
+        wants: Returns whether a generator asks for events of a routing key.
         ownership: Tells which builds are this master's to announce.
         log: Where lines go.
     """
@@ -151,7 +151,7 @@ class Catchup:
         self._unsettled: dict[int, int] = {}
         self._stopped = False
         self.on_found: Callable[[], None] = lambda: None
-        """Called for each build that was announced because no event had told of it."""
+        """Called for each build that was announced without an event."""
 
     async def prepare(self) -> None:
         """Find out where to begin, before the first event comes; where that fails, later."""
@@ -224,7 +224,7 @@ class Catchup:
             self._progress = await self._store.load() or await self._first_start()
             self._scanned = self._progress.build
         if self._progress.since > self._reactor.seconds():
-            # The clock has been set back. What ended before the first start is told by its id.
+            # The clock has been set back. What ended before the first start is decided by its id.
             self._progress = evolve(self._progress, since=0)
         return self._progress
 
@@ -278,7 +278,7 @@ class Catchup:
         return tries is None or (tries < TRIES and self._outbox.durable)
 
     async def _announced(self, build_id: int) -> bool:
-        """Announce what is true of a build now, and tell whether that is done with."""
+        """Announce what is true of a build now, and return whether that is done with."""
         build = await self._builds.get(build_id)
         name = self._due(build) if build else None
         if build is None or name is None:
@@ -289,7 +289,7 @@ class Catchup:
         if event.sent:
             self.on_found()
             return True
-        # No report: not wanted, or a generator failed in a way that it did not tell.
+        # No report: not wanted, or a generator failed in a way that it did not report.
         tries = TRIES if event.settled else self._unsettled.get(build_id, 0) + 1
         self._unsettled[build_id] = tries
         return tries >= TRIES

@@ -95,7 +95,7 @@ class DefaultGenerator:
     max_body: int = 16 * 1024 * 1024
 
     def check(self) -> None:
-        """Do what Buildbot asks of generators at checkconfig: ``faults`` has told all there is."""
+        """Do what Buildbot asks of generators at checkconfig: ``faults`` reports all faults."""
 
     def generate_name(self) -> str:
         """Return a name for a reporter that has none."""

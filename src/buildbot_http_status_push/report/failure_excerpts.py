@@ -145,7 +145,7 @@ def _book(own: Rules | None) -> RuleBook:
 
 
 def candidates(step: str, logs: Iterable[Log], tests: Sequence[str]) -> Iterator[list[Log]]:
-    """Yield the logs to read, in groups of which a later one is read if no earlier one tells.
+    """Yield the logs to read, in groups; a later one is read if no earlier one has a reason.
 
     Args:
         step: The step's name.

@@ -33,7 +33,7 @@ class Identity:
 
     Args:
         event: The event's name as receivers see it.
-        parts: What tells the report from all others of the reporter, to make its id of.
+        parts: What distinguishes the report from all others of the reporter, to make its id of.
         lane: Where it has its order.
         subject: What it is the state of.
         group: Whose failures count together.
@@ -55,7 +55,7 @@ def make_delivery(
 
     Args:
         reporter: The reporter's name: two reporters announce the same event separately.
-        event: The event that the report comes from, None where nothing tells.
+        event: The event that the report comes from, None where it is unknown.
         report: The report as its generator made it.
         encoded: The report's body.
         now: The time, in seconds since the epoch.
@@ -123,7 +123,7 @@ def event_name(event: Event | None, report: Mapping[str, Any]) -> str:
     """Name an event for receivers, such as ``builds.finished``.
 
     Args:
-        event: The event, None where nothing tells: then the report itself says it.
+        event: The event, None where it is unknown: then the report itself says it.
         report: The report.
     """
     if event is not None:
@@ -189,7 +189,7 @@ def _build_title(build: Mapping[str, Any], report: Mapping[str, Any]) -> str:
 
 def _id(*parts: object) -> str:
     digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
-    # The Standard Webhooks specification wants no dot in an id.
+    # The Standard Webhooks specification forbids dots in an id.
     return f"msg_{digest[:32]}"
 
 

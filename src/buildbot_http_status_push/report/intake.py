@@ -46,7 +46,7 @@ class Intake:
         """Keep a report until it is delivered.
 
         Args:
-            event: The event that it comes from, None where nothing tells.
+            event: The event that it comes from, None where it is unknown.
             report: The report as its generator made it; a body of None is not sent.
         """
         try:

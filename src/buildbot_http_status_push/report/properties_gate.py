@@ -1,6 +1,6 @@
 """Tells when a build that has just begun has the properties that it begins with.
 
-Buildbot tells of a new build first, and stores what it makes up for it (its owners) afterwards.
+Buildbot announces a new build first, and stores what it makes up for it (its owners) afterwards.
 The next event of the build comes when that is done.
 """
 

@@ -1,4 +1,4 @@
-"""Has the whole state reported at a start, and what no event told of: requests, workers, builders.
+"""Has requests, workers and builders reported at a start, and when an event was lost.
 
 Events are missed while a master is down, and Buildbot has none for much of what a configuration
 changes. Must not know what is reported of a state, nor where it goes.

@@ -110,7 +110,7 @@ def request_identity(
     if request["complete"]:
         state: tuple[object, ...] = (request["results"], epoch_seconds(request["complete_at"]))
     elif happened in (FOUND, "unclaimed"):
-        state = (happened, int(seconds))  # nothing in the database tells it from the last time
+        state = (happened, int(seconds))  # the database does not distinguish it
     elif request["claimed"]:
         state = (request["claimed_by_masterid"], epoch_seconds(request["claimed_at"]))
     else:

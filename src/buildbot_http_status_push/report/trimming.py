@@ -48,7 +48,7 @@ async def _size(build: dict[str, Any], run_cooperatively: RunCooperatively) -> i
     try:
         encoded = await encode({"body": build}, run_cooperatively)
     except EncodingError:
-        return 0  # it is told where the body is encoded
+        return 0  # it is logged where the body is encoded
     return len(encoded.body) if encoded else 0
 
 

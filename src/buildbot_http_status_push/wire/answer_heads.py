@@ -47,7 +47,7 @@ class NotHTTPError(Exception):
     def __init__(self, data: bytes) -> None:
         # Not cut here: it may quote a secret, and half of one would not be recognised.
         found = data.partition(b"\n")[0].decode("utf-8", "replace")
-        hint = ": it may want https" if data.startswith(TLS_ALERT) else ""
+        hint = ": it may need https" if data.startswith(TLS_ALERT) else ""
         super().__init__(f"what answers does not speak HTTP, it begins with {found!r}{hint}")
 
 
@@ -67,7 +67,7 @@ def readable(head: bytes, *, is_whole: bool) -> bytes:
         is_whole: Whether all of it has come.
 
     Returns:
-        The head, its empty line included. Where nothing reliable tells how long the body is, it
+        The head, its empty line included. Where the body's length is not known reliably, it
         lasts until the connection's end.
     """
     if is_whole and USUAL.fullmatch(head):

@@ -137,7 +137,7 @@ class _Exchange:
         return Response(response, request)
 
     async def _finish(self, response: Response) -> IResponse:
-        """Show the response to the hooks, and send what they want to send."""
+        """Show the response to the hooks, and send what they return."""
         for hook in hooks_of(response.request):
             with _named(self.shared.auth) as name:
                 result = hook(response)

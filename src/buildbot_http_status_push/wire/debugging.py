@@ -117,7 +117,7 @@ def _joined(response: IResponse, name: str) -> str:
 
 
 class _LoggedResponse(proxyForInterface(IResponse)):  # type: ignore[misc]  # a base made at run time
-    """A response that tells of its body when that has been read."""
+    """A response that logs its body when that has been read."""
 
     def __init__(self, original: IResponse, on_end: OnEnd) -> None:
         super().__init__(original)

@@ -212,7 +212,7 @@ class _Session(smtp.ESMTPClient):
         return self._target.recipients
 
     def getMailData(self) -> io.BytesIO:  # noqa: N802 - Twisted's name
-        """Return the mail, with the line ends that Twisted wants."""
+        """Return the mail, with the line ends that Twisted requires."""
         self._has_data = True
         return io.BytesIO(self._delivery.body.replace(b"\r\n", b"\n"))
 

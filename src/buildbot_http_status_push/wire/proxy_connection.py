@@ -22,7 +22,7 @@ HEAD_MOST = 65_536
 END = b"\r\n\r\n"
 ADVICE = {
     403: "it may not be reached through it",
-    407: "it wants user and password, or other ones",
+    407: "it requires user and password, or other ones",
 }
 
 

@@ -74,7 +74,7 @@ class Requester:
         agent = self.agent(target.proxy)
         if self.debug:
             agent = DebugAgent(agent, mask, self.reactor, self.log)
-        known: Any = jar  # treq wants a jar that can also be read by name, and does not do so
+        known: Any = jar  # treq requires a jar that can also be read by name, and does not do so
         client = HTTPClient(auth.wrap(NotingAgent(agent, mask), target.auth), known, _make_producer)
         return client.request(
             method, _written(url), allow_redirects=False, reactor=self.reactor, **options

@@ -59,7 +59,7 @@ def fields_of(headers: Headers | None) -> CaseInsensitiveDict:
 
 
 def hooks_of(request: Any) -> list[Hook]:
-    """Return what wants to see the response to a request of this or of requests' own class."""
+    """Return the hooks for the response to a request of this or of requests' own class."""
     return list(getattr(request, "hooks", {}).get("response", ()))
 
 
@@ -190,7 +190,7 @@ class PendingResponse:
     history: list[Any] = field(factory=list)
 
     def __getattr__(self, name: str) -> Any:
-        """Refuse to tell what is not known yet.
+        """Raise: it is not known yet.
 
         Raises:
             AuthenticationFailed: Always; a made-up answer would mislead the hook.

@@ -125,7 +125,7 @@ class FileWatchingPolicy:
 
 def _make_context(host: str, trust: Trust | None, identity: tuple[WatchedFile, ...]) -> SSL.Context:
     # Twisted's protocol versions and ciphers. Its checks of the receiver are not used: they
-    # don't tell an expired certificate from an unknown issuer, and in some versions they pass
+    # don't distinguish an expired certificate from an unknown issuer, and in some versions pass
     # a certificate that names no host at all.
     context = CertificateOptions().getContext()
     if trust:

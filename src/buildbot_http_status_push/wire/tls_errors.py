@@ -41,12 +41,12 @@ ANOTHER_HOST = "the certificate is for another host name than {host!r}"
 UNREADABLE_HOSTS = "the certificate's host names can't be read: {error}"
 
 BREAKDOWNS = {
-    "certificate required": "the receiver wants a client certificate (set cert=)",
+    "certificate required": "the receiver requires a client certificate (set cert=)",
     "alert unknown ca": "the receiver does not trust the client certificate's issuer (see cert=)",
     "alert certificate expired": "the client certificate has expired (see cert=)",
-    "alert .*certificate": "the receiver wants another client certificate, or any (see cert=)",
+    "alert .*certificate": "the receiver requires another client certificate, or any (see cert=)",
     "alert handshake failure": "the receiver ended the handshake: it has no cipher in common with "
-    "us, or wants a client certificate (set cert=)",
+    "us, or requires a client certificate (set cert=)",
     "protocol version|unsupported protocol": "the receiver does not speak TLS 1.2 or newer",
     "unrecognized name": "the receiver knows no host of this name",
     "wrong version number|packet length too long": "the receiver does not speak TLS on this port",

@@ -128,7 +128,7 @@ def _explained() -> Iterator[None]:
 def _is_known(authorization: str | None, passwords: Mapping[str, str]) -> bool:
     user, password = _credentials(authorization or "")
     known = passwords.get(user)
-    # The same work for an unknown user: how long it takes must not tell who is known.
+    # The same work for an unknown user: its duration must not show who is known.
     fits = hmac.compare_digest(password.encode(), (known or "").encode())
     return known is not None and fits
 

@@ -61,7 +61,7 @@ class Acting:
 
         Args:
             headers: Its headers, their names in lower case.
-            length: How many bytes its body has, None where that is not told.
+            length: How many bytes its body has, None where that is unknown.
             sender: The address that it comes from.
         """
         if length is None or length > MOST:

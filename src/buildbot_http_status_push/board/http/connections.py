@@ -200,7 +200,7 @@ class BoardRequest(RawRequest):
         """Look at the headers, which are complete."""
         super().gotLength(length)
         channel: Any = self.channel
-        # Twisted tells a request of these only with the whole body.
+        # Twisted gives these to a request only with the whole body.
         self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version
         self.site = channel.site
         self.notifyFinish().addBoth(lambda _: self._release())
@@ -335,7 +335,7 @@ class Judge(Protocol):
 
 
 class BoardSite(Site):
-    """Serves the board, writes no line for each request, and ends its connections when told to.
+    """Serves the board, writes no line for each request, and ends its connections on request.
 
     Args:
         root: Answers requests.

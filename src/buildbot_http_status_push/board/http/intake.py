@@ -72,9 +72,9 @@ class Intake:
     Args:
         store: Where statuses are kept.
         access: What is asked of senders.
-        max_body: The most bytes that a body may have, to be told.
+        max_body: The most bytes that a body may have, for the answer.
         seconds: Returns the time in seconds since the epoch.
-        log: Where refusals are told.
+        log: Where rejections are logged.
     """
 
     _store: Keeper
@@ -90,7 +90,7 @@ class Intake:
 
         Args:
             headers: Its headers, their names in lower case.
-            length: How many bytes its body has, None where that is not told.
+            length: How many bytes its body has, None where that is unknown.
             sender: The address that it comes from.
 
         Returns:
@@ -149,7 +149,7 @@ class Intake:
     def _check_head(self, headers: Mapping[str, str], length: int | None) -> None:
         if length is not None and length > self._max_body:
             raise self._over_limit
-        # Browsers tell with each POST where it comes from, reporters never.
+        # Browsers name the origin of each POST, reporters never do.
         if headers.get("origin"):
             raise RefusedError(HTTPStatus.FORBIDDEN, "statuses are not taken from web pages")
         if headers.get("content-type", "").strip().lower().startswith(FORMS):
@@ -177,7 +177,7 @@ class Intake:
         return sentence(refusal.status, str(refusal))
 
     def _tell(self, refusal: RefusedError, sender: str) -> None:
-        """Tell of a refusal, unless one was told of lately: a line for each would fill disks."""
+        """Log a rejection, unless one was logged lately: a line for each would fill disks."""
         now = self._seconds()
         if 0 <= now - self._told_at < QUIET:
             self._untold += 1

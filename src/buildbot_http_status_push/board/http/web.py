@@ -1,7 +1,7 @@
 """Which request gets which answer: who may ask, routes, and what becomes of mistakes.
 
 Proxies' ``X-Forwarded-…`` headers are trusted for no decision: whether a WebSocket's Origin is the
-board's own is told by ``Host``. ``X-Forwarded-Proto`` tells feeds what to write into their links.
+board's own is the one in ``Host``. ``X-Forwarded-Proto`` decides the scheme of links in feeds.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Answers(Resource):
             for acts, beside loopback ones.
         public_url: The board's address for readers; None for the one that each request names.
         acting: Takes what people do to incidents.
-        log: Where mistakes of ours are told.
+        log: Where mistakes of ours are logged.
     """
 
     _live: IResource
@@ -100,9 +100,7 @@ class Answers(Resource):
             )
         if not self._may_read(request):
             _ask_for_password(request)
-            return sentence(
-                HTTPStatus.UNAUTHORIZED, "This board is private: it wants user and password."
-            )
+            return sentence(HTTPStatus.UNAUTHORIZED, "This board requires user and password.")
         return await self._show(request)
 
     def _may_read(self, request: Request) -> bool:
@@ -117,7 +115,7 @@ class Answers(Resource):
 
         Args:
             request: The request.
-            length: How many bytes its body has, None where that is not told.
+            length: How many bytes its body has, None where that is unknown.
 
         Returns:
             What to answer; None where the request is to be read.

@@ -1,6 +1,6 @@
 """From builds that ended to incidents: the rules, and nothing else. Pure.
 
-Builds come in the order in which the board was told of them. Times are the builds' own, so that
+Builds come in the order in which they reached the board. Times are the builds' own, so that
 the same history makes the same incidents however late it is read.
 """
 

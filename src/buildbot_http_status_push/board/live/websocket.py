@@ -30,7 +30,7 @@ MOST_BYTES = 1_024
 """How much a browser may say at once: it has nothing to say but to answer pings."""
 MOST_DIGITS = 19
 MOST_REFUSALS = 100
-"""How many origins are told of in the log, each once."""
+"""How many origins are logged, each once."""
 PING_EVERY = 30.0
 PONG_WITHIN = 60.0
 NOWHERE = Position("", 0)
@@ -48,7 +48,7 @@ Send: TypeAlias = Callable[[Request, bytes], object]
 class LiveConnection(WebSocketServerProtocol):
     """One browser's connection."""
 
-    # What autobahn tells of a browser that left or stumbled is no operator's concern.
+    # Autobahn's lines about browsers that left or stumbled are no operator's concern.
     log = make_logger(level="error")  # type: ignore[no-untyped-call]
     factory: LiveFactory
     transport: Any  # a TCP connection; Twisted's interfaces don't say all that it can
@@ -112,7 +112,7 @@ class LiveConnection(WebSocketServerProtocol):
         self.factory.hub.browsers.resume(self)
 
     def stopProducing(self) -> None:  # noqa: N802  Twisted's name
-        """Do nothing: autobahn tells that the connection is closed."""
+        """Do nothing: autobahn calls it when the connection is closed."""
 
 
 def write_at_once(transport: Any, data: bytes) -> None:
@@ -129,7 +129,7 @@ def write_at_once(transport: Any, data: bytes) -> None:
     if isinstance(transport, Connection) and not (
         transport.TLS
         or transport.dataBuffer
-        or transport._tempDataLen  # no public name tells of it
+        or transport._tempDataLen  # there is no public name for it
         or transport.disconnecting
         or not transport.connected
     ):
@@ -147,7 +147,7 @@ class LiveFactory(WebSocketServerFactory):
         reactor: Where they live.
         max_browsers: How many there may be at once.
         origins: Other sites whose pages may connect.
-        log: Where it is told that a page was refused.
+        log: Where rejected pages are logged.
     """
 
     noisy = False
@@ -302,7 +302,7 @@ def position_in(arguments: Mapping[str, Sequence[str]]) -> Position:
         arguments: The URL's, among them ``epoch`` and ``since``.
 
     Returns:
-        The position, ``NOWHERE`` where none is told.
+        The position, ``NOWHERE`` without one.
     """
     epoch, since = (arguments.get(name, [""])[0] for name in ("epoch", "since"))
     # Longer numbers are no sequences, and Python refuses to read very long ones.

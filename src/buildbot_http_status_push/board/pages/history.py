@@ -1,4 +1,4 @@
-"""A builder's builds as its page tells them.
+"""A builder's builds as its page shows them.
 
 Pure: knows no database and no template.
 """

@@ -32,7 +32,7 @@ MOST = 64
 PATH_CHARACTERS = "/:@!$&'()*+,;="
 """What stands for itself in a path (RFC 3986, 3.3), beside what ``quote`` leaves alone anyway."""
 SILENT = 12 * 3600
-"""From how many seconds on it is told loudly that a master has said nothing."""
+"""From how many seconds of a master's silence on the page warns."""
 
 
 @define(eq=False)
@@ -78,7 +78,7 @@ class Pages:
         if (tidy := tidied(asked.query)) is not None:
             address = f"{self._root}{_below_root(asked.path)}?{tidy}".rstrip("?")
             return Document(body=b"", content_type=HTML, status=303, location=address)
-        # Another board may have told the browser of what this one does not know yet.
+        # Another board may have sent the browser what this one does not know yet.
         position = await self._store.position()
         key = (asked, position, self._store.known_changes)
         return await self._cache.get(key, partial(self._make, asked, position))

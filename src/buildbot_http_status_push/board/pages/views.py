@@ -172,7 +172,7 @@ class View:
         title: The page's title.
         context: What the template shows.
         live: How it stays true.
-        state: How the builders on it stand, where it tells that.
+        state: How the builders on it stand, where it shows that.
         status: The HTTP status.
     """
 

@@ -1,6 +1,6 @@
 """How times, durations and results are told: pure functions of numbers.
 
-The script in the browser tells times by the same rules. Knows no template and no database.
+The script in the browser words times by the same rules. Knows no template and no database.
 """
 
 from __future__ import annotations

@@ -40,13 +40,13 @@ LASTING = 5.0
 MOST = 16
 """How many documents are kept."""
 BUILDS, MOST_BUILDS = 50, 200
-"""How many builds are told where nothing is said, and at most."""
+"""How many builds an answer has by default, and at most."""
 MOST_CHANGES = 1000
-"""How many changes are told at once."""
+"""How many changes an answer has at most."""
 TESTS_SINCE = 30 * 86_400
 """Over how many seconds tests are counted where nothing is said."""
 MOST_TESTS = 100
-"""How many failing tests are told."""
+"""How many failing tests an answer has at most."""
 CANDIDATES = 5
 """How many revisions that begin alike are named."""
 FEED = 50
@@ -116,7 +116,7 @@ class ApiRoutes:
         return self._openapi
 
     async def _nothing(self, asked: RouteRequest) -> Document:
-        return _fault(asked, 404, "it is not here: /api/openapi.json tells what is")
+        return _fault(asked, 404, "not found: /api/openapi.json lists all addresses")
 
     async def _badge(self, asked: RouteRequest) -> Document:
         name = asked.path.removeprefix("/badge/").removesuffix(".svg")

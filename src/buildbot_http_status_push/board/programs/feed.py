@@ -20,9 +20,9 @@ from buildbot_http_status_push.results import result_word
 ATOM = "http://www.w3.org/2005/Atom"
 ATOM_TYPE = "application/atom+xml; charset=utf-8"
 LINE = 300
-"""Characters of a failing line that are told."""
+"""Characters of a failing line in an entry."""
 ENTRIES = 50
-"""How many builds are told at most."""
+"""How many builds the feed has at most."""
 
 
 @frozen
@@ -79,7 +79,7 @@ def _of_builder(builder: Builder, chosen: Filter) -> list[StateChange]:
     seen = [build for build in reversed(builder.recent) if fits_build(chosen, build)]
     found = state_changes(seen, is_from_begin=len(builder.recent) < RECENT)
     first = builder.first_bad
-    # It may have been red for longer than its recent builds tell.
+    # It may have been red for longer than its recent builds show.
     is_older = first is not None and first.id not in {build.id for build in seen}
     if first is not None and is_older and fits_build(chosen, first):
         return [StateChange(first, recovered=False), *found]
@@ -97,7 +97,7 @@ def feed(
     """Make the feed.
 
     Args:
-        found: What to tell, newest first.
+        found: The entries, newest first.
         address: The board's own address, with a slash at the end.
         itself: The feed's own address.
         epoch: Names the board's store: its builds' numbers mean something within it only.

@@ -48,7 +48,7 @@ class Metrics:
         )
         self._lag = Histogram(
             f"{name}lag_seconds",
-            "From the acceptance of a status until browsers were told.",
+            "From the acceptance of a status until it was sent to browsers.",
             buckets=LAGS,
             registry=registry,
         )
@@ -109,7 +109,7 @@ class Metrics:
         self._statuses.labels(OUTCOMES.get(code, "refused"), str(int(code))).inc()
 
     def observe_lag(self, lag: float) -> None:
-        """Count a change that browsers were told.
+        """Count a change that was sent to browsers.
 
         Args:
             lag: Seconds since it was accepted.

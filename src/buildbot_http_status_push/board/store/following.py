@@ -1,4 +1,4 @@
-"""Makes incidents of what the board was told, in the order that it was told of it.
+"""Makes incidents of the builds that the board stored, in that order.
 
 Each transaction reads some updates and writes what they make of the incidents together with how
 far it has come: a second board, or a restart, goes on from there. Blocking: runs in the writer's
@@ -64,7 +64,7 @@ MORE = (builds.c.changes, builds.c.parent, builds.c.about_builder)
 AT_ONCE = 500
 """How many updates are read in one transaction."""
 MOST_TOUCHED = 1000
-"""Of how many builders browsers are told in one transaction that their incidents have changed."""
+"""How many builders with changed incidents one transaction announces to browsers."""
 
 _given = sa.bindparam
 _p = incident_position.c

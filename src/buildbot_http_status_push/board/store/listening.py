@@ -28,7 +28,7 @@ LOOK_UP = 0.5
 
 @define(eq=False)
 class Listener:
-    """Listens until it is told to stop; not through a pooler.
+    """Listens until it is stopped; not through a pooler.
 
     A session of the server that a pooler shares would go on listening for whoever gets it next,
     whose driver keeps every notification.
@@ -57,7 +57,7 @@ class Listener:
         return is_server and not self._stopped.is_set()
 
     def _listen_once(self) -> bool:
-        """Listen until the connection is lost; the store's own connections tell of the trouble.
+        """Listen until the connection is lost; the store's own connections report the trouble.
 
         Returns:
             Whether there may be something to hear of another time.

@@ -36,7 +36,7 @@ def rank(complete_at: int | None, results: int | None, size: int, digest: str) -
 
     A finish counts more than a start, and of several the later one: with several masters one may
     finish a build for another that it believes dead. Of two that are equal so far the longer one
-    tells more; the digest only makes the choice the same each time.
+    says more; the digest only makes the choice the same each time.
 
     Args:
         complete_at: When the build ended, None while it runs.

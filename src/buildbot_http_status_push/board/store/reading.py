@@ -304,7 +304,7 @@ class Reading:
         if row.parent is None:
             return None
         known = self._found(sql.PARENT, {"of_master": row.master, "of_parent": row.parent})
-        # A database made anew counts from 1 again: the time tells which one it was.
+        # A database made anew counts from 1 again: the time shows which one it was.
         fit = [each for each in known if row.parent_started_at in (None, each.started_at)]
         return fit[0] if fit else None
 

@@ -35,7 +35,7 @@ MOST_RUNNING = 100
 """How many running builds of one builder are shown."""
 
 CHANNEL = "board_updates"
-"""Where boards on one PostgreSQL server tell each other that something was committed."""
+"""The channel on which boards of one PostgreSQL server notify each other of commits."""
 NOTIFY = Prepared(lambda: sa.select(sa.func.pg_notify(CHANNEL, "")))
 
 FIRST_PLACE = (-1, -1, -1)

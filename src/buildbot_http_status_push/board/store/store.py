@@ -1,8 +1,8 @@
 """What the board knows, seen from the reactor's thread: statuses go in, pages' values come out.
 
 One transaction writes at a time, and one reads: each in another thread, on a connection of its
-own. A database that is out of order is opened anew at the next occasion; whoever asks meanwhile is
-told ``StorageError``. Knows no HTTP.
+own. A database that is out of order is opened anew at the next occasion; calls meanwhile raise
+``StorageError``. Knows no HTTP.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Store:
         return asked.addErrback(_unstorable)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Be told when there are updates; it is a hint only.
+        """Call a function when there are updates; it is a hint only.
 
         Args:
             callback: Called in the reactor's thread after a commit that gave updates.

@@ -71,7 +71,7 @@ class NamedTest:
 
     @property
     def digest(self) -> str:
-        """What tells the test from others."""
+        """The key by which tests are told apart."""
         return hashlib.sha256(json.dumps([self.suite, self.name]).encode()).hexdigest()[:32]
 
 

@@ -2,7 +2,7 @@
 /**
  * Keeps a page of the board up to date, and its keys.
  *
- * The page comes from the server whole and is complete without this. It tells where in the order
+ * The page comes from the server whole and is complete without this. It says where in the order
  * of all changes it stands; from there on this script follows them, over a WebSocket or, where
  * that does not get through, by asking every few seconds. What a page may contain for it is told
  * in templates/_parts.html. All HTML that it puts in comes from the page's own server, which has
@@ -446,7 +446,7 @@ function tick(now) {
 
 /* ---- Following the changes ---- */
 
-/** Follows the changes, however that is possible, and tells when it is not. */
+/** Follows the changes, however that is possible, and shows when it is not. */
 class Stream {
   /** @param {Page} page */
   constructor(page) {
@@ -505,7 +505,7 @@ class Stream {
 
   /**
    * @param {Updates | Snapshot | Heard} frame
-   * @returns {boolean} whether nothing is missing before it; what is told twice does no harm
+   * @returns {boolean} whether nothing is missing before it; repeats do no harm
    */
   follows(frame) {
     if (frame.type === "snapshot") return true;
@@ -590,7 +590,7 @@ class Stream {
   }
 }
 
-/* ---- What is told of the connection ---- */
+/* ---- The state of the connection ---- */
 
 let connectionWords = "";
 let stateIcon = "";
