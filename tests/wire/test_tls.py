@@ -333,8 +333,8 @@ class ClientCertificateTests(TLSTestCase):
         )
         self.assertEqual(
             self.refusal(None, SSL.TLS1_2_VERSION),
-            "TLS: the receiver ended the handshake: it has no cipher in common with us, or requires "
-            "a client certificate (set cert=)",
+            "TLS: the receiver ended the handshake: it has no cipher in common with us, or "
+            "requires a client certificate (set cert=)",
         )
 
     def test_wrong_authority(self) -> None:

@@ -72,7 +72,7 @@ class Arrivals:
         self._told: set[str] = set()
 
     def note(self, key: Sequence[str], build: Mapping[str, Any]) -> None:
-        """Remember what an event told of a build, for when its status is accepted.
+        """Remember what an event said of a build, for when its status is accepted.
 
         Args:
             key: The event's routing key, ``new`` or ``finished`` at its end.

@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 ANSWER_MOST = 64 * 1024
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
-"""What zlib wants to know of each content coding (RFC 9110, 8.4.1)."""
+"""What zlib needs for each content coding (RFC 9110, 8.4.1)."""
 
 CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 
