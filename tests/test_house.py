@@ -54,10 +54,8 @@ BOARD_FLOORS = (
 KNOW_BUILDBOT = {
     "commands.demo_master",
     "configuration.arguments",
-    "configuration.renderables",
     "configuration.rendering",
     "report.builds",
-    "report.comparison",
     "report.body",
     "report.default_generator",
     "report.failure_excerpts",

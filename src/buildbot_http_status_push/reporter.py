@@ -18,11 +18,12 @@ from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, su
 from twisted.logger import Logger
 from twisted.python.reflect import accumulateClassList
 
-from buildbot_http_status_push.configuration import options, placement, renderables, runtime_checks
+from buildbot_http_status_push.configuration import options, placement, runtime_checks
 from buildbot_http_status_push.configuration.arguments import (
     by_name,
     generators_faults,
     is_same,
+    renderable_faults,
     well_named,
 )
 from buildbot_http_status_push.configuration.built_in import BuiltInAttributes
@@ -114,7 +115,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         for old in default_generator.deprecations(given):
             warnings.warn(f"{self.name}: {old}", DeprecatedApiWarning, stacklevel=2)
         of_generators = generators_faults(generators)
-        of_renderables = renderables.faults(given, HttpStatusPush.secrets)
+        of_renderables = renderable_faults(given, HttpStatusPush.secrets)
         found = (*options.faults(given, names, is_renderable), *default_generator.faults(given))
         of_machine = (
             *runtime_checks.file_faults(given),
@@ -154,7 +155,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._delivery = DeliveryService(
             self.master.reactor, name, self._replace_catchup, self._outbox_lost, self.log
         )
-        self._intake = Intake(self.master.reactor, name, self._delivery, self.log)
+        self._intake = Intake(self.master.reactor, name, self._delivery.put, self.log)
         self.cache = DataCache(self.master)
         await self.cache.listen()
         self.properties_gate = PropertiesGate(self.master)

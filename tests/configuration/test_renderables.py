@@ -8,7 +8,7 @@ from buildbot.plugins import util
 from buildbot.process.properties import WithProperties
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.configuration.renderables import faults
+from buildbot_http_status_push.configuration.arguments import renderable_faults
 
 
 class NeedTest(SynchronousTestCase):
@@ -16,7 +16,10 @@ class NeedTest(SynchronousTestCase):
 
     def needed(self, value: Any) -> list[str]:
         """Return what of a value needs a build."""
-        return [each.split(" holds ")[1].split(", which")[0] for each in faults({"x": value}, "x")]
+        return [
+            each.split(" holds ")[1].split(", which")[0]
+            for each in renderable_faults({"x": value}, "x")
+        ]
 
     def test_needing_a_build(self) -> None:
         """Properties, sourcestamps and workers are of a build, at any depth, told once."""

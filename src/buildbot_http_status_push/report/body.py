@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from buildbot.data.resultspec import Filter
 from buildbot.reporters import utils
 
+from buildbot_http_status_push.formats.news import Format
 from buildbot_http_status_push.report.cache import DataCache
 from buildbot_http_status_push.report.test_results import read_tests
+from buildbot_http_status_push.results import CONCLUSIVE
 
 Build: TypeAlias = dict[str, Any]
 
@@ -22,6 +25,8 @@ CHANGE_KEYS = (
 """What a body has of a change, beside the first line of its comments and some of its files."""
 
 FILES_MOST = 100
+LOOKED_AT = 20
+"""Builds before a build that are looked at, for one of the same branch to compare with."""
 
 
 class Wants(Protocol):
@@ -168,3 +173,42 @@ def _wants_content(each: Mapping[str, Any], wanted: bool | Sequence[str]) -> boo
     if isinstance(wanted, bool):
         return wanted
     return each["name"] in wanted or f"{each['stepname']}.{each['name']}" in wanted
+
+
+async def compare(master: Any, build: Build, form: Format) -> Build:
+    """Return a build with ``compared_build`` and ``changes``, as far as a format needs them.
+
+    Args:
+        master: The Buildbot master, whose data API is asked.
+        build: The build with its properties.
+        form: Says what it needs.
+    """
+    compared = await _last_conclusive(master, build) if form.compares(build) else None
+    full = {**build, "compared_build": compared}
+    if form.tells(full):
+        # Not before: a long row of failures has many changes.
+        full["changes"] = await master.data.get(("builds", build["buildid"], "changes"))
+    return full
+
+
+async def _last_conclusive(master: Any, build: Build) -> Build | None:
+    """Return the last build of the same builder and branch whose result says something."""
+    earlier = [
+        Filter("number", "lt", [build["number"]]),
+        Filter("results", "eq", sorted(CONCLUSIVE)),
+    ]
+    found: list[Build] = await master.data.get(
+        ("builders", build["builderid"], "builds"),
+        filters=earlier,
+        order=["-number"],
+        limit=LOOKED_AT,
+    )
+    for each in found:
+        properties = await master.data.get(("builds", each["buildid"], "properties"))
+        if _branch(properties) == _branch(build["properties"]):
+            return each
+    return None
+
+
+def _branch(properties: dict[str, Any]) -> object:
+    return properties.get("branch", (None,))[0]

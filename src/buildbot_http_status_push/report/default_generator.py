@@ -21,8 +21,7 @@ from zope.interface import implementer
 from buildbot_http_status_push.formats.news import Format
 from buildbot_http_status_push.redaction import one_line
 from buildbot_http_status_push.report import events
-from buildbot_http_status_push.report.body import Build, make_body
-from buildbot_http_status_push.report.comparison import compare
+from buildbot_http_status_push.report.body import Build, compare, make_body
 from buildbot_http_status_push.report.encoding import RunCooperatively
 from buildbot_http_status_push.report.failure_excerpts import Reader, Rules, rules_faults
 from buildbot_http_status_push.report.test_results import log_names

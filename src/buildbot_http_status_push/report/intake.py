@@ -5,12 +5,11 @@ Knows neither where deliveries are kept nor where they go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from twisted.logger import Logger
 
-from buildbot_http_status_push.delivery.service import DeliveryService
 from buildbot_http_status_push.report.default_generator import title
 from buildbot_http_status_push.report.encoding import Encoded, EncodingError, encode
 from buildbot_http_status_push.report.events import Event
@@ -24,7 +23,7 @@ class Intake:
     Args:
         reactor: The clock.
         name: The reporter's name.
-        delivery: Keeps deliveries, and sends them.
+        put: Keeps a delivery; with ``again``, also one that was sent before.
         log: Where lines go.
     """
 
@@ -32,12 +31,12 @@ class Intake:
         self,
         reactor: Any,
         name: str,
-        delivery: DeliveryService,
+        put: Callable[..., Awaitable[bool]],
         log: Logger,
     ) -> None:
         self._reactor = reactor
         self._name = name
-        self._delivery = delivery
+        self._put = put
         self._log = log
         self.scheduler = CooperativeScheduler(reactor)
         self._told: set[str] = set()
@@ -61,7 +60,7 @@ class Intake:
         delivery = make_delivery(self._name, event, report, encoded, self._reactor.seconds())
         if event is not None:
             event.sent += 1
-        await self._delivery.put(delivery, again=event is not None and event.again)
+        await self._put(delivery, again=event is not None and event.again)
 
     def _tell_of_nulls(self, report: Mapping[str, Any], encoded: Encoded) -> None:
         for key in set(encoded.nulls).difference(self._told):
