@@ -163,6 +163,20 @@ class ReaderTest(unittest.TestCase):
         self.assertEqual(found["rule"], "buildbot-timeout")
 
     @async_to_deferred
+    async def test_commands(self) -> None:
+        """What a command is called with says nothing of why it failed, whatever words are in it."""
+        for said in ("no tests today", "command timed out: 20 seconds"):
+            kind = "h" if "timed" in said else "o"
+            start = "hgit fetch\nh in dir /b\nh using PTY: False\noDone\nhelapsedTime=0.1\n"
+            start += "hsh -c 'cat a.xml;\nhecho error: FAILED'\nh in dir /b\nh argv: [b'error:']\n"
+            log = f"{start}h using PTY: False\n{kind}{said}\nhprogram finished with exit code 1\n"
+            (found,) = await self.read(FakeMaster({"stdio": log}, "s"))
+            matched = [found["lines"][each] for each in found["matched"]]
+            self.assertIn(said, matched)
+            self.assertNotIn("git fetch", found["lines"])
+            self.assertNotIn("error: FAILED", str(found))
+
+    @async_to_deferred
     async def test_secrets(self) -> None:
         """Known secrets are hidden, also where a line is cut within one."""
         text = f"error: {'x' * 985}hunter2hunter2 hunter2hunter2\nhunter2hunter2\n"

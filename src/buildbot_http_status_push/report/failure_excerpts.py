@@ -36,7 +36,9 @@ PATTERN_MOST = 500
 
 TELLING = re.compile(r"FAIL|error|err\.text\Z")
 """The names of logs that are read rather than ``stdio``."""
-ENVIRONMENT = re.compile(r" {2}\S+=")
+ENVIRONMENT = re.compile(r"h {2}\S+=")
+STARTED, ENDED = "h using PTY", "helapsedTime="
+"""The last line that a worker writes of a command before its output, and after it."""
 
 Log: TypeAlias = Mapping[str, Any]
 Rules: TypeAlias = Sequence[Sequence[str]]
@@ -112,7 +114,7 @@ class Reader:
             chunk = await self.master.data.get(
                 ("logs", log["logid"], "contents"), offset=start, limit=limit
             )
-            more = list(_lines(chunk["content"] if chunk else "", log["type"]))
+            more = _lines(chunk["content"] if chunk else "", log["type"])
             size += sum(map(len, more))
             lines = more + lines
             reasons = await self._in_thread(_has_reason, more, self.own)
@@ -159,11 +161,24 @@ def candidates(step: str, logs: Iterable[Log], tests: Sequence[str]) -> Iterator
     yield output or others[-1:]
 
 
-def _lines(content: str, kind: str) -> Iterator[str]:
-    for line in content.removesuffix("\n").split("\n"):
-        text = line[1:] if kind == "s" else line
-        # The worker's environment is nobody's reason, and may hold what nobody should read.
-        yield "" if kind == "s" and line[:1] == "h" and ENVIRONMENT.match(text) else text
+def _lines(content: str, kind: str) -> list[str]:
+    """Return the lines of a log, those that say how a command was started as empty ones.
+
+    A command's own words are nobody's reason, and its environment may hold what nobody should read.
+    """
+    rows = content.removesuffix("\n").split("\n")
+    if kind != "s":
+        return rows
+    found = [row[1:] for row in rows]
+    begin = 0
+    for number, row in enumerate(rows):
+        if not row.startswith("h") or row.startswith(ENDED):
+            begin = number + 1
+        elif row.startswith(STARTED):
+            found[begin : number + 1] = [""] * (number + 1 - begin)
+        elif ENVIRONMENT.match(row):
+            found[number] = ""
+    return found
 
 
 def _as_body(step: Mapping[str, Any], log: Log, found: Excerpt, page: str) -> dict[str, Any]:
