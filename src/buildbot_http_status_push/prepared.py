@@ -61,6 +61,11 @@ class Prepared:
                 self._row = row._make
             return list(map(self._row, cursor.fetchall()))
 
+    def tuples(self, connection: Connection, given: Given) -> list[Any]:
+        """Return what the statement finds, as the driver returns it: cheaper for many rows."""
+        with closing(self._executed(connection, given)) as cursor:
+            return list(cursor.fetchall())
+
     def first(self, connection: Connection, given: Given) -> Any:
         """Return the first row of ``rows``, None where there is none."""
         rows = self.rows(connection, given)

@@ -64,9 +64,9 @@ class Browser:
         """Return what a page shows in the first element that is selected."""
         return str(self.run("return document.querySelector(arguments[0])?.innerText", selector))
 
-    def wait(self, what: Callable[[], Any], seconds: float = 60) -> Any:
-        """Wait until something is true, and return it."""
-        return WebDriverWait(self.driver, seconds, poll_frequency=0.02).until(lambda _: what())
+    def wait(self, what: Callable[[], Any], seconds: float = 60, every: float = 0.02) -> Any:
+        """Wait until something is true, looking every so many seconds, and return it."""
+        return WebDriverWait(self.driver, seconds, poll_frequency=every).until(lambda _: what())
 
     def resize(self, width: int, height: int, scale: float = 1) -> None:
         """Give the page a size in CSS pixels, and each of them so many dots."""

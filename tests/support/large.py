@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
 
 from attrs import frozen
 from sqlalchemy.engine import Connection
@@ -26,6 +27,8 @@ from buildbot_http_status_push.board.store.tables import (
 from buildbot_http_status_push.board.store.writing import Writing
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
+T = TypeVar("T")
+
 MANY = 10_000
 WORKERS = 50
 MINUTE = 60
@@ -37,15 +40,23 @@ class Large:
 
     Args:
         builders: How many builders there are.
-        builds: How many builds all of them have together; one in ten is bad, in streaks.
+        builds: How many builds all of them have together.
         until: When the last one began, in seconds since the epoch.
         waiting: How many requests wait, for all builders alike.
+        every: Seconds from one build to the next.
+        bad_of: Of how many builds one is bad, in streaks.
     """
 
     builders: int
     builds: int
     until: int
     waiting: int = 0
+    every: int = MINUTE // 4
+    bad_of: int = 10
+
+    def began(self, number: int) -> int:
+        """Return when a build began, in seconds since the epoch; the first one has number 0."""
+        return self.until - (self.builds - number) * self.every
 
     def fill(self, connection: Connection) -> None:
         """Write it into empty tables."""
@@ -61,7 +72,7 @@ class Large:
             (requests, self._requests()),
             (workers, self._workers()),
         ):
-            for some in _in_parts(rows):
+            for some in in_parts(rows, MANY):
                 connection.execute(table.insert(), some)
         connection.execute(position.update().values(sequence=self.builds))
         for place in range(self.builders):
@@ -77,9 +88,9 @@ class Large:
         good, bad = (new_row(a_status(1, each)) for each in (SUCCESS, FAILURE))
         for number in range(self.builds):
             place, nth = number % self.builders, number // self.builders
-            began = self.until - (self.builds - number) * MINUTE // 4
+            began = self.began(number)
             yield {
-                **(bad if nth // 3 % 10 == place % 10 else good),
+                **(bad if nth // 3 % self.bad_of == place % self.bad_of else good),
                 "id": number + 1,
                 "master": 1,
                 "builder": place + 1,
@@ -101,7 +112,7 @@ class Large:
 
     def _revisions(self) -> Iterator[dict[str, Any]]:
         for number in range(self._revision(self.builds - 1) + 1):
-            first_at = self.until - (self.builds - number * self.builders) * MINUTE // 4
+            first_at = self.began(number * self.builders)
             named = {"id": number + 1, "revision": f"r{number}", "first_at": first_at}
             yield {**named, "project": "runtime", "branch": "main", "codebase": ""}
 
@@ -145,12 +156,8 @@ class Large:
             yield {"sequence": number + 1, "build": number + 1, "builder": builder, "at": 0.0}
 
 
-def _in_parts(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    part = []
-    for row in rows:
-        part.append(row)
-        if len(part) == MANY:
-            yield part
-            part = []
-    if part:
+def in_parts(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the rows in lists of so many; the last one is shorter."""
+    left = iter(rows)
+    while part := [*islice(left, size)]:
         yield part

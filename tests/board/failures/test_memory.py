@@ -123,7 +123,13 @@ class StatesTest(MemoryCase):
     def test_lines_around(self) -> None:
         """Of a report of pytest the line that says what failed comes first, not those around it."""
         self.put(
-            1, "F   [100%]", "____ test_sum ____", "def test_sum():", "> assert a == b", BROKEN
+            1,
+            "F   [100%]",
+            "=== FAILURES ===",
+            "____ test_sum ____",
+            "def test_sum():",
+            "> assert a == b",
+            BROKEN,
         )
         self.assertEqual([each.text for each in self.memory().reasons], [BROKEN])
 

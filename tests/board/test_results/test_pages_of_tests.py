@@ -87,6 +87,19 @@ class PagesOfTestsTest(BoardCase):
         self.assertNotIn("test_y", found)
         self.assertIn("No failing test fits", await self.page("/tests?builder=none"))
 
+    async def test_many_builders(self) -> None:
+        """A test that fails on many builders is listed with three of them, by programs with all."""
+        for number in range(5):
+            await self.run_tests(1, "test_x", builder=f"linux-{number}", buildid=70 + number)
+        page = await self.page("/tests")
+        for number in range(5):
+            place = f"linux-{number}</bdi></a> no earlier result here"
+            self.assertEqual(place in page, number < 3, number)
+        self.assertIn("<td>5</td>", page)
+        self.assertIn("and 2 more", page)
+        found = (await self.call("/api/tests"))["tests"]
+        self.assertEqual(len(found), 5)
+
     async def test_filters(self) -> None:
         """A part of a message, a day or a builder leave out the tests that do not fit."""
         await self.run_tests(1, "test_a", message="Connection refused by db")

@@ -27,8 +27,8 @@ REASONS = 50
 """How many failing lines of a build, and how many failed tests, are kept."""
 WORD = re.compile(r"[^\W\d_]{2}")
 """What is in each line that says something: a progress of dots and letters does not."""
-AROUND = re.compile(r"_{3,} |> |\s{0,40}(?:async )?def \w")
-"""Lines of pytest beside the one that says what failed: a test's heading and its source."""
+AROUND = re.compile(r"_{3,} |={3,} (?:FAILURES|ERRORS) =|> |\s{0,40}(?:async )?def \w")
+"""Lines of pytest beside the one that says what failed: headings and the test's source."""
 TEST = "test"
 """The rule of failed tests."""
 

@@ -64,9 +64,9 @@ PLACES = 200
 """How many builders of an incident are shown."""
 BUILDS = 50
 """How many builds a page of a builder's history has."""
-FAILURES = 40
+FAILURES = 20
 """How many reasons are shown."""
-OCCURRENCES = 10
+OCCURRENCES = 6
 """How many builds with a reason are shown."""
 BAD_BUILDS = 60
 """In how many bad builds of revisions new failures of tests are looked up, the newest first."""
@@ -82,8 +82,10 @@ GROUNDS = 100
 """How many reasons and how many concerns of a verdict are shown."""
 NEW = 40
 """How many new failures and how many new tests a revision's page shows."""
-TESTS = 100
+TESTS = 50
 """How many failing tests are shown."""
+TEST_PLACES = 3
+"""Of how many of a failing test's builders more than their number is shown."""
 MESSAGES = 8
 """In how many of the latest builds in which a test failed its messages are looked up."""
 FOUND = 50
@@ -473,7 +475,7 @@ def _build_state(build: Build) -> State | None:
 
 async def _tests(store: Store, asked: PageRequest) -> View:
     query = test_query(asked.query)
-    failing = await store.failing_tests(asked.chosen, query, TESTS)
+    failing = await store.failing_tests(asked.chosen, query, TESTS, TEST_PLACES)
     known = {each.test for each in failing}
     is_search = (query.name or query.since) and not query.message
     others = await store.tests_like(query, FOUND) if is_search else []

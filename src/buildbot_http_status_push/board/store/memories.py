@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -108,11 +108,17 @@ PLACES = Prepared(
         .limit(MOST_OCCURRENCES)
     )
 )
-REASONS_AMONG = Prepared(
-    lambda **names: (
-        sa.select(_f.build, _f.signature)
-        .where(_f.build.in_(names["some"]))
-        .order_by(_f.build, _f.signature)
+SIGNATURES_OF = Prepared(
+    lambda: (
+        sa.select(_f.signature)
+        .where(_f.build == _given("of_build"))
+        .order_by(_f.place)
+        .limit(_given("most"))
+    )
+)
+WITH_REASONS = Prepared(
+    lambda **names: sa.select(_f.build, _f.signature).where(
+        _f.build.in_(names["some"]), _f.signature.in_(names["signatures"])
     )
 )
 LATEST = Prepared(
@@ -214,6 +220,40 @@ def _evidence(
     )
 
 
+@frozen(kw_only=True)
+class _Seen:
+    """Where and when a reason was seen.
+
+    Args:
+        first_at: When the first of the builds began.
+        last_at: When the last of them began.
+        builds: How many there are.
+        days: How many of them began on each day, by the number of the day.
+        builders: Their builders, the latest first.
+        branches: Their branches, the latest first.
+    """
+
+    first_at: int
+    last_at: int
+    builds: int
+    days: Counter[int]
+    builders: tuple[int, ...]
+    branches: tuple[str, ...]
+
+
+def _seen_in(places: Iterable[tuple[int, str, int]]) -> _Seen:
+    """Sum up where a reason was seen: the builder, the branch and the time, the latest first."""
+    builders, lines, times = zip(*places, strict=True)
+    return _Seen(
+        first_at=times[-1],
+        last_at=times[0],
+        builds=len(times),
+        days=Counter(at // DAY for at in times),
+        builders=tuple(dict.fromkeys(builders)),
+        branches=tuple(dict.fromkeys(filter(None, lines))),
+    )
+
+
 @define(eq=False)
 class Memories:
     """What is remembered of bad builds, kept in memory once it was read.
@@ -226,23 +266,23 @@ class Memories:
     entries: tuple[Entry, ...] = field(default=(), init=False)
     has_any: bool = field(default=False, init=False)
     _histories: dict[str, list[Occurrence]] = field(factory=dict, init=False)
-    _places: dict[str, list[Any]] = field(factory=dict, init=False)
+    _seen: dict[str, _Seen] = field(factory=dict, init=False)
     _memories: dict[int, tuple[int, Memory]] = field(factory=dict, init=False)
     _builds: dict[str, set[int]] = field(factory=lambda: defaultdict(set), init=False)
 
     def forget(self) -> None:
         """Begin anew, with another order of updates."""
-        for each in (self._histories, self._places, self._memories, self._builds):
+        for each in (self._histories, self._seen, self._memories, self._builds):
             each.clear()
 
     def refresh(self, connection: Connection, after: int) -> None:
         """Forget what has changed since an update."""
         self.has_any = ANY.scalar(connection, {}) is not None
-        if not self._histories and not self._places:
+        if not self._histories and not self._seen:
             return
         for row in CHANGED.rows(connection, {"after": after}):
             self._histories.pop(row.signature, None)
-            self._places.pop(row.signature, None)
+            self._seen.pop(row.signature, None)
             for build in self._builds.pop(row.signature, ()):
                 self._memories.pop(build, None)
 
@@ -282,14 +322,14 @@ class Memories:
             now: Seconds since the epoch.
         """
         rows = LATEST.rows(connection, {"most": limit})
-        return [self._summary(connection, row, names, now) for row in rows]
+        return [self._whole_summary(connection, row, names, now) for row in rows]
 
     def failure(
         self, connection: Connection, signature: str, names: Mapping[int, str], now: int
     ) -> ReasonSummary | None:
         """Return a reason, None where no build has it (any more)."""
         row = SIGNATURES.first(connection, {"some": [signature]})
-        return row and self._summary(connection, row, names, now)
+        return row and self._whole_summary(connection, row, names, now)
 
     def failures_of(
         self, connection: Connection, some: Sequence[Build], limit: int, now: int
@@ -302,61 +342,61 @@ class Memories:
             limit: How many at most.
             now: Seconds since the epoch.
         """
-        reasons: dict[int, list[str]] = defaultdict(list)
-        for build, signature in REASONS_AMONG.rows(
-            connection, {"some": [each.id for each in some]}
-        ):
-            reasons[build].append(signature)
-        seen: dict[str, list[Build]] = {}
+        wanted: dict[str, None] = {}
         for each in some:
-            for signature in reasons[each.id]:
-                if signature in seen or len(seen) < limit:
-                    seen.setdefault(signature, []).append(each)
-        known = {row.signature: row for row in SIGNATURES.rows(connection, {"some": [*seen]})}
+            if len(wanted) >= limit:
+                break
+            of_build = {"of_build": each.id, "most": limit}
+            found = SIGNATURES_OF.rows(connection, of_build)
+            wanted.update(dict.fromkeys(row.signature for row in found))
+        shown = [*wanted][:limit]
+        among = {"some": [each.id for each in some], "signatures": shown}
+        having: dict[str, set[int]] = defaultdict(set)
+        for build, signature in WITH_REASONS.rows(connection, among):
+            having[signature].add(build)
+        known = {row.signature: row for row in SIGNATURES.rows(connection, {"some": shown})}
+        names = {each.builder: each.builder_name for each in some}
         return [
-            self._summed_up(
+            self._summary(
                 known[signature],
-                [(each.builder, each.branch or "", each.started_at) for each in with_it],
-                {each.builder: each.builder_name for each in with_it},
+                _seen_in(
+                    (each.builder, each.branch or "", each.started_at)
+                    for each in some
+                    if each.id in having[signature]
+                ),
+                names,
                 now,
                 is_bounded=len(some) >= MOST_FIT,
             )
-            for signature, with_it in seen.items()
+            for signature in shown
         ]
 
-    def _summary(
+    def _whole_summary(
         self, connection: Connection, row: Any, names: Mapping[int, str], now: int
     ) -> ReasonSummary:
-        if row.signature not in self._places:
-            if len(self._places) > MOST_CACHED:
-                self._places.clear()
-            of_signature = {"of_signature": row.signature}
-            self._places[row.signature] = PLACES.rows(connection, of_signature)
-        places = self._places[row.signature]
-        found = self._summed_up(row, places, names, now, is_bounded=row.builds >= MOST_COUNTED)
+        if row.signature not in self._seen:
+            if len(self._seen) > MOST_CACHED:
+                self._seen.clear()
+            places = PLACES.rows(connection, {"of_signature": row.signature})
+            self._seen[row.signature] = _seen_in(places)
+        seen = self._seen[row.signature]
+        found = self._summary(row, seen, names, now, is_bounded=row.builds >= MOST_COUNTED)
         return evolve(found, first_at=row.first_at, builds=row.builds)
 
-    def _summed_up(
-        self,
-        row: Any,
-        places: Sequence[tuple[int, str, int]],
-        names: Mapping[int, str],
-        now: int,
-        *,
-        is_bounded: bool,
+    def _summary(
+        self, row: Any, seen: _Seen, names: Mapping[int, str], now: int, *, is_bounded: bool
     ) -> ReasonSummary:
         today = now // DAY
-        ages = Counter(today - at // DAY for _, _, at in places)
         reason = _reason(row)
         return ReasonSummary(
             reason=reason,
-            first_at=places[-1][2],
-            last_at=places[0][2],
-            builds=len(places),
+            first_at=seen.first_at,
+            last_at=seen.last_at,
+            builds=seen.builds,
             is_bounded=is_bounded,
-            days=tuple(ages[age] for age in reversed(range(DAYS))),
-            builders={builder: names[builder] for builder, _, _ in places},
-            branches=tuple(dict.fromkeys(line for _, line, _ in places if line)),
+            days=tuple(seen.days[today - age] for age in reversed(range(DAYS))),
+            builders={builder: names[builder] for builder in seen.builders},
+            branches=seen.branches,
             known=next((each.known for each in self.entries if each.matches(reason)), None),
         )
 

@@ -151,11 +151,13 @@ class Reading:
 
     def builders(self, chosen: Filter) -> list[Builder]:
         """Return the builders that fit, by name, each with its builds that fit."""
+        return [*map(self._with_memory, self._fitting(chosen))]
+
+    def _fitting(self, chosen: Filter) -> list[Builder]:
         every = map(self._with_master, self._by_branch(chosen.branch).values())
         found = [each for each in every if fits_builder(chosen, each)]
         if chosen.is_about_builds:
             found = [each for each in (narrowed(each, chosen) for each in found) if each]
-        found = [*map(self._with_memory, found)]
         return sorted(found, key=lambda each: (each.name, each.id))
 
     def builder(self, number: int, branch: str | None = None) -> Builder | None:
@@ -680,16 +682,21 @@ class Reading:
         """Return what the runs up to a build say of tests that failed in it."""
         return test_results.verdicts_of(self._connection, build.id, some)
 
-    def failing_tests(self, chosen: Filter, query: QueryOfTests, limit: int) -> list[TestPlaces]:
+    def failing_tests(
+        self, chosen: Filter, query: QueryOfTests, limit: int, most_places: int | None = None
+    ) -> list[TestPlaces]:
         """Return the tests that fail now, those on most builders first.
 
         Args:
             chosen: What builders must fit; a branch is looked at in place of the main one.
             query: Which tests are asked for.
             limit: Of how many tests more than the number of builders is returned.
+            most_places: Of how many of a test's builders more is returned, None for all.
         """
         places = self._lines_shown(chosen)
-        found, counts = test_results.failing_now(self._connection, places, query, limit)
+        found, counts = test_results.failing_now(
+            self._connection, places, query, limit, most_places
+        )
         known = self._first_bad(found.values())
         made = [
             TestPlaces(test=each, count=count, places=self._places(found.get(each, ()), known))
@@ -779,7 +786,7 @@ class Reading:
 
     def _lines_shown(self, chosen: Filter) -> list[tuple[int, str]]:
         """Return the builders that fit, each with the branch that it is shown by."""
-        return [(each.id, each.branch or "") for each in self.builders(chosen)]
+        return [(each.id, each.branch or "") for each in self._fitting(chosen)]
 
     def _places(
         self, some: Iterable[test_results.FailingPlace], known: Mapping[int, Build]

@@ -127,16 +127,11 @@ FAILURES = Prepared(
         _f.started_at >= _given("since"),
     )
 )
+_failed_before = sa.exists().where(
+    _f.test == _t.id, _f.tested == _given("of_tested"), _f.started_at < _given("since")
+)
 FAILED_BEFORE = Prepared(
-    lambda **names: (
-        sa.select(_f.test)
-        .where(
-            _f.test.in_(names["some"]),
-            _f.tested == _given("of_tested"),
-            _f.started_at < _given("since"),
-        )
-        .distinct()
-    )
+    lambda **names: sa.select(_t.id).where(_t.id.in_(names["some"]), _failed_before)
 )
 FAILED_TESTS = Prepared(
     lambda: (
@@ -413,7 +408,11 @@ class FailingPlace:
 
 
 def failing_now(
-    connection: Connection, places: Iterable[tuple[int, str]], query: QueryOfTests, limit: int
+    connection: Connection,
+    places: Iterable[tuple[int, str]],
+    query: QueryOfTests,
+    limit: int,
+    most_places: int | None = None,
 ) -> tuple[dict[NamedTest, list[FailingPlace]], dict[NamedTest, int]]:
     """Return the tests that fail now, those on most builders first.
 
@@ -422,6 +421,7 @@ def failing_now(
         places: Builders, each with the branch to look at, as tables have it.
         query: Which tests are asked for.
         limit: Of how many tests more than the number of builders is returned.
+        most_places: Of how many of a test's builders more is returned, None for all.
 
     Returns:
         Tests with where they fail; and on how many builders each of all fails.
@@ -452,12 +452,14 @@ def failing_now(
     # Comparing names as tuples is much faster than comparing objects.
     pairs = {each: (test.name, test.suite) for each, test in named.items()}
     order = sorted(named, key=lambda each: (-len(where[each]), pairs[each]))
-    shown = set(order[:limit])
     found: dict[NamedTest, list[FailingPlace]] = {named[each]: [] for each in order[:limit]}
+    shown: dict[int, dict[int, NamedTest]] = defaultdict(dict)
+    for each in order[:limit]:
+        for number in where[each][:most_places]:
+            shown[number][each] = named[each]
     for number, (builder, line, runs) in series.items():
-        here = {each: named[each] for each in shown if number in where[each]}
-        for test, each in _verdicts(connection, number, runs, here).items():
-            place = FailingPlace(builder=builder, line=line, verdict=each)
+        for test, told in _verdicts(connection, number, runs, shown[number]).items():
+            place = FailingPlace(builder=builder, line=line, verdict=told)
             found[named[test]].append(place)
     return found, {named[each]: len(where[each]) for each in order}
 
@@ -650,9 +652,9 @@ def _verdicts(
     before: set[int] = set()
     for part in _parts(sorted(some) if runs else []):
         given = {"of_tested": number, "since": runs[0].at, "some": part}
-        for row in FAILURES.rows(connection, given):
-            failed[row.test].add(row.build)
-        before.update(row.test for row in FAILED_BEFORE.rows(connection, given))
+        for test, build in FAILURES.tuples(connection, given):
+            failed[test].add(build)
+        before.update(row.id for row in FAILED_BEFORE.rows(connection, given))
     return {
         each: verdict(runs, suite_number(test.suite), failed[each], failed_earlier=each in before)
         for each, test in some.items()

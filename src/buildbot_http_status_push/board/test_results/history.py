@@ -110,7 +110,18 @@ def verdict(
         failed: The builds in which the test failed.
         failed_earlier: Whether it failed in an older build than these, too.
     """
-    outcomes = tuple((each, _has_failed(each, suite, failed)) for each in runs)
+    # A build's page has hundreds of tests of many runs: a call for each run would take the most.
+    outcomes = [
+        (
+            run,
+            True
+            if run.build in failed
+            else False
+            if run.is_whole and suite in run.suites
+            else None,
+        )
+        for run in runs
+    ]
     known = [pair for pair in outcomes if pair[1] is not None]
     in_a_row = 0
     for _, has_failed in reversed(known):
@@ -118,28 +129,22 @@ def verdict(
             break
         in_a_row += 1
     passed = {each.build: each for each, has_failed in known if not has_failed}
-    earlier = known[: len(known) - in_a_row]
+    failures = len(known) - len(passed)
     return Verdict(
-        outcomes=outcomes,
+        outcomes=tuple(outcomes),
         in_a_row=in_a_row,
         first_bad=known[-in_a_row][0] if in_a_row else None,
         last=known[-1][0] if known else None,
-        failed=len(known) - len(passed),
+        failed=failures,
         ran=len(known),
-        passed_before=bool(earlier),
-        failed_before=failed_earlier or any(has_failed for _, has_failed in earlier),
+        passed_before=len(known) > in_a_row,
+        failed_before=failed_earlier or failures > in_a_row,
         evidence=tuple(
             (each, passed[each.again])
             for each, has_failed in known
             if has_failed and each.again in passed
         ),
     )
-
-
-def _has_failed(run: Run, suite: int, failed: Collection[int]) -> bool | None:
-    if run.build in failed:
-        return True
-    return False if run.is_whole and suite in run.suites else None
 
 
 def deciding(runs: Iterable[Run]) -> dict[int, frozenset[int]]:

@@ -1,0 +1,86 @@
+"""The processor time that pages and answers of a board take, the first time and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from time import process_time
+
+from attrs import frozen
+from support.outboxes import result
+from support.threads import at_once
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+
+from buildbot_http_status_push.board.http.documents import RouteRequest
+from buildbot_http_status_push.board.pages.pages import Pages
+from buildbot_http_status_push.board.programs.api_routes import ApiRoutes
+from buildbot_http_status_push.board.store.store import Store
+
+BEST_OF = 15
+"""Other programs on the machine make the same work dearer, for seconds at a time."""
+
+
+@frozen
+class Cost:
+    """What a page or an answer takes, in milliseconds of a processor.
+
+    Args:
+        first: For a board that has been started just now.
+        again: After another reader has asked for it.
+    """
+
+    first: float
+    again: float
+
+
+def costs(url: str, now: int, asked: Iterable[str]) -> list[Cost]:
+    """Return what pages and answers take, the best of several times, in their order.
+
+    Args:
+        url: The board's database.
+        now: Seconds since the epoch.
+        asked: Paths, each with its query.
+    """
+    found = []
+    for each in asked:
+        firsts, agains = [], []
+        for _ in range(BEST_OF):
+            board = Board(url, now)
+            firsts.append(board.milliseconds(each))
+            agains += [board.milliseconds(each) for _ in range(2)]
+            board.close()
+        found.append(Cost(min(firsts), min(agains)))
+    return found
+
+
+class Board:
+    """A board that nobody has asked yet.
+
+    Args:
+        url: Its database.
+        now: Seconds since the epoch.
+    """
+
+    def __init__(self, url: str, now: int) -> None:
+        clock = Clock()
+        clock.advance(now)
+        self.store = Store(clock, maybeDeferred, url)
+        result(Deferred.fromCoroutine(self.store.open()))
+        self._pages = Pages(self.store, clock.seconds, at_once)
+        self._routes = dict(ApiRoutes(self.store, clock.seconds, at_once).routes)
+        self._readers = 0
+
+    def milliseconds(self, asked: str) -> float:
+        """Return what one reader's page or answer takes."""
+        path, _, query = asked.partition("?")
+        self._readers += 1
+        address = f"http://reader-{self._readers}/"  # else it would be the page that is kept
+        request = RouteRequest(path=path, query=query, address=address)
+        answer = self._routes.get(path, self._pages.page)
+        began = process_time()
+        result(Deferred.fromCoroutine(answer(request)))
+        return 1000 * (process_time() - began)
+
+    def close(self) -> None:
+        """End it."""
+        result(Deferred.fromCoroutine(self.store.close()))
