@@ -5,21 +5,33 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from support.incidents import AT
+from support.incidents import AT, an_incident
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.notify.announcing import CLOSED, OPEN, Report
+from buildbot_http_status_push.board.notify.notify_file import notify_of
 from buildbot_http_status_push.board.notify.reports import (
     KEPT_FOR,
     _keep,
     _known,
     forget,
     forget_incidents,
+    look,
     open_reports,
     reported_open,
 )
+from buildbot_http_status_push.board.toml_files import tomllib
 from buildbot_http_status_push.database import file_url
 
+FILE = """
+[to.chat]
+kind = "json"
+url = "http://127.0.0.1:1/"
+[[rule]]
+name = "all"
+to = "chat"
+wait = "0s"
+"""
 OLD = Report(state=CLOSED, at=AT, rule="all", messages=2)
 
 
@@ -49,6 +61,18 @@ class ReportsTest(SynchronousTestCase):
             ]
         )
         self.assertEqual(known, kept)
+
+    def test_fault(self) -> None:
+        """An incident of which nothing can be said keeps no other one from being reported."""
+        notify = notify_of(tomllib.loads(FILE))
+        looking = partial(look, notify=notify, steps={}, public_url="https://b.org/", now=AT + 60.0)
+        self.database.transact([partial(looking, incidents=[])])
+        bad, late = an_incident("bad", places=None), an_incident("late", suspects=None)
+        [found] = self.database.transact([partial(looking, incidents=[bad, an_incident(), late])])
+        self.assertEqual((found.messages, found.faults.keys()), (1, {"bad", "late"}))
+        mended = [an_incident("bad"), an_incident(), an_incident("late")]
+        [found] = self.database.transact([partial(looking, incidents=mended)])
+        self.assertEqual((found.messages, found.faults), (2, {}))
 
     def test_gone(self) -> None:
         """Open reports are found for destinations of the file only, and end with their incident."""

@@ -10,6 +10,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from buildbot_http_status_push.board.incidents.incident import Incident, Step
 from buildbot_http_status_push.board.notify.announcing import LONGEST_LATE
@@ -158,7 +159,14 @@ class Notifier:
                 public_url=self._public_url,
                 now=now,
             )
+            before = self.looked.faults
             [self.looked] = await self._transact(operation)
+            for number in self.looked.faults.keys() - before.keys():
+                self._log.failure(
+                    "notify: nothing can be said of incident {number}; trying again",
+                    Failure(self.looked.faults[number]),
+                    number=number,
+                )
             if now >= self._forget_at:
                 there = frozenset(each.id for each in incidents)
                 await self._transact(partial(forget, there=there, now=now))

@@ -7,23 +7,26 @@ makes it twice, or never. Blocking.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.incidents.incident import Incident, Step
 from buildbot_http_status_push.board.notify.announcing import (
     LEFT_OUT,
     OPEN,
+    Outlook,
     Report,
     announce_all,
     introduce,
 )
-from buildbot_http_status_push.board.notify.composing import delivery_of, summary_of
+from buildbot_http_status_push.board.notify.composing import Addressee, delivery_of, summary_of
 from buildbot_http_status_push.board.notify.notify_file import Notify
+from buildbot_http_status_push.board.notify.rules import Rule
 from buildbot_http_status_push.database import Database, Schema, file_of, file_url
 from buildbot_http_status_push.model import Delivery
 from buildbot_http_status_push.outbox import schema as outbox
@@ -60,11 +63,13 @@ class Looked:
         kept: Why nothing is said of an incident, by destination and id.
         again_at: When time alone may change that, in seconds since the epoch.
         messages: How many messages were made.
+        faults: Why nothing could be said of an incident, by its id; that is tried again.
     """
 
     kept: Mapping[str, Mapping[str, str]]
     again_at: float | None
     messages: int
+    faults: Mapping[str, Exception] = field(factory=dict)
 
 
 def outbox_url(database: str) -> str:
@@ -132,25 +137,71 @@ def look(
     every = list(incidents)
     kept: dict[str, Mapping[str, str]] = {}
     moments: list[float] = []
+    faults: dict[str, Exception] = {}
     count = 0
     for name, destination in notify.destinations.items():
         known, to = _known(connection, name), destination.addressee
-        deliveries: list[Delivery] = []
-        fresh: dict[str, Report] = {}
-        if INTRODUCED not in known:
-            begun = introduce(notify.rules, name, every, now)
-            fresh = {**begun.reports, INTRODUCED: Report(state=LEFT_OUT, at=now)}
-            if begun.counted:
-                deliveries.append(summary_of(len(begun.counted), to, public_url, now))
-        found = announce_all(notify.rules, name, every, steps, {**known, **fresh}, now)
-        deliveries += [delivery_of(each, to, public_url, now) for each in found.messages]
-        _keep(connection, name, {**fresh, **found.reports})
-        for each in deliveries:
+        say = partial(_say, notify.rules, to, known, steps, public_url, now)
+        said, of_some = _without_faulty(say, every)
+        _keep(connection, name, said.reports)
+        for each in said.deliveries:
             insert(connection, reporter_of(name), new_row(each, now))
-        kept[name] = found.kept
-        moments += [] if found.again_at is None else [found.again_at]
-        count += len(deliveries)
-    return Looked(kept=kept, again_at=min(moments, default=None), messages=count)
+        kept[name] = said.outlook.kept
+        moments += [] if said.outlook.again_at is None else [said.outlook.again_at]
+        faults |= of_some
+        count += len(said.deliveries)
+    again_at = min(moments, default=None)
+    return Looked(kept=kept, again_at=again_at, messages=count, faults=faults)
+
+
+@frozen
+class _Said:
+    """What is sent to a destination, and what is remembered of that."""
+
+    outlook: Outlook
+    deliveries: Sequence[Delivery]
+    reports: Mapping[str, Report]
+
+
+def _without_faulty(
+    say: Callable[[Sequence[Incident]], _Said], incidents: Sequence[Incident]
+) -> tuple[_Said, Mapping[str, Exception]]:
+    """Leave out the incidents of which nothing can be said; return why, by their ids."""
+    try:
+        return say(incidents), {}
+    except Exception:  # found below, where it is of one incident
+        faults = {each.id: fault for each in incidents if (fault := _fault(say, each))}
+        return say([each for each in incidents if each.id not in faults]), faults
+
+
+def _fault(say: Callable[[Sequence[Incident]], _Said], incident: Incident) -> Exception | None:
+    try:
+        say([incident])
+    except Exception as fault:  # for the caller to report
+        return fault
+    return None
+
+
+def _say(
+    rules: Sequence[Rule],
+    to: Addressee,
+    known: Mapping[str, Report],
+    steps: Mapping[str, Sequence[Step]],
+    public_url: str,
+    now: float,
+    incidents: Sequence[Incident],
+) -> _Said:
+    """Decide what is sent to a destination now."""
+    deliveries: list[Delivery] = []
+    fresh: dict[str, Report] = {}
+    if INTRODUCED not in known:
+        begun = introduce(rules, to.name, incidents, now)
+        fresh = {**begun.reports, INTRODUCED: Report(state=LEFT_OUT, at=now)}
+        if begun.counted:
+            deliveries.append(summary_of(len(begun.counted), to, public_url, now))
+    found = announce_all(rules, to.name, incidents, steps, {**known, **fresh}, now)
+    deliveries += [delivery_of(each, to, public_url, now) for each in found.messages]
+    return _Said(found, deliveries, {**fresh, **found.reports})
 
 
 def forget(connection: Connection, there: Collection[str], now: float) -> None:
