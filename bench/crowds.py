@@ -48,7 +48,11 @@ class Board:
     def post(self, number: int) -> float:
         """Send a status on this thread's connection, and return when it was accepted."""
         connection = self._connection()
-        connection.request("POST", "/", json.dumps(body(number)))
+        try:
+            connection.request("POST", "/", json.dumps(body(number)))
+        except ConnectionError:  # the board has closed it, while many browsers came
+            connection.close()
+            connection.request("POST", "/", json.dumps(body(number)))
         answer = connection.getresponse()
         at = time.monotonic()
         answer.read()
