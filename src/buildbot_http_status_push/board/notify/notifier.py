@@ -163,7 +163,7 @@ class Notifier:
             [self.looked] = await self._transact(operation)
             for number in self.looked.faults.keys() - before.keys():
                 self._log.failure(
-                    "notify: nothing can be said of incident {number}; trying again",
+                    "notify: making the message of incident {number} failed; trying again",
                     Failure(self.looked.faults[number]),
                     number=number,
                 )
