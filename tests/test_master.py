@@ -337,7 +337,7 @@ class LifeCycle(ReporterTestCase):
         with capturedLogs() as lines:
             await master.reconfigure(config("new"))
         formats = [(each.get("log_format") or "", each) for each in lines]
-        told = [each["value"] for text, each in formats if "names {value!r}" in text]
+        told = [each["value"] for text, each in formats if "contains {value!r}" in text]
         self.assertEqual(told, ["old"])
 
     @async_to_deferred

@@ -103,7 +103,9 @@ class StartTest(SynchronousTestCase):
         """A builder that does not exist is told in one line."""
         self.tell(succeed(None), builders=["lunix"])
         (line,) = self.lines
-        self.assertIn("builders names 'lunix', which nothing", line)
+        self.assertIn(
+            "builders contains 'lunix', but this master's configuration has no such", line
+        )
 
     def test_secret(self) -> None:
         """A secret that no provider has is told in one line, the reason in it."""

@@ -721,7 +721,7 @@ class NoticesTest(SynchronousTestCase):
                 setting.answer(Refused(status))
                 setting.clock.advance(2)
             [line] = setting.book.lines
-            self.assertIn(f"refused with {status} (build 1), ", line)
+            self.assertIn(f"refused with {status} (build 1); ", line)
             self.assertIn(words, line)
 
     def test_numbers(self) -> None:

@@ -244,12 +244,11 @@ class HookTest(NotifierCase):
         notifier = await self.started(world)
         path = world.folder / "outbox.sqlite"
         aside = path.rename(world.folder / "aside")
-        path.mkdir()
+        path.symlink_to(world.folder)  # a folder is no database
         world.kept.put(an_incident())
         notifier.wake()
         await world.let_pass(120)
-        path.rmdir()
-        aside.rename(path)
+        aside.replace(path)  # in one step: what is absent for a moment would be made anew
         await world.until(lambda: len(hook.taken) == 1)
         lines = [each for each in world.book.lines if "messages are made later" in each]
         self.assertEqual(len(lines), 1)
