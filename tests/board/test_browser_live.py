@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.board_process import BoardProcess
 from support.browser import browser
 from support.master import EndWith, Master, MasterTestCase, configuration
@@ -21,6 +22,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.reporter import HttpStatusPush
 from buildbot_http_status_push.results import FAILURE, SUCCESS
+
+pytestmark = pytest.mark.once
 
 SHOWS = "return document.querySelector(`[data-region=${arguments[0]}]`).innerText"
 NO_WEBSOCKETS = """

@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
+import pytest
 from selenium.webdriver.common.keys import Keys
 from support.board_process import BoardProcess
 from support.browser import Browser, axe, browser
@@ -17,6 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.filters import name_fits
 from buildbot_http_status_push.board.pages import wording
 from buildbot_http_status_push.results import FAILURE, SUCCESS
+
+pytestmark = pytest.mark.once
 
 SCRIPT = "<script>document.title = 'owned'</script>"
 BUILDS = 7

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.board_process import BoardProcess
 from support.browser import browser
 from support.large import Large
@@ -16,6 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import FAILURE, SUCCESS
+
+pytestmark = pytest.mark.once
 
 MANY = 2000
 CHANGES = 20

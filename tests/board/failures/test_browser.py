@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from support.board_process import BoardProcess
 from support.browser import axe, browser
 from support.reasons import excerpts, failed_tests
@@ -11,6 +12,8 @@ from support.statuses import a_body
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.results import FAILURE, SUCCESS
+
+pytestmark = pytest.mark.once
 
 AUDIT = """
 const [script, options, done] = arguments;
