@@ -12,6 +12,8 @@ from support.guard import guard_children
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
 PATIENCE = 60.0
+LIMIT = 110.0
+"""Seconds that a test may take, if it doesn't say more; pytest's own limit comes after it."""
 
 SECRETS = ("s3cret", "client-secret", "token-secret", "whsec_AQEBAQEB", "whsec_AgICAgIC")
 """What the tests use for secrets: passwords, tokens and signing keys, or how these begin."""
@@ -19,11 +21,17 @@ SECRETS = ("s3cret", "client-secret", "token-secret", "whsec_AQEBAQEB", "whsec_A
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C, and this process' end however it comes, end all that tests start."""
-    from hypothesis import settings  # pytest rewrites its plugins' asserts before
+    # pytest rewrites its plugins' asserts before.
+    from buildbot.monkeypatches import patch_testcase_timeout
+    from hypothesis import settings
+    from twisted.trial.unittest import TestCase
 
     # A loaded machine turns no test red.
     settings.register_profile("untimed", settings.default, deadline=None)
     settings.load_profile("untimed")
+    # Buildbot gives all tests five seconds once a master has read a log, unless it has done so.
+    patch_testcase_timeout()
+    TestCase.timeout = LIMIT
     guard = guard_children()
     config.add_cleanup(lambda: end(guard))
     # A script's background job ignores Ctrl-C, and hands that down.
