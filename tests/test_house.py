@@ -13,10 +13,13 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 import buildbot_http_status_push
 from buildbot_http_status_push.commands.board_settings import OWN_PATHS
+
+pytestmark = pytest.mark.once
 
 PACKAGE = "buildbot_http_status_push"
 SOURCE = Path(buildbot_http_status_push.__file__).parent

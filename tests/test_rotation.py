@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 import treq
 from buildbot.plugins import secrets, util
 from buildbot.process.results import SUCCESS
@@ -24,6 +25,8 @@ from twisted.web.server import Request, Site
 from buildbot_http_status_push.configuration.rendering import FILES_AGE
 from buildbot_http_status_push.receiver.receiver import Answer, Behaviour, Received, Receiver
 from buildbot_http_status_push.reporter import HttpStatusPush
+
+pytestmark = pytest.mark.once
 
 BUILDERS = {"success": [EndWith(SUCCESS)]}
 KEYS = ("whsec_" + "AQEB" * 11, "whsec_" + "AgIC" * 11)

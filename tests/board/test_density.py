@@ -7,6 +7,7 @@ import unicodedata
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,8 @@ from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.results import FAILURE, SUCCESS
+
+pytestmark = pytest.mark.once
 
 
 def red(number: int, *, revision: str = "abc", step: str = "test", **more: Any) -> Builder:

@@ -25,6 +25,8 @@ from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.writing import Arrival, Writing
 from buildbot_http_status_push.database import Database, file_url
 
+pytestmark = pytest.mark.once
+
 KILLS = int(os.environ.get("HTTP_STATUS_PUSH_KILLS", "15"))
 
 

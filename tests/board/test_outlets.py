@@ -11,11 +11,14 @@ from xml.etree import ElementTree
 
 import feedparser
 import jsonschema
+import pytest
 from attrs import frozen
 from openapi_spec_validator import validate
 from support.boards import Answer, BoardCase
 
 from buildbot_http_status_push.results import EXCEPTION, FAILURE, SUCCESS, WARNINGS
+
+pytestmark = pytest.mark.once
 
 SVG = "image/svg+xml; charset=utf-8"
 

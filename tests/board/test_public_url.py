@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.boards import PATIENCE, BoardCase
 from support.reasons import excerpts, failed_tests
 from twisted.internet.threads import deferToThread
@@ -19,6 +20,8 @@ from websockets.typing import Origin
 from buildbot_http_status_push.board import pages
 from buildbot_http_status_push.board.server import Settings
 from buildbot_http_status_push.results import FAILURE
+
+pytestmark = pytest.mark.once
 
 ADDRESSES = {"href", "src", "action", "data-good", "data-bad", "data-unknown", "data-lost"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeAlias
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.fakes import LogBook, a_delivery
@@ -16,6 +17,8 @@ from buildbot_http_status_push.delivery.operator_log import OperatorLog
 from buildbot_http_status_push.delivery.relay import Relay
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
+
+pytestmark = pytest.mark.once
 
 ANSWER_TAKES = 0.5
 LONGEST = 100_000

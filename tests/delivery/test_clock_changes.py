@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.fakes import LogBook, a_delivery
@@ -22,6 +23,8 @@ from buildbot_http_status_push.delivery.retry import LONGEST_WAIT
 from buildbot_http_status_push.delivery.settings import SenderSettings
 from buildbot_http_status_push.model import Accepted, Delivery, Outcome, Refused, Unreachable
 from buildbot_http_status_push.outbox.repository import DeliveryRepository
+
+pytestmark = pytest.mark.once
 
 WEEK = 7 * DAY
 FAR = 400 * DAY

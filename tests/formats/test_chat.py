@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from buildbot.process.results import CANCELLED, FAILURE, SKIPPED, SUCCESS
 from buildbot.util.twisted import async_to_deferred
 from support.master import EndWith, Master, ReporterTestCase, configuration
@@ -15,6 +16,8 @@ from twisted.web.server import Request, Site
 
 from buildbot_http_status_push import formats
 from buildbot_http_status_push.reporter import HttpStatusPush
+
+pytestmark = pytest.mark.once
 
 WAIT = 1.5
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from buildbot.config.errors import ConfigErrors
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ from buildbot_http_status_push.formats.text import length, link
 from buildbot_http_status_push.report.encoding import to_json
 from buildbot_http_status_push.reporter import HttpStatusPush
 from buildbot_http_status_push.results import RESULTS
+
+pytestmark = pytest.mark.once
 
 ALL: dict[str, Callable[..., Format]] = {
     "slack": formats.slack,

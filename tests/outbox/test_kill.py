@@ -24,6 +24,8 @@ from buildbot_http_status_push.model import State
 from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.schema import open_database
 
+pytestmark = pytest.mark.once
+
 KILLS = int(os.environ.get("HTTP_STATUS_PUSH_KILLS", "15"))
 
 

@@ -45,6 +45,8 @@ from buildbot_http_status_push.outbox.recorder import BACKOFF
 from buildbot_http_status_push.outbox.repository import KEPT_FOR, DeliveryRepository
 from buildbot_http_status_push.outbox.schema import open_database
 
+pytestmark = pytest.mark.once
+
 OWNERS = ("one", "two")
 RETRY_AFTER = 40.0
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - its folder is private
