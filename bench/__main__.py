@@ -41,6 +41,8 @@ claimed from the outbox, posted, recorded; against treq POSTs of the same bytes 
 not counted.
 - {size.large} reports of 2 MiB are encoded, kept, signed and posted one after the other; the \
 stretch is the longest lag of such a call meanwhile.
+- The requests are of 50 builders that the master does not build for; a master without a reporter \
+and one with it take turns.
 - The waiting deliveries come in while nothing listens on the receiver's port.
 """
 

@@ -138,6 +138,16 @@ def figures(measured: Measured, size: Size) -> list[Figure]:
             unit="ms",
         ),
         Figure(
+            f"processor time of a request, {size.requests:,} at once",
+            2,
+            tuple(each.processor for each in measured.requests),
+            "until it is delivered, beyond a master without a reporter; "
+            f"{median(each.deliveries for each in measured.requests):.2f} deliveries and "
+            f"{median(each.transactions for each in measured.requests):.2f} transactions of the "
+            "outbox each",
+            unit="ms",
+        ),
+        Figure(
             "a start of Python with the start-up file",
             0.3,
             (measured.interpreter,),

@@ -40,6 +40,7 @@ class Size:
         large: How many reports of 2 MiB are sent.
         past: How many builds the database of a master has that starts, and a fifth of that its
             outbox.
+        requests: How many build requests are made at once.
     """
 
     rounds: int
@@ -50,6 +51,7 @@ class Size:
     waiting: int
     large: int
     past: int
+    requests: int
 
 
 FULL = Size(
@@ -61,9 +63,18 @@ FULL = Size(
     waiting=100_000,
     large=20,
     past=1_000_000,
+    requests=1_000,
 )
 QUICK = Size(
-    rounds=1, turns=2, builds=2, interval=0.05, backlog=100, waiting=200, large=2, past=1_000
+    rounds=1,
+    turns=2,
+    builds=2,
+    interval=0.05,
+    backlog=100,
+    waiting=200,
+    large=2,
+    past=1_000,
+    requests=50,
 )
 
 
@@ -84,6 +95,21 @@ class Cost:
     database_calls: float
     transactions: float
     latency: float
+
+
+@frozen
+class RequestCost:
+    """What a build request costs of many at once, beyond a master without a reporter.
+
+    Args:
+        processor: Milliseconds of processor time, until it is delivered and recorded.
+        deliveries: How many deliveries came of it.
+        transactions: Transactions of the outbox.
+    """
+
+    processor: float
+    deliveries: float
+    transactions: float
 
 
 @frozen
@@ -136,6 +162,7 @@ class Measured:
         interpreter: Milliseconds that the start-up file costs each start of Python.
         burst: Milliseconds from a begin's event to its committed row, where 16 builds begin at
             once: the median and the 99th percentile.
+        requests: What a build request costs of many at once, beyond a master without a reporter.
     """
 
     rounds: list[Round]
@@ -143,6 +170,7 @@ class Measured:
     starts: list[float]
     interpreter: float
     burst: tuple[float, float]
+    requests: list[RequestCost]
 
 
 def take(size: Size, receiver: Receiver, say: Say, advance: Advance) -> Measured:
@@ -173,10 +201,12 @@ def take(size: Size, receiver: Receiver, say: Say, advance: Advance) -> Measured
         starts = _starts(template, size.past)
         say("burst")
         burst = _burst(template, receiver, size.turns)
+        say("requests")
+        requests = _requests(template, receiver, size)
     say("memory")
     memory = float(run("memory", size.waiting)["grown"]) / MIB
     interpreter = float(run("interpreter")["milliseconds"])
-    return Measured(rounds, memory, starts, interpreter, burst)
+    return Measured(rounds, memory, starts, interpreter, burst, requests)
 
 
 def _burst(template: Path, receiver: Receiver, bursts: int) -> tuple[float, float]:
@@ -186,6 +216,28 @@ def _burst(template: Path, receiver: Receiver, bursts: int) -> tuple[float, floa
     told = run("burst", folder, receiver.keeping, bursts)
     receiver.taken()
     return 1000 * told["median"], 1000 * told["late"]
+
+
+def _requests(template: Path, receiver: Receiver, size: Size) -> list[RequestCost]:
+    """Let a master without a reporter and one with it take turns."""
+    found = []
+    with ExitStack() as stack:
+        masters = []
+        for name, more in (("asked-none", ()), ("asked", ("--url", receiver.counting))):
+            folder = template.with_name(name)
+            shutil.copytree(template, folder)
+            masters.append(stack.enter_context(Again("requests", folder, size.requests, *more)))
+        for turn in range(1 + size.rounds):
+            none, some = (master.measure() for master in masters)
+            if turn:  # the first one brings in code and caches
+                found.append(
+                    RequestCost(
+                        1000 * (some["processor"] - none["processor"]) / size.requests,
+                        some["deliveries"] / size.requests,
+                        some["transactions"] / size.requests,
+                    )
+                )
+    return found
 
 
 def _starts(template: Path, builds: int) -> list[float]:
