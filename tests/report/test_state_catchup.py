@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from buildbot.data.resultspec import Filter, ResultSpec
@@ -12,8 +13,11 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.report.catchup import INTERVAL, SOON
+from buildbot_http_status_push.report.default_generator import DefaultGenerator
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.state_catchup import IDS, SETTLED, StateCatchup
+from buildbot_http_status_push.report.state_generators import BuilderGenerator
+from buildbot_http_status_push.report.states import BUILDER_KEYS, Reported
 
 
 class Configured:
@@ -26,6 +30,9 @@ class Configured:
 class StatesMaster(FakeMaster):
     """A master with requests, workers and builders."""
 
+    buildbotURL = "http://ci.example.org/"  # noqa: N815 - Buildbot's name
+    title = "ci"
+
     def __init__(self) -> None:
         super().__init__()
         self.mq = self.config = self
@@ -33,9 +40,14 @@ class StatesMaster(FakeMaster):
         self.builders: list[Configured] = []
         self.rows: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
         self.asked: list[list[Filter]] = []
+        self.consumers: dict[tuple[str, ...], Callable[..., None]] = {}
+        self.held: Deferred[Any] | None = None
 
-    def startConsuming(self, *_: Any) -> Deferred[Any]:  # noqa: N802 - Buildbot's name
-        """Take note of nothing: the test makes the events."""
+    def startConsuming(  # noqa: N802 - Buildbot's name
+        self, consumer: Callable[..., None], key: tuple[str, ...]
+    ) -> Deferred[Any]:
+        """Take note of who listens."""
+        self.consumers[key] = consumer
         return succeed(self)
 
     def stopConsuming(self) -> None:  # noqa: N802 - likewise
@@ -51,9 +63,10 @@ class StatesMaster(FakeMaster):
             "complete_at": now if complete else None,
         }
 
-    def builder(self, number: int, name: str) -> None:
-        """Add a builder that some configuration had."""
-        self.rows["builders"][number] = {"builderid": number, "name": name, "masterids": []}
+    def builder(self, number: int, name: str, *tags: str) -> None:
+        """Add a builder that some configuration had, or change one."""
+        row = {"builderid": number, "name": name, "masterids": [], "projectid": None, "tags": tags}
+        self.rows["builders"][number] = {**dict.fromkeys(BUILDER_KEYS), **row}
 
     def get(
         self, path: tuple[Any, ...], filters: Any = (), order: Any = (), limit: int = 0
@@ -64,7 +77,10 @@ class StatesMaster(FakeMaster):
             return succeed(rows.get(path[1]))
         self.asked.append(list(filters))
         spec = ResultSpec(filters=filters, order=order or None, limit=limit or None)
-        return succeed(spec.apply(list(rows.values())))
+        found = spec.apply(list(rows.values()))
+        if self.held is None or limit == 1:
+            return succeed(found)
+        return self.held.addCallback(lambda _: found)  # as it was then
 
 
 class StatesOutbox(FakeOutbox):
@@ -128,6 +144,32 @@ class StateCatchupTests(SynchronousTestCase):
         self.states.again("buildrequests", "9")
         self.assertEqual(self.wait(INTERVAL), [])
 
+    def test_event_amid_a_scan(self) -> None:
+        """What an event comes of while all is read is left to that event, unless it failed."""
+        self.master.held = held = Deferred()
+        self.start("buildrequests")
+        self.assertEqual(self.reported, [])
+        key = ("buildrequests", "2", "claimed")
+        self.master.consumers["buildrequests", None, None](key, {})
+        self.states.again("buildrequests", "2")
+        self.master.held = None
+        held.callback(None)
+        self.assertEqual(self.reported, [("buildrequests", 1), ("buildrequests", 3)])
+        self.assertEqual(self.wait(SOON), [("buildrequests", 2)])
+
+    def test_builder_amid_a_look(self) -> None:
+        """A builder that appears while all are read is reported by the next look."""
+        self.master.held = held = Deferred()
+        self.start("builders")
+        self.master.builders = [Configured("added")]
+        self.master.builder(1, "added")
+        key = ("builders", "1", "started")
+        self.master.consumers["builders", None, None](key, self.master.rows["builders"][1])
+        self.master.held = None
+        held.callback(None)
+        self.assertEqual(self.wait(0), [])
+        self.assertEqual(self.wait(SOON), [("builders", 1)])
+
     def test_completed_meanwhile(self) -> None:
         """What no event told of is found among those that were incomplete, and no others."""
         self.master.request(1, complete=True)
@@ -158,3 +200,34 @@ class StateCatchupTests(SynchronousTestCase):
                 self.assertEqual(self.wait(wait), both)
         self.states.configured()
         self.assertEqual(self.wait(SETTLED), both[:1])
+
+    def test_reconfiguration(self) -> None:
+        """Of each configuration all that is new, other or gone is reported, and that once."""
+        generator = BuilderGenerator(DefaultGenerator(), Reported())
+        sent: list[tuple[str, str]] = []
+
+        def report(event: Event) -> Deferred[Event]:
+            made = generator.generate(self.master, None, event.key, event.message)
+            if (found := self.successResultOf(made)) is not None:
+                sent.append((found["body"]["name"], found["body"]["event"]))
+            return succeed(event)
+
+        self.patch(self, "report", report)
+        for number, name in enumerate(("stays", "goes", "tagged", "old"), 1):
+            self.master.builder(number, name)
+            self.master.builders.append(Configured(name))
+        self.start("builders")
+        names = [each.name for each in self.master.builders]
+        self.assertEqual(sent, [(each, "builders.configured") for each in names])
+        sent.clear()
+        self.master.builder(3, "tagged", "nightly")
+        for number, name in enumerate(("new", "added"), 5):
+            self.master.builder(number, name)
+        kept = ("stays", "tagged", "new", "added")
+        self.master.builders = [Configured(name) for name in kept]
+        self.states.configured()
+        for wait in (SETTLED, INTERVAL, INTERVAL):
+            self.wait(wait)
+        removed = [(each, "builders.removed") for each in ("goes", "old")]
+        found = [(each, "builders.configured") for each in ("tagged", "new", "added")]
+        self.assertEqual(sorted(sent), sorted(removed + found))

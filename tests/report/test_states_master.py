@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.report import state_catchup
 from buildbot_http_status_push.report.contract import body_schema
+from buildbot_http_status_push.report.state_generators import StateGenerator
 from buildbot_http_status_push.reporter import HttpStatusPush
 
 WANTS = {"want_requests": True, "want_workers": True, "want_builders": True}
@@ -44,6 +45,13 @@ def newest(inbox: Inbox, kind: str) -> dict[int, dict[str, Any]]:
     bodies = [each for each in inbox.builds if each.get("schema") == f"{kind}-1"]
     ordered = sorted(bodies, key=lambda each: (each["reported_at"], each.get("complete", False)))
     return {each[IDS[kind]]: each for each in ordered}
+
+
+class Broken(StateGenerator):
+    """A generator that raises."""
+
+    async def _generate(self, *_: Any) -> None:
+        raise ZeroDivisionError
 
 
 class States(ReporterTestCase):
@@ -77,6 +85,30 @@ class States(ReporterTestCase):
         await master.master.data.control("cancel", {"reason": "test"}, ("buildrequests", request))
         await done
         consumer.stopConsuming()
+
+    @async_to_deferred
+    async def test_one_that_raises(self) -> None:
+        """A report that can't be made holds up no other, is logged once, and is made later."""
+        self.patch(state_catchup, "SOON", 0.05)
+        inbox, url = await self.open_inbox()
+        failures = ["workers", "buildrequests", "builders"]
+        make = StateGenerator._generate_safely
+
+        def fail_once(generator: StateGenerator, *event: Any) -> Any:
+            made = make(generator, *event)
+            if generator.kind not in failures:
+                return made
+            failures.remove(generator.kind)
+            made.close()
+            return make(Broken(generator.wants), *event)
+
+        self.patch(StateGenerator, "_generate_safely", fail_once)
+        master = await self.start_master(config([HttpStatusPush(url, **WANTS)], "waiting"))
+        await master.submit("waiting")
+        await master.submit("waiting")
+        await self.until_agreed(inbox, master)
+        self.assertEqual(failures, [])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
 
     @async_to_deferred
     async def test_agrees(self) -> None:
