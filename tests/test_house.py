@@ -26,7 +26,16 @@ SOURCE = Path(buildbot_http_status_push.__file__).parent
 TESTS = Path(__file__).parent
 
 FLOORS = (
-    {"durations", "excerpts", "model", "raw_requests", "redaction", "results", "signing"},
+    {
+        "durations",
+        "excerpts",
+        "group_commit",
+        "model",
+        "raw_requests",
+        "redaction",
+        "results",
+        "signing",
+    },
     {"database", "formats", "prepared", "time_slices"},
     {"outbox", "receiver", "wire"},
     {"delivery"},

@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from attrs import frozen
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from buildbot_http_status_push.database import Operation, StorageError
+from buildbot_http_status_push.group_commit import GroupCommit
 from buildbot_http_status_push.model import Delivery, Disposition, LeasedDelivery, State, Turn
 from buildbot_http_status_push.outbox import backfill
 from buildbot_http_status_push.outbox.backfill_request import Backfill
@@ -27,24 +28,17 @@ from buildbot_http_status_push.outbox.repository import DeliveryRepository
 RESTORE_INTERVAL = 10.0
 
 T = TypeVar("T")
-R = TypeVar("R", bound="_Asked")
 InThread: TypeAlias = Callable[..., Deferred[Any]]
 
 
-@frozen(kw_only=True)
-class _Asked:
-    done: Deferred[Any] = field(factory=Deferred)
-
-
 @frozen
-class _Request(_Asked):
-    operation: Operation
-
-
-@frozen
-class _Ended(_Asked):
+class _Ended:
     claim: LeasedDelivery
     disposition: Disposition
+
+
+_Asked: TypeAlias = Operation | _Ended | None
+"""An operation, what becomes of a delivery, or None for a return to the database."""
 
 
 class Outbox:
@@ -72,14 +66,8 @@ class Outbox:
         self._storage = storage
         self._repository = repository
         self._recorder = Recorder(repository.reporter, repository.owner)
-        self._gather = gather
-        self._requests: list[_Request] = []
-        self._ended: list[_Ended] = []
-        self._busy = False
-        self._gathering: IDelayedCall | None = None
+        self._commits: GroupCommit[_Asked, Any] = GroupCommit(reactor, self._commit, gather=gather)
         self._closed = False
-        self._restore_due = False
-        self._last_end = -gather
         self._timer: IDelayedCall | None = None
 
     @property
@@ -156,7 +144,7 @@ class Outbox:
         Returns:
             What ``Recorder.record`` says of it.
         """
-        return self._ask(self._ended, _Ended(claim, disposition))
+        return self._ask(_Ended(claim, disposition))
 
     def waiting(self) -> Deferred[int]:
         """Return how many deliveries are still to be sent."""
@@ -194,87 +182,47 @@ class Outbox:
 
     def close(self) -> Deferred[None]:
         """Finish what was asked for, and close the database; what is asked later fails."""
-        flushed = self._run(lambda _: None)
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        return flushed.addCallback(lambda _: self._in_thread(self._storage.close))
+        return self._commits.idle().addCallback(lambda _: self._in_thread(self._storage.close))
 
     def _run(self, operation: Callable[..., T], **arguments: Any) -> Deferred[T]:
-        return self._ask(self._requests, _Request(partial(operation, **arguments)))
+        return self._ask(partial(operation, **arguments))
 
-    def _ask(self, asked: list[R], request: R) -> Deferred[Any]:
+    def _ask(self, what: _Asked) -> Deferred[Any]:
         if self._closed:
             return fail(StorageError("the outbox is closed"))
-        asked.append(request)
-        self._next()
-        return request.done
+        return self._commits.ask(what)
 
-    def _next(self) -> None:
-        if self._gathering and self._gathering.getTime() > self._reactor.seconds() + self._gather:
-            self._gathering.reset(0)  # the clock was set back: it would wait for as long
-        if self._busy or not (self._requests or self._ended or self._restore_due):
-            return
-        self._busy = True
-        if self._gather:
-            # Never now: what belongs together is asked for in one go.
-            self._gathering = self._reactor.callLater(self._wait(), self._begin)
-        else:
-            self._begin()
-
-    def _wait(self) -> float:
-        left = self._last_end + self._gather - self._reactor.seconds()
-        return min(max(left, 0.0), self._gather)  # whatever happens to the clock
-
-    def _begin(self) -> None:
-        self._gathering = None
-        job = self._restore() if self._restore_due else self._commit()
-        job.addBoth(self._done)
-
-    def _commit(self) -> Deferred[None]:
-        batch, self._requests = self._requests, []
-        if self._ended:
+    async def _commit(self, asked: Sequence[_Asked]) -> list[Any]:
+        """Carry out in one transaction what is asked for."""
+        ended = [each for each in asked if isinstance(each, _Ended)]
+        operations = [each for each in asked if callable(each)]
+        if ended:
             # First: the lanes that this frees can be claimed in the same transaction.
-            batch.insert(0, self._recording())
-        job = self._in_thread(self._storage.transact, [each.operation for each in batch])
-        return job.addCallbacks(_succeed, _fail, callbackArgs=(batch,), errbackArgs=(batch,))
-
-    def _recording(self) -> _Request:
-        ended, self._ended = self._ended, []
-        pairs = [(each.claim, each.disposition) for each in ended]
-        now = self._reactor.seconds()
-        request = _Request(partial(self._recorder.record_all, ended=pairs, now=now))
-        request.done.addCallbacks(_succeed, _fail, callbackArgs=(ended,), errbackArgs=(ended,))
-        return request
-
-    def _restore(self) -> Deferred[None]:
-        self._restore_due = False
-        return self._in_thread(self._storage.restore)
-
-    def _done(self, result: T) -> T:
-        self._busy = False
-        self._last_end = self._reactor.seconds()
-        if self._storage.fallen_back:
+            operations.insert(0, self._recording(ended))
+        try:
+            if None in asked:
+                await self._in_thread(self._storage.restore)
+            transact = self._storage.transact
+            results = await self._in_thread(transact, operations) if operations else []
+        finally:
             self._restore_later()
-        self._next()
-        return result
+        states, others = iter(results[0] if ended else ()), iter(results[bool(ended) :])
+        return [
+            next(states if isinstance(each, _Ended) else others) if each else None for each in asked
+        ]
+
+    def _recording(self, ended: Sequence[_Ended]) -> Operation:
+        pairs = [(each.claim, each.disposition) for each in ended]
+        return partial(self._recorder.record_all, ended=pairs, now=self._reactor.seconds())
 
     def _restore_later(self) -> None:
-        if self._timer is None and not self._closed:
-            self._timer = self._reactor.callLater(RESTORE_INTERVAL, self._restore_now)
+        if self._storage.fallen_back and self._timer is None and not self._closed:
+            self._timer = self._reactor.callLater(RESTORE_INTERVAL, self._restore)
 
-    def _restore_now(self) -> None:
+    def _restore(self) -> None:
         self._timer = None
-        self._restore_due = True
-        self._next()
-
-
-def _succeed(results: list[Any], asked: Sequence[_Asked]) -> None:
-    for request, result in zip(asked, results, strict=True):
-        request.done.callback(result)
-
-
-def _fail(failure: Any, asked: Sequence[_Asked]) -> None:
-    for request in asked:
-        request.done.errback(failure)
+        self._commits.ask(None)

@@ -35,13 +35,13 @@ from buildbot_http_status_push.board.store.cluster import (
     drop_waiting,
 )
 from buildbot_http_status_push.board.store.following import Followed, Following
-from buildbot_http_status_push.board.store.group_commit import GroupCommit
 from buildbot_http_status_push.board.store.reading import Reading
 from buildbot_http_status_push.board.store.reconnecting import ReconnectingDatabase
 from buildbot_http_status_push.board.store.schema import open_database, open_snapshots
 from buildbot_http_status_push.board.store.source_changes import drop_changes
 from buildbot_http_status_push.board.store.writing import Arrival, Stored, Writing
 from buildbot_http_status_push.database import StorageError, UnstorableError
+from buildbot_http_status_push.group_commit import GroupCommit
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -98,7 +98,7 @@ class Store:
 
     def __attrs_post_init__(self) -> None:
         self._cache = BuilderCache(self._branch, self._is_open)
-        self._commits = GroupCommit(self._commit, _is_of_one)
+        self._commits = GroupCommit(self._clock, self._commit, _is_of_one)
         self._writer = ReconnectingDatabase(self._in_thread, partial(open_database, self._url))
         self._reader = ReconnectingDatabase(self._in_thread, partial(open_snapshots, self._url))
 

@@ -5,11 +5,12 @@ A commit costs the same for one status as for a hundred. Knows no SQL and no tab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 Item = TypeVar("Item")
@@ -22,24 +23,31 @@ class GroupCommit(Generic[Item, Answer]):
     """Carries out what is asked for, all that has gathered at once.
 
     Args:
-        commit: Carries out some, in order; fires with the answer to each, or fails for all.
+        clock: The time.
+        commit: Carries out some, in order; returns the answer to each, or raises for all.
         is_of_one: Tells whether one of them is at fault for a failure: each is tried alone then.
+        gather: Seconds from the end of a transaction to the next one, which carries out all that is
+            asked for meanwhile; 0 to begin at once.
     """
 
-    _commit: Callable[[Sequence[Item]], Deferred[list[Answer]]]
-    _is_of_one: Callable[[Failure], bool]
+    _clock: IReactorTime
+    _commit: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]]
+    _is_of_one: Callable[[Failure], bool] = lambda _: False
+    _gather: float = 0.0
     _waiting: list[tuple[Item, Deferred[Answer]]] = field(factory=list, init=False)
     _busy: Deferred[None] | None = field(default=None, init=False)
+    _gathering: IDelayedCall | None = field(default=None, init=False)
+    _last_end: float = field(default=float("-inf"), init=False)
 
     def ask(self, what: Item) -> Deferred[Answer]:
-        """Ask for something.
-
-        Returns:
-            Fires with the answer once it is committed.
-        """
+        """Ask for something; fires with the answer once it is committed."""
         done: Deferred[Answer] = Deferred()
         self._waiting.append((what, done))
-        self._next()
+        if self._busy is None:
+            self._busy = Deferred()
+            self._begin_soon()
+        elif self._gathering and self._gathering.getTime() > self._clock.seconds() + self._gather:
+            self._gathering.reset(0)  # the clock was set back: it would wait for as long
         return done
 
     def idle(self) -> Deferred[None]:
@@ -51,12 +59,17 @@ class GroupCommit(Generic[Item, Answer]):
             self._busy.addCallback(lambda _: done.callback(None))
         return done
 
-    def _next(self) -> None:
-        if self._busy is None and self._waiting:
-            self._busy = Deferred()
+    def _begin_soon(self) -> None:
+        if self._gather:
+            # Never now: what belongs together is asked for in one go.
+            left = self._last_end + self._gather - self._clock.seconds()
+            wait = min(max(left, 0.0), self._gather)  # whatever happens to the clock
+            self._gathering = self._clock.callLater(wait, self._begin)
+        else:
             self._begin()
 
     def _begin(self) -> None:
+        self._gathering = None
         batch, self._waiting = self._waiting, []
         working = Deferred.fromCoroutine(self._work(batch))
         working.addCallback(lambda _: self._done())
@@ -88,8 +101,9 @@ class GroupCommit(Generic[Item, Answer]):
         return None
 
     def _done(self) -> None:
+        self._last_end = self._clock.seconds()
         if self._waiting:
-            self._begin()
+            self._begin_soon()
             return
         busy, self._busy = self._busy, None
         if busy is not None:
