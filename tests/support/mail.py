@@ -25,6 +25,7 @@ class MailServer:
 
     Args:
         answer: What it says to the next mail; it is called in the server's thread.
+        refused: The recipients that it refuses.
         certificate: The file of its certificate and key, None for no TLS.
         is_tls: Whether connections begin with TLS; else there is STARTTLS.
         port: Its port.
@@ -34,6 +35,7 @@ class MailServer:
     certificate: Path | None = None
     is_tls: bool = False
     port: int = field(factory=free_port)
+    refused: set[str] = field(factory=set)
     seen: list[EmailMessage] = field(factory=list)
     """The mails that were sent to it, whatever it answered."""
     recipients: list[list[str]] = field(factory=list)
@@ -84,6 +86,15 @@ class MailServer:
         session.host_name = hostname
         self._transports.append(server.transport)
         return answers
+
+    async def handle_RCPT(  # noqa: N802
+        self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
+    ) -> str:
+        """Take a recipient, or refuse it for now."""
+        if address in self.refused:
+            return "450 greylisted"
+        envelope.rcpt_tos.append(address)
+        return "250 ok"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Take a mail."""

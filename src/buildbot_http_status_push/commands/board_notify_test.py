@@ -86,11 +86,11 @@ class _Sending:
             destination = self._notify.destinations[name]
             sender = sender_of(self._reactor, destination, in_thread, Logger())
             message = example(self._rule.name, now)
-            to = destination.addressee
-            outcome = await sender.send(delivery_of(message, to, self._public_url, now))
+            for to in destination.addressees:
+                outcome = await sender.send(delivery_of(message, to, self._public_url, now))
+                self._say(f"{to.key}: {outcome}")
+                code = code if isinstance(outcome, Accepted) else FAILED
             await sender.close()
-            self._say(f"{name}: {outcome}")
-            code = code if isinstance(outcome, Accepted) else FAILED
         return code
 
     async def end(self) -> None:

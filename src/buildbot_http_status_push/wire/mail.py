@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from email.parser import BytesHeaderParser
+from email.policy import SMTP
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, connectionDone
-from twisted.logger import Logger
 from twisted.mail import smtp
 from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
@@ -40,7 +41,6 @@ class MailTarget:
         is_tls: Whether the connection begins with TLS.
         starttls: Whether TLS must begin with STARTTLS (RFC 3207) where it did not at once.
         sender: The envelope's sender.
-        recipients: The envelope's recipients.
         login: User and password (RFC 4954), None for no login.
     """
 
@@ -49,7 +49,6 @@ class MailTarget:
     is_tls: bool
     starttls: bool
     sender: str
-    recipients: tuple[str, ...]
     login: tuple[str, str] | None = field(default=None, repr=False)
 
 
@@ -69,20 +68,18 @@ class MailClient:
         policy: How TLS connections are made and checked.
         render: Yields the target anew for every attempt, or fails with ``RenderingError``.
         timeout: Seconds for a whole exchange.
-        log: Where refused recipients are logged.
     """
 
     reactor: Any
     policy: IPolicyForHTTPS
     render: RenderMail
     timeout: float
-    log: Logger = field(factory=Logger)
 
     def send(self, delivery: Delivery) -> Deferred[Outcome]:
         """Make one attempt.
 
         Args:
-            delivery: What to send: its body is the mail, with its headers.
+            delivery: What to send: its body is the mail, whose ``To`` is its one recipient.
 
         Returns:
             What came of it; trouble of the network is an outcome, not a failure.
@@ -103,14 +100,7 @@ class MailClient:
             text = one_line(mask.text(_explain(trouble)))[:TEXT_MOST]
             here = isinstance(trouble, TLSFileError)
             return Unreachable(text, here=here, unsent=here or is_unsent(trouble))
-        outcome = _outcome(answer, mask)
-        if isinstance(outcome, Accepted):
-            for each in answer.refused:
-                self.log.warn(
-                    "mail: recipient refused: {recipient}; the other recipients were sent the mail",
-                    recipient=one_line(mask.text(each))[:TEXT_MOST],
-                )
-        return outcome
+        return _outcome(answer, mask)
 
     async def _exchange(self, delivery: Delivery, target: MailTarget) -> _Answer:
         creator = None
@@ -139,13 +129,11 @@ class _Answer:
         code: The status.
         text: The words.
         is_of_mail: Whether the mail itself had been sent by then.
-        refused: The recipients that were refused, each with the reason.
     """
 
     code: int
     text: str
     is_of_mail: bool
-    refused: tuple[str, ...]
 
 
 def _outcome(answer: _Answer, mask: Mask) -> Outcome:
@@ -180,7 +168,7 @@ class _Session(smtp.ESMTPClient):
 
     Args:
         delivery: The mail.
-        target: As whom to send it, and to whom.
+        target: As whom to send it.
         creator: What makes the TLS side after STARTTLS, None where there is none.
     """
 
@@ -195,6 +183,8 @@ class _Session(smtp.ESMTPClient):
         if target.login:
             for kind in (smtp.PLAINAuthenticator, smtp.LOGINAuthenticator):
                 self.registerAuthenticator(kind(user.encode()))  # type: ignore[no-untyped-call]
+        head = BytesHeaderParser(policy=SMTP).parsebytes(delivery.body)
+        [self._recipient] = [each.addr_spec for each in head["To"].addresses]
         self._delivery, self._target = delivery, target
         self._is_sent = False
         self._has_data = False
@@ -208,8 +198,8 @@ class _Session(smtp.ESMTPClient):
         return self._target.sender
 
     def getMailTo(self) -> tuple[str, ...]:  # noqa: N802 - Twisted's name
-        """Return the recipients."""
-        return self._target.recipients
+        """Return the recipient."""
+        return (self._recipient,)
 
     def getMailData(self) -> io.BytesIO:  # noqa: N802 - Twisted's name
         """Return the mail, with the line ends that Twisted requires."""
@@ -224,14 +214,11 @@ class _Session(smtp.ESMTPClient):
         addresses: Sequence[tuple[str, int, bytes]],
         *__: object,
     ) -> None:
-        """Take the answer to the mail, or to the recipients where all are refused."""
-        refused = [each for each in addresses if each[1] not in range(200, 300)]
-        if refused and len(refused) == len(addresses):
-            # The mail is tried again where one of them may be accepted later.
-            code, resp = min(refused, key=lambda each: each[1] in PERMANENT)[1:]
-        self._answered(
-            code, resp, tuple(f"{to}: {why} {_decoded(said)}" for to, why, said in refused)
-        )
+        """Take the answer to the mail, or to the recipient that was refused."""
+        for each in addresses:
+            if each[1] not in range(200, 300):
+                resp = each[2]
+        self._answered(code, resp)
 
     def sendError(self, exc: Exception) -> None:  # noqa: N802 - Twisted's name
         """Take what went wrong before that."""
@@ -259,9 +246,9 @@ class _Session(smtp.ESMTPClient):
             self.answer.addErrback(lambda _: None)
             self.transport.abortConnection()
 
-    def _answered(self, code: int, text: object, refused: tuple[str, ...] = ()) -> None:
+    def _answered(self, code: int, text: object) -> None:
         if not self.answer.called:
-            self.answer.callback(_Answer(code, _decoded(text), self._has_data, refused))
+            self.answer.callback(_Answer(code, _decoded(text), self._has_data))
 
     def _failed(self, trouble: BaseException) -> None:
         if not self.answer.called:

@@ -293,6 +293,27 @@ class HookTest(NotifierCase):
 class MailTest(NotifierCase):
     """Mail."""
 
+    async def test_recipients(self) -> None:
+        """Each recipient gets each mail once, though another one is refused for hours."""
+        server = MailServer(refused={"slow@example.org"})
+        server.start()
+        self.addCleanup(server.stop)
+        world = self.world(
+            f'kind = "mail"\nserver = "smtp://localhost:{server.port}"\n'
+            'from = "board@example.org"\nrecipients = ["slow@example.org", "<a@example.org>"]'
+        )
+        notifier = await self.started(world)
+        world.kept.put(an_incident())
+        notifier.wake()
+        await world.until(lambda: len(server.seen) == 1)
+        await world.let_pass(3600)
+        world.kept.put(over(an_incident(), int(world.clock.seconds())))
+        await world.until(lambda: len(server.seen) == 2)
+        server.refused.clear()
+        await world.until(lambda: len(server.seen) == 4)
+        self.assertEqual(server.recipients, [["a@example.org"]] * 2 + [["slow@example.org"]] * 2)
+        self.assertEqual(len({each["Message-ID"] for each in server.seen}), 4)
+
     async def test_thread(self) -> None:
         """Mails of an incident are a thread; one whose answer was lost is repeated alike."""
         server = MailServer()

@@ -129,7 +129,10 @@ class FileTest(SynchronousTestCase):
         self.assertLessEqual({"https://chat.example.org/T0/B0", "/T0/B0"}, target.secrets)
         mail = destinations["list"].mail_target({"MAIL_PASSWORD": "x"})
         self.assertEqual((mail.login, mail.port, mail.is_tls), (("board", "x"), 465, True))
-        self.assertEqual(mail.recipients, ("ci@example.org", "ada@example.org"))
+        self.assertEqual(
+            [each.key for each in destinations["list"].addressees],
+            ["list ci@example.org", "list Ada <ada@example.org>"],
+        )
         with self.assertRaises(RenderingError):
             destinations["list"].mail_target({})
 

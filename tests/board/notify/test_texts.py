@@ -76,7 +76,7 @@ class SentencesTest(SynchronousTestCase):
         slack = delivery_of(opened(incident), Addressee(name="c", kind="slack"), URL, AT)
         for mention in ("<!channel>", "<!here>", "<!everyone>", "<@U1>"):
             self.assertNotIn(mention, slack.body.decode())
-        envelope = Envelope(sender="b@example.org", recipients=("c@example.org",))
+        envelope = Envelope(sender="b@example.org", recipient="c@example.org")
         to = Addressee(name="c", kind="mail", envelope=envelope)
         head = delivery_of(opened(incident), to, URL, AT).body.partition(b"\r\n\r\n")[0]
         self.assertNotIn(b"\r\nBcc:", head)

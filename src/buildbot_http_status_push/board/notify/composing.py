@@ -42,15 +42,15 @@ PLACES_MOST, REASONS_MOST = 200, 50
 
 @frozen(kw_only=True)
 class Envelope:
-    """What a mail's headers say of a destination.
+    """From whom a mail is, and to whom.
 
     Args:
         sender: Its ``From``.
-        recipients: Its ``To``.
+        recipient: Its ``To``; each of several gets a mail of its own, as one may be refused.
     """
 
     sender: str
-    recipients: tuple[str, ...]
+    recipient: str
 
 
 @frozen(kw_only=True)
@@ -66,6 +66,11 @@ class Addressee:
     name: str
     kind: str
     envelope: Envelope | None = None
+
+    @property
+    def key(self) -> str:
+        """What distinguishes it from all others."""
+        return self.name if self.envelope is None else f"{self.name} {self.envelope.recipient}"
 
 
 def delivery_of(announcement: Announcement, to: Addressee, public_url: str, now: float) -> Delivery:
@@ -122,29 +127,30 @@ def _delivery(
     thread: str,
     now: float,
 ) -> Delivery:
-    first, own = (message_id(to.name, about, each) for each in (1, number))
+    first, own = (message_id(to.key, about, each) for each in (1, number))
     if to.envelope is not None:
         body = _mail(news, to.envelope, thread, first, own, now)
     elif to.kind == JSON_KIND:
         body = _json(content)
     else:
         body = _json(CHATS[to.kind].message(news))
-    lane = f"{to.name} {about}"
+    lane = f"{to.key} {about}"
+    title = f"{event} {about}"
     return Delivery(
         id=own,
         lane=lane,
         group=lane,
         subject=own,
         event=event,
-        title=f"{event} {about}",
+        title=title if to.envelope is None else f"{title} to {to.envelope.recipient}",
         content_type=JSON_TYPE if to.envelope is None else MAIL_TYPE,
         body=body,
     )
 
 
-def message_id(destination: str, incident: str, number: int) -> str:
+def message_id(addressee: str, incident: str, number: int) -> str:
     """Return a message's id: the same whoever makes it, and however often."""
-    named = json.dumps([destination, incident, number]).encode()
+    named = json.dumps([addressee, incident, number]).encode()
     return f"msg_{hashlib.sha256(named).hexdigest()[:32]}"
 
 
@@ -232,7 +238,7 @@ def _mail(
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = thread if own == first else f"Re: {thread}"
     mail["From"] = envelope.sender
-    mail["To"] = ", ".join(envelope.recipients)
+    mail["To"] = envelope.recipient
     mail["Date"] = format_datetime(datetime.fromtimestamp(now, timezone.utc))
     mail["Message-ID"] = f"<{own}@{domain}>"
     if own != first:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from twisted.internet.defer import Deferred
 
 from buildbot_http_status_push.board.notify.composing import (
@@ -99,7 +99,8 @@ class Destination:
         verify: The path of a file with trusted certificates, None for the system's.
         server: Of mail: scheme, host and port.
         starttls: Of mail: whether TLS is required where the connection does not begin with it.
-        envelope: Of mail: from whom and to whom.
+        sender: Of mail: from whom.
+        recipients: Of mail: to whom.
     """
 
     name: str
@@ -109,12 +110,15 @@ class Destination:
     verify: str | None = None
     server: tuple[str, str, int] | None = None
     starttls: bool = True
-    envelope: Envelope | None = None
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
 
     @property
-    def addressee(self) -> Addressee:
+    def addressees(self) -> tuple[Addressee, ...]:
         """For whom its messages are made."""
-        return Addressee(name=self.name, kind=self.kind, envelope=self.envelope)
+        one = Addressee(name=self.name, kind=self.kind)
+        envelopes = [Envelope(sender=self.sender, recipient=each) for each in self.recipients]
+        return tuple(evolve(one, envelope=each) for each in envelopes) or (one,)
 
     def target(self, environment: Mapping[str, str]) -> Target:
         """Return where to POST.
@@ -151,7 +155,7 @@ class Destination:
         Raises:
             RenderingError: The password can't be had now.
         """
-        if self.server is None or self.envelope is None:
+        if self.server is None:
             raise RenderingError(f"destination {self.name} is no mail")
         scheme, host, port = self.server
         password = self.secrets.get("password")
@@ -160,8 +164,7 @@ class Destination:
             port=port,
             is_tls=scheme == "smtps",
             starttls=self.starttls,
-            sender=parseaddr(self.envelope.sender)[1],
-            recipients=tuple(parseaddr(each)[1] for each in self.envelope.recipients),
+            sender=parseaddr(self.sender)[1],
             login=(self.user, password.read(environment)) if self.user and password else None,
         )
 
@@ -257,8 +260,7 @@ def _mail(content: Mapping[str, Any], user: str | None) -> dict[str, Any]:
             raise FileFault(f'{key} is {each!r:.60}: must be a mail address, e.g. "ci@example.org"')
     if not recipients or sender is None:
         raise FileFault('recipients: must be given, e.g. recipients = ["ci@example.org"]')
-    envelope = Envelope(sender=sender, recipients=recipients)
-    return {"server": server, "starttls": starttls, "envelope": envelope}
+    return {"server": server, "starttls": starttls, "sender": sender, "recipients": recipients}
 
 
 def _server(text: str | None) -> tuple[str, str, int]:

@@ -140,8 +140,8 @@ def look(
     faults: dict[str, Exception] = {}
     count = 0
     for name, destination in notify.destinations.items():
-        known, to = _known(connection, name), destination.addressee
-        say = partial(_say, notify.rules, to, known, steps, public_url, now)
+        known, to = _known(connection, name), destination.addressees
+        say = partial(_say, notify.rules, name, to, known, steps, public_url, now)
         said, of_some = _without_faulty(say, every)
         _keep(connection, name, said.reports)
         for each in said.deliveries:
@@ -184,7 +184,8 @@ def _fault(say: Callable[[Sequence[Incident]], _Said], incident: Incident) -> Ex
 
 def _say(
     rules: Sequence[Rule],
-    to: Addressee,
+    destination: str,
+    to: Sequence[Addressee],
     known: Mapping[str, Report],
     steps: Mapping[str, Sequence[Step]],
     public_url: str,
@@ -195,12 +196,14 @@ def _say(
     deliveries: list[Delivery] = []
     fresh: dict[str, Report] = {}
     if INTRODUCED not in known:
-        begun = introduce(rules, to.name, incidents, now)
+        begun = introduce(rules, destination, incidents, now)
         fresh = {**begun.reports, INTRODUCED: Report(state=LEFT_OUT, at=now)}
         if begun.counted:
-            deliveries.append(summary_of(len(begun.counted), to, public_url, now))
-    found = announce_all(rules, to.name, incidents, steps, {**known, **fresh}, now)
-    deliveries += [delivery_of(each, to, public_url, now) for each in found.messages]
+            count = len(begun.counted)
+            deliveries += [summary_of(count, each, public_url, now) for each in to]
+    found = announce_all(rules, destination, incidents, steps, {**known, **fresh}, now)
+    for message in found.messages:
+        deliveries += [delivery_of(message, each, public_url, now) for each in to]
     return _Said(found, deliveries, {**fresh, **found.reports})
 
 
