@@ -25,7 +25,6 @@ from support import postgres
 from support.commands import Command, run, temporary_folder
 from support.fakes import a_delivery
 from support.master import EndWith, ReporterTestCase, configuration
-from support.outboxes import recorder_of
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -90,7 +89,7 @@ class Filled:
         def send(connection: Any) -> None:
             for claim in self.repository.claim(connection, self.now, 60.0, 100):
                 if claim.delivery == delivery:
-                    recorder_of(self.repository).record(connection, claim, disposition, self.now)
+                    self.repository.record(connection, claim, disposition, self.now)
             self.repository.release_all(connection, self.now)
 
         self.database.transact([send])

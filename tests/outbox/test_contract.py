@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 from support.fakes import a_delivery
-from support.outboxes import LEASE, NOW, Box, of_lane, recorder_of, result
+from support.outboxes import LEASE, NOW, Box, of_lane, result
 from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -277,7 +277,7 @@ class Contract(Case):
             Disposition(State.DELIVERED, ""),
         )
         ended = list(zip(earlier.claim(), (failed, accepted), strict=True))
-        found = self.box.ask(recorder_of(self.box.repository).record_all, ended, NOW)
+        found = self.box.ask(self.box.repository.record_all, ended, NOW)
         self.assertEqual([None, State.DELIVERED], found)
         self.assertEqual(
             (State.SUPERSEDED, 0), (self.box.entry(1).state, self.box.entry(1).attempts)
@@ -663,9 +663,7 @@ class Master(Thread):
             self._receiver.begin(each)
             self._transact(self._repository.waiting)  # some time passes
             self._receiver.end(each)
-            record = partial(
-                recorder_of(self._repository).record, claim=each, disposition=disposition, now=NOW
-            )
+            record = partial(self._repository.record, claim=each, disposition=disposition, now=NOW)
             self._transact(record)
 
     def _transact(self, operation: Operation) -> Any:

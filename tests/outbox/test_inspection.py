@@ -13,9 +13,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.model import PENDING, State
 from buildbot_http_status_push.outbox import inspection, intervention
-from buildbot_http_status_push.outbox.inspection import Cause, Entry, NotPossibleError, Stats
+from buildbot_http_status_push.outbox.inspection import (
+    ALL,
+    Cause,
+    Entry,
+    NotPossibleError,
+    Selection,
+    Stats,
+)
 from buildbot_http_status_push.outbox.repository import KEPT_FOR
-from buildbot_http_status_push.outbox.selection import ALL, Selection
 
 
 class InspectionCase(SynchronousTestCase):

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy.engine import Connection
 from support.fakes import a_delivery
-from support.outboxes import LEASE, NOW, recorder_of
+from support.outboxes import LEASE, NOW
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.database import file_url
@@ -41,8 +41,7 @@ from buildbot_http_status_push.model import (
 )
 from buildbot_http_status_push.outbox import inspection, intervention
 from buildbot_http_status_push.outbox.inspection import NotPossibleError
-from buildbot_http_status_push.outbox.recorder import BACKOFF
-from buildbot_http_status_push.outbox.repository import KEPT_FOR, DeliveryRepository
+from buildbot_http_status_push.outbox.repository import BACKOFF, KEPT_FOR, DeliveryRepository
 from buildbot_http_status_push.outbox.schema import open_database
 
 pytestmark = pytest.mark.once
@@ -399,9 +398,7 @@ class OutboxMachine(RuleBasedStateMachine):
         owner, _ = held
         mine = {claim.delivery.id: claim for whose, claim in (held, *also) if whose == owner}
         ended = [(claim, data.draw(dispositions(self.now))) for claim in mine.values()]
-        found = self.run(
-            lambda one: recorder_of(self.repositories[owner]).record_all(one, ended, self.now)
-        )
+        found = self.run(lambda one: self.repositories[owner].record_all(one, ended, self.now))
         accepted_first = sorted(ended, key=lambda each: each[1].state is not State.DELIVERED)
         for claim, disposition in accepted_first:
             state = self.model.record(owner, claim, disposition, self.now)
@@ -486,9 +483,7 @@ class OutboxMachine(RuleBasedStateMachine):
             repository.put(connection, delivery(number), self.now)
             repository.claim(connection, self.now, LEASE, 2)
             if held is not None:
-                recorder_of(repository).record(
-                    connection, held[1], Disposition(State.DELIVERED, ""), self.now
-                )
+                repository.record(connection, held[1], Disposition(State.DELIVERED, ""), self.now)
             former = self.folder / f"{self.crashes}.sqlite"
             self.crashes += 1
             for suffix in ("", "-wal"):

@@ -14,7 +14,7 @@ from unittest import mock
 import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.engine import Connection
-from support.outboxes import LEASE, NOW, recorder_of
+from support.outboxes import LEASE, NOW
 from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -292,17 +292,15 @@ class WorkTests(SynchronousTestCase):
             claims.extend(REPOSITORY.claim(connection, NOW, LEASE, 41))
 
         def record(connection: Connection) -> None:
-            recorder_of(REPOSITORY).record(
-                connection, claims[0], Disposition(State.DELIVERED, "accepted"), NOW
-            )
-            recorder_of(REPOSITORY).record(
+            REPOSITORY.record(connection, claims[0], Disposition(State.DELIVERED, "accepted"), NOW)
+            REPOSITORY.record(
                 connection, claims[1], Disposition(State.RETRYING, "refused", NOW), NOW
             )
 
         def record_all(connection: Connection) -> None:
             accepted = [(claim, Disposition(State.DELIVERED, "accepted")) for claim in claims[2:]]
             self.assertEqual(len(accepted), 40)
-            recorder_of(REPOSITORY).record_all(connection, accepted, NOW)
+            REPOSITORY.record_all(connection, accepted, NOW)
 
         self.assert_few(self.steps(take, record, record_all))
 

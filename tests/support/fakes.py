@@ -23,7 +23,7 @@ from buildbot_http_status_push.model import (
     Turn,
     Unreachable,
 )
-from buildbot_http_status_push.outbox.recorder import may_become
+from buildbot_http_status_push.outbox.repository import may_become
 
 
 def a_delivery(number: int = 1, lane: str = "buildrequest-1", **more: Any) -> Delivery:

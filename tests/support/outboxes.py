@@ -15,7 +15,6 @@ from buildbot_http_status_push.outbox import inspection
 from buildbot_http_status_push.outbox.fallback_database import FallbackDatabase
 from buildbot_http_status_push.outbox.inspection import Entry
 from buildbot_http_status_push.outbox.outbox import Outbox
-from buildbot_http_status_push.outbox.recorder import Recorder
 from buildbot_http_status_push.outbox.repository import DeliveryRepository
 
 NOW = 1_700_000_000.0
@@ -33,11 +32,6 @@ def result(deferred: Deferred[T]) -> T:
         value.raiseException()
     value_found: T = value
     return value_found
-
-
-def recorder_of(repository: DeliveryRepository) -> Recorder:
-    """Return what records the outcomes of what a repository has claimed."""
-    return Recorder(repository.reporter, repository.owner)
 
 
 class Box:

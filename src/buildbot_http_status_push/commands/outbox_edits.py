@@ -15,7 +15,7 @@ from buildbot_http_status_push.commands.outbox_selection import seconds_of
 from buildbot_http_status_push.model import PENDING, State
 
 if TYPE_CHECKING:
-    from buildbot_http_status_push.outbox.selection import Selection
+    from buildbot_http_status_push.outbox.inspection import Selection
 
 PICKED_UP = "a running master starts within seconds"
 
@@ -47,7 +47,7 @@ def _redeliver_many(ctx: CommandContext) -> int:
 
 
 def _redeliverable(ctx: CommandContext) -> Selection:
-    from buildbot_http_status_push.outbox.selection import Selection
+    from buildbot_http_status_push.outbox.inspection import Selection
 
     if ctx.arguments.dead:
         return Selection(states=frozenset({State.DEAD}))
@@ -85,7 +85,7 @@ def drop(ctx: CommandContext) -> int:
 
 def _drop_many(ctx: CommandContext) -> int:
     from buildbot_http_status_push.outbox import inspection, intervention
-    from buildbot_http_status_push.outbox.selection import Selection
+    from buildbot_http_status_push.outbox.inspection import Selection
 
     given = ctx.arguments
     before = None if given.older_than is None else seconds_of(given.older_than, ctx.now)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from buildbot_http_status_push.model import State
 
 if TYPE_CHECKING:
-    from buildbot_http_status_push.outbox.selection import Selection
+    from buildbot_http_status_push.outbox.inspection import Selection
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -46,7 +46,7 @@ def selection_of(arguments: argparse.Namespace, states: Collection[State]) -> Se
         arguments: The parsed arguments.
         states: The states that are meant where none is named.
     """
-    from buildbot_http_status_push.outbox.selection import Selection
+    from buildbot_http_status_push.outbox.inspection import Selection
 
     build = arguments.build
     return Selection(

@@ -25,9 +25,14 @@ from buildbot_http_status_push.database import (
 )
 from buildbot_http_status_push.model import PENDING, State
 from buildbot_http_status_push.outbox import statements
-from buildbot_http_status_push.outbox.recorder import find, may_become, supersede_older, write
-from buildbot_http_status_push.outbox.repository import DeliveryRepository
-from buildbot_http_status_push.outbox.rows import insert
+from buildbot_http_status_push.outbox.repository import (
+    DeliveryRepository,
+    find,
+    insert,
+    may_become,
+    supersede_older,
+    write,
+)
 from buildbot_http_status_push.outbox.schema import count_on_from, open_database
 
 

@@ -11,11 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.model import PENDING, State
-from buildbot_http_status_push.outbox.inspection import Entry, NotPossibleError, show
-from buildbot_http_status_push.outbox.rows import PRODUCED
-from buildbot_http_status_push.outbox.rows import count as add_to_total
+from buildbot_http_status_push.outbox.inspection import Entry, NotPossibleError, Selection, show
+from buildbot_http_status_push.outbox.repository import PRODUCED
+from buildbot_http_status_push.outbox.repository import count as add_to_total
 from buildbot_http_status_push.outbox.schema import deliveries
-from buildbot_http_status_push.outbox.selection import Selection
 from buildbot_http_status_push.outbox.statements import IS_LATE
 
 PORTION = 500

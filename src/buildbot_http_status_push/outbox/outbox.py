@@ -22,7 +22,6 @@ from buildbot_http_status_push.outbox import backfill
 from buildbot_http_status_push.outbox.backfill_request import Backfill
 from buildbot_http_status_push.outbox.fallback_database import FallbackDatabase
 from buildbot_http_status_push.outbox.inspection import Stats, stats_of
-from buildbot_http_status_push.outbox.recorder import Recorder
 from buildbot_http_status_push.outbox.repository import DeliveryRepository
 
 RESTORE_INTERVAL = 10.0
@@ -65,7 +64,6 @@ class Outbox:
         self._in_thread = in_thread
         self._storage = storage
         self._repository = repository
-        self._recorder = Recorder(repository.reporter, repository.owner)
         self._commits: GroupCommit[_Asked, Any] = GroupCommit(reactor, self._commit, gather=gather)
         self._closed = False
         self._timer: IDelayedCall | None = None
@@ -142,7 +140,7 @@ class Outbox:
         """Write down what becomes of a delivery, at once with all others of the transaction.
 
         Returns:
-            What ``Recorder.record`` says of it.
+            What ``DeliveryRepository.record`` returns.
         """
         return self._ask(_Ended(claim, disposition))
 
@@ -217,7 +215,7 @@ class Outbox:
 
     def _recording(self, ended: Sequence[_Ended]) -> Operation:
         pairs = [(each.claim, each.disposition) for each in ended]
-        return partial(self._recorder.record_all, ended=pairs, now=self._reactor.seconds())
+        return partial(self._repository.record_all, ended=pairs, now=self._reactor.seconds())
 
     def _restore_later(self) -> None:
         if self._storage.fallen_back and self._timer is None and not self._closed:

@@ -30,7 +30,7 @@ from buildbot_http_status_push.board.notify.rules import Rule
 from buildbot_http_status_push.database import Database, Schema, file_of, file_url
 from buildbot_http_status_push.model import Delivery
 from buildbot_http_status_push.outbox import schema as outbox
-from buildbot_http_status_push.outbox.rows import insert, new_row
+from buildbot_http_status_push.outbox.repository import insert, new_row
 
 INTRODUCED = ""
 """In the place of an incident's id: since when a destination is reported to."""
