@@ -182,9 +182,6 @@ class Database(Transactions):
 class Snapshots(Transactions):
     """A database that is only read; each transaction sees it as it stands at one moment.
 
-    Args:
-        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
-
     Raises:
         StorageError: It can't be opened.
     """
@@ -197,9 +194,6 @@ class Reader(Transactions):
     """A database of somebody else, to look into: read access suffices, and nothing changes.
 
     It takes no write lock, creates no file and changes no table.
-
-    Args:
-        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
 
     Raises:
         StorageError: It can't be opened.

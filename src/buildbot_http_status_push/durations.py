@@ -8,9 +8,6 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 def duration(seconds: float) -> str:
     """Write a duration in its two largest units.
 
-    Args:
-        seconds: How long; a negative duration counts as none.
-
     Returns:
         Such as ``340 ms``, ``1.5 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min`` or ``1 d 3 h``.
     """

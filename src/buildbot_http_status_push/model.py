@@ -170,11 +170,7 @@ newest makes all older ones superfluous, as soon as it is kept."""
 
 
 def makes_superfluous(event: str) -> frozenset[str]:
-    """Return the events of the same thing that need not be sent after this one.
-
-    Args:
-        event: The event's name, such as ``builds.finished``.
-    """
+    """Return the events of the same thing that need not be sent after this one."""
     return SUPERFLUOUS_AFTER.get(event) or STATES.get(event, frozenset())
 
 

@@ -48,12 +48,7 @@ class Prepared:
     _row: Callable[[Iterable[Any]], Any] | None = field(default=None, init=False)
 
     def rows(self, connection: Connection, given: Given) -> list[Any]:
-        """Return what the statement finds, with the columns as attributes.
-
-        Args:
-            connection: The running transaction.
-            given: The values of its parameters.
-        """
+        """Return what the statement finds, with the columns as attributes."""
         with closing(self._executed(connection, given)) as cursor:
             if self._row is None:
                 names = [each[0] for each in cursor.description]

@@ -44,22 +44,14 @@ def one_line(text: str) -> str:
 
 
 class Mask:
-    """Replaces secret values in texts that are about to be shown.
-
-    Args:
-        secrets: The values to hide, as they were rendered.
-    """
+    """Replaces secret values in texts that are about to be shown."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self.secrets = frozenset(secrets)
         self._sources: list[Callable[[], Iterable[str]]] = []
 
     def hide_also(self, source: Callable[[], Iterable[str]]) -> None:
-        """Hide further values.
-
-        Args:
-            source: Returns them; it is asked when a text is shown, which is seldom.
-        """
+        """Hide further values; their source is asked when a text is shown, which is seldom."""
         self._sources.append(source)
         self.__dict__.pop("_pattern", None)
 

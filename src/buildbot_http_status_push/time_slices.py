@@ -17,11 +17,7 @@ TIME_SLICE = 0.002
 
 
 class CooperativeScheduler:
-    """Does the work of all iterators alternately, a few milliseconds at once.
-
-    Args:
-        reactor: The clock, and what else has to be done.
-    """
+    """Does the work of all iterators alternately, a few milliseconds at once."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor

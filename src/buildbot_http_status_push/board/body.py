@@ -51,12 +51,7 @@ PULL_EVENT = "patchset-created"
 
 
 class BodyError(Exception):
-    """A body is not taken; the text says why, in one sentence.
-
-    Args:
-        status: The HTTP status to answer with.
-        sentence: Why.
-    """
+    """A body is not taken; the text says why, in one sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -140,9 +135,6 @@ class Status:
 def read_any(body: bytes) -> Status | State | None:
     """Read a body about a build, a request, a worker or a builder.
 
-    Args:
-        body: The bytes as they came.
-
     Returns:
         What it says; None for a test status, of which nothing is to be kept.
 
@@ -162,9 +154,6 @@ def read_any(body: bytes) -> Status | State | None:
 
 def read(body: bytes) -> Status | None:
     """Read a body about a build.
-
-    Args:
-        body: The bytes as they came.
 
     Returns:
         What it says; None for a test status, of which nothing is to be kept.
@@ -228,11 +217,7 @@ def _status(content: Mapping[str, Any], body: bytes) -> Status | None:
 
 
 def master_of(url: str | None) -> str:
-    """Return the master's web interface.
-
-    Args:
-        url: A build's page there, such as ``https://ci.example.org/#/builders/1/builds/2``.
-    """
+    """Return the master's web interface, from a build's page there."""
     return (url or "").partition("#")[0]
 
 

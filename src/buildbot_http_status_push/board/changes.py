@@ -19,14 +19,7 @@ LATEST = 253402300800
 
 
 def changes_of(body: Mapping[str, Any]) -> tuple[SourceChange, ...]:
-    """Return the changes in a build.
-
-    Args:
-        body: A status's JSON; ``changes`` is a list of changes as Buildbot's data API gives them.
-
-    Returns:
-        The changes, in the body's order.
-    """
+    """Return the changes in a body, in its order; they are as Buildbot's data API gives them."""
     return tuple(map(_change, objects(body.get("changes"))))
 
 
@@ -66,11 +59,7 @@ def first_line(value: object) -> str:
 
 
 def failing_step(body: Mapping[str, Any]) -> str | None:
-    """Return the name of the step that a build failed at, None where no steps were sent.
-
-    Args:
-        body: A status's JSON; ``steps`` is a list of steps as Buildbot's data API gives them.
-    """
+    """Return the name of the step that a build failed at, None where no steps were sent."""
     for wanted in (FAILURE, EXCEPTION):
         for step in objects(body.get("steps")):
             name = step.get("name")

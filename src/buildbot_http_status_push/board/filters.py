@@ -28,12 +28,7 @@ MOST_VALUE = 500
 
 @frozen
 class Chip:
-    """One thing that a filter asks for.
-
-    Args:
-        name: What it is about.
-        value: What is wanted.
-    """
+    """One thing that a filter asks for."""
 
     name: str
     value: str
@@ -41,9 +36,6 @@ class Chip:
 
 def from_query(query: str) -> Filter:
     """Read a filter from an address.
-
-    Args:
-        query: What stands after ``?``; whatever is no filter is left alone.
 
     Raises:
         ValueError: If a result is none of Buildbot's, or a value is longer than any name.
@@ -67,14 +59,7 @@ def _result(word: str) -> int:
 
 
 def to_query(chosen: Filter) -> str:
-    """Write a filter for an address, always in the same order.
-
-    Args:
-        chosen: The filter.
-
-    Returns:
-        What to write after ``?``; empty where everything is shown.
-    """
+    """Write a filter for an address, always in the same order."""
     return urlencode([(each.name, each.value) for each in chips(chosen)])
 
 
@@ -92,12 +77,7 @@ def _parts(chosen: Filter) -> Iterator[Chip]:
 
 
 def fits_builder(chosen: Filter, builder: Builder) -> bool:
-    """Tell whether a builder is to be shown, as far as it is not about single builds.
-
-    Args:
-        chosen: The filter.
-        builder: The builder.
-    """
+    """Tell whether a builder is to be shown, as far as it is not about single builds."""
     return (
         (chosen.builder is None or name_fits(chosen.builder, builder.name))
         and chosen.tags.issubset(builder.tags)
@@ -107,12 +87,7 @@ def fits_builder(chosen: Filter, builder: Builder) -> bool:
 
 
 def fits_build(chosen: Filter, build: Build) -> bool:
-    """Tell whether a build is to be shown, as far as it is about single builds.
-
-    Args:
-        chosen: The filter.
-        build: The build.
-    """
+    """Tell whether a build is to be shown, as far as it is about single builds."""
     return (
         (chosen.branch in (None, build.branch) or chosen.branch in build.branches)
         and chosen.worker in (None, build.worker)

@@ -25,11 +25,6 @@ AFTER_TROUBLE = 5.0
 class IncidentFollower:
     """Makes incidents of what is stored, soon after it was.
 
-    Args:
-        clock: The time.
-        store: Where builds and incidents are.
-        log: Where errors are logged.
-
     Attributes:
         is_at_end: Whether all that was stored has been read: what is known of incidents before
             that is not yet true.

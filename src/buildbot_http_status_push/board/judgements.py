@@ -15,14 +15,7 @@ def place(build: Build) -> tuple[int, int, int]:
 
 
 def judgements(newest: Iterable[Build]) -> list[Build]:
-    """Return the builds that judge their branch: not those of code older than was judged before.
-
-    Args:
-        newest: A branch's builds, newest first by their begin.
-
-    Returns:
-        Those that judge, newest first.
-    """
+    """Return the builds that judge their branch: not those of code older than was judged before."""
     reached = Reached()
     telling = sorted((each for each in newest if each.is_conclusive and each.judges), key=place)
     return [each for each in telling if reached.judge(each)][::-1]
@@ -60,10 +53,6 @@ def is_older(sources: Iterable[Source], reached: Mapping[str, Source]) -> bool:
 
     A build of an old revision of one codebase with the latest of all others is of older code: what
     it says was true once. Code that is older here and newer there is a combination of its own.
-
-    Args:
-        sources: The code.
-        reached: The other one, by codebase.
     """
     signs = {_sign(each, reached.get(each.codebase)) for each in sources}
     return -1 in signs and 1 not in signs

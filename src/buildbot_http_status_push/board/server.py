@@ -109,14 +109,7 @@ class Settings:
 
 @define(eq=False)
 class Board:
-    """A status front end, listening.
-
-    Args:
-        reactor: The network and the clock.
-        settings: What it is asked to be.
-        in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
-        log: Where trouble is told.
-    """
+    """A status front end, listening."""
 
     _reactor: Any
     _settings: Settings
@@ -207,10 +200,7 @@ class Board:
         )
 
     async def start(self) -> int:
-        """Open the store and listen.
-
-        Returns:
-            The port.
+        """Open the store and listen; return the port.
 
         Raises:
             StorageError: The database can't be opened.
@@ -278,11 +268,7 @@ class Board:
             self.store.know(tuple(each for each in self._known.entries if not each.is_expired(now)))
 
     def use(self, access: Access) -> None:
-        """Ask senders and readers for something else from now on.
-
-        Args:
-            access: What is asked; who watched with a password that has changed has to ask again.
-        """
+        """Ask for these credentials from now on; browsers whose password has changed ask again."""
         have_changed = access.readers != self._settings.access.readers
         self._settings.access.become(access)
         if have_changed:

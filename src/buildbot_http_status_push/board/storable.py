@@ -22,11 +22,7 @@ _UNSTORABLE = re.compile(
 
 
 def storable(text: str) -> str:
-    """Return a text with a replacement character for each that some format does not take.
-
-    Args:
-        text: Any text, lone surrogates included.
-    """
+    """Return a text with a replacement character for each that some format does not take."""
     return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
 
 

@@ -49,12 +49,7 @@ class FileFault(Exception):  # noqa: N818  the file's, not the program's
 
 @frozen
 class TomlFile:
-    """A file that has been read.
-
-    Args:
-        content: Its keys and values.
-        text: The text with these.
-    """
+    """A file that has been read."""
 
     content: Mapping[str, Any]
     text: str
@@ -107,10 +102,6 @@ def read_toml(path: Path) -> TomlFile:
 
 def read_rules(path: Path, rules_of: Callable[[Mapping[str, Any]], R]) -> R:
     """Read the rules of a file.
-
-    Args:
-        path: The file.
-        rules_of: Returns the rules of its content, or raises ``FileFault``.
 
     Raises:
         FileFault: It is at fault; the text has the line.
@@ -212,11 +203,6 @@ def texts_of(key: str, value: object) -> tuple[str, ...]:
 
 def seconds_of(key: str, value: object, most: float) -> float | None:
     """Return how many seconds a time such as ``5m`` has, None where there is none.
-
-    Args:
-        key: The key.
-        value: Its value.
-        most: The most seconds.
 
     Raises:
         FileFault: It is no time, or a longer one.

@@ -20,14 +20,7 @@ class SilentError(Exception):
 
 @frozen
 class Answer:
-    """A board's answer.
-
-    Args:
-        code: Its status.
-        reason: The status in words.
-        location: Where a redirect leads, None where the answer is none.
-        body: Its body.
-    """
+    """A board's answer."""
 
     code: int
     reason: str
@@ -47,11 +40,6 @@ class _AsItIs(HTTPErrorProcessor):
 
 def ask_board(url: str, auth: tuple[str, str] | None, body: bytes | None = None) -> Answer:
     """Return the answer to a GET, or to a POST of JSON.
-
-    Args:
-        url: The whole URL, of a board that ``board_url`` has checked.
-        auth: User and password, None where the board is open.
-        body: What is posted, None for a GET.
 
     Raises:
         SilentError: There is no answer.

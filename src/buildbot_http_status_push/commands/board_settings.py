@@ -46,10 +46,6 @@ class SettingsError(Exception):
 def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
     """Return what is asked for.
 
-    Args:
-        arguments: The parsed arguments of the sub-command.
-        environment: The environment's variables.
-
     Raises:
         SettingsError: It makes no sense, or is not safe.
     """
@@ -105,10 +101,6 @@ def _check_notify(path: Path, public_url: str | None) -> None:
 
 def access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:
     """Read what is asked of senders and readers, from files too.
-
-    Args:
-        arguments: The parsed arguments of the sub-command.
-        environment: The environment's variables.
 
     Raises:
         SettingsError: A file can't be read, or holds what makes no sense.

@@ -89,14 +89,7 @@ def run_reactor(
 def number(
     convert: Callable[[str], float], least: float, most: float, what: str
 ) -> Callable[[str], float]:
-    """Make an argparse type for numbers within limits.
-
-    Args:
-        convert: ``int`` or ``float``.
-        least: The least number that is taken.
-        most: The greatest one.
-        what: What the number is, for the error's text.
-    """
+    """Make an argparse type for numbers within limits."""
 
     def check(text: str) -> float:
         try:

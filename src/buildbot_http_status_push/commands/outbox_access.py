@@ -27,14 +27,7 @@ OUTBOX_FILE = "http_status_push.sqlite"
 
 @frozen
 class CommandContext:
-    """An open outbox and the arguments of one command.
-
-    Args:
-        database: The open outbox.
-        arguments: The parsed arguments.
-        output: Where the answer is printed.
-        now: The time, in seconds since the epoch.
-    """
+    """An open outbox and the arguments of one command."""
 
     database: Transactions
     arguments: argparse.Namespace
@@ -71,15 +64,7 @@ def refuse(why: str, *_: object) -> int:
 def run_outbox(
     act: Action, refuse: Refuse, arguments: argparse.Namespace, output: Output, *, to_write: bool
 ) -> int:
-    """Open the outbox, do what is asked for, and close it.
-
-    Args:
-        act: Does it.
-        refuse: Says why that can't be done, and returns the exit code.
-        arguments: The parsed arguments.
-        output: Where the answer is printed.
-        to_write: Whether it changes the outbox.
-    """
+    """Open the outbox, do what is asked for, and close it."""
     from buildbot_http_status_push.database import StorageError
     from buildbot_http_status_push.outbox.inspection import NotPossibleError
 
@@ -113,11 +98,6 @@ def _check_names(ctx: CommandContext) -> None:
 
 def open_outbox(folder: Path, url: str | None, *, to_write: bool) -> Transactions:
     """Open an outbox that exists; its schema is left to the master.
-
-    Args:
-        folder: The master's directory, where there is no URL.
-        url: A SQLAlchemy URL.
-        to_write: Whether it is to be changed.
 
     Raises:
         StorageError: There is none, or it can't be opened.

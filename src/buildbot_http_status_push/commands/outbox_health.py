@@ -26,12 +26,7 @@ STATUS_NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
 @frozen
 class Health:
-    """The health of an outbox.
-
-    Args:
-        stats: The counts, of one reporter or of all.
-        now: The time, in seconds since the epoch.
-    """
+    """The health of an outbox."""
 
     stats: Stats
     now: float

@@ -47,12 +47,7 @@ def to_json(document: object) -> str:
 
 
 def stats_document(each: Sequence[Stats], total: Stats) -> dict[str, Any]:
-    """Return the counts for programs; see ``STATS_KEYS``.
-
-    Args:
-        each: The counts of each reporter.
-        total: The counts of all reporters, whose ``reporter`` is empty.
-    """
+    """Return the counts for programs; see ``STATS_KEYS``."""
     return {
         "holds": all(one.holds for one in each),
         "all": _counts(total),
@@ -91,13 +86,7 @@ def readable(body: bytes | None, content_type: str) -> Any:
 
 
 def stats_lines(each: Sequence[Stats], total: Stats, now: float) -> list[str]:
-    """Return a table of the counts, and a sentence on whether they hold.
-
-    Args:
-        each: The counts of each reporter.
-        total: The counts of all reporters.
-        now: The time, in seconds since the epoch.
-    """
+    """Return a table of the counts, and a sentence on whether they hold."""
     if not each:
         return ["This outbox has never held a delivery."]
     head = ["reporter", "produced", *STATE_NAMES, "oldest waiting"]
@@ -174,13 +163,7 @@ def list_document(listing: Listing) -> dict[str, Any]:
 
 
 def list_lines(listing: Listing, now: float, width: int | None = None) -> list[str]:
-    """Return a table of deliveries; above it, where there are many, why they are there.
-
-    Args:
-        listing: The deliveries.
-        now: The time, in seconds since the epoch.
-        width: How many characters a line may have, None for as many as it takes.
-    """
+    """Return a table of deliveries; above it, where there are many, why they are there."""
     entries = listing.entries
     if not entries:
         return [_nothing(listing)]
@@ -237,13 +220,7 @@ def _list_row(entry: Entry, now: float) -> list[str]:
 
 
 def show_lines(entry: Entry, body: bytes | None, now: float) -> list[str]:
-    """Return all about a delivery, its body at the end.
-
-    Args:
-        entry: The delivery.
-        body: Its body, None where it is no longer kept.
-        now: The time, in seconds since the epoch.
-    """
+    """Return all about a delivery, its body at the end."""
     facts = [
         ("id", entry.id),
         ("reporter", entry.reporter),
@@ -287,13 +264,7 @@ def _moment(at: float | None, now: float) -> str:
 def table(
     rows: Sequence[Sequence[str]], right: Collection[int], width: int | None = None
 ) -> list[str]:
-    """Align rows in columns.
-
-    Args:
-        rows: The rows, the head first, all of one length.
-        right: The numbers of the columns that are aligned to the right.
-        width: How many characters a line may have: what goes beyond is cut.
-    """
+    """Align rows in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(

@@ -40,12 +40,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def selection_of(arguments: argparse.Namespace, states: Collection[State]) -> Selection:
-    """Return what was chosen.
-
-    Args:
-        arguments: The parsed arguments.
-        states: The states that are meant where none is named.
-    """
+    """Return what was chosen."""
     from buildbot_http_status_push.outbox.inspection import Selection
 
     build = arguments.build

@@ -27,12 +27,7 @@ DAY = 86400.0
 
 
 def addresses_of(reactor: Any, host: str) -> Deferred[list[str]]:
-    """Return the addresses that an agent would connect to, none where there are none.
-
-    Args:
-        reactor: The reactor, whose resolver is asked.
-        host: The host's name.
-    """
+    """Return the addresses that an agent would connect to, none where there are none."""
     receiver = _Addresses()
     reactor.nameResolver.resolveHostName(receiver, host)
     return receiver.complete
@@ -127,12 +122,7 @@ class Look(Protocol):
 
 
 def describe_certificate(certificate: X509, now: float) -> list[str]:
-    """Return lines with a certificate's subject, issuer and end.
-
-    Args:
-        certificate: The certificate.
-        now: The time, in seconds since the epoch.
-    """
+    """Return lines with a certificate's subject, issuer and end."""
     names = certificate.to_cryptography()
     return [
         f"subject  {one_line(names.subject.rfc4514_string())}",

@@ -76,12 +76,6 @@ class Settings:
 class Ping:
     """Sends one test status and prints each step.
 
-    Args:
-        reactor: The network and the clock.
-        settings: What is asked for; its URL can be posted to.
-        message_id: The test status' id, which no other has.
-        say: Prints a line.
-
     Raises:
         TLSFileError: A file that ``verify`` or ``cert`` names can't be used.
     """
@@ -110,11 +104,7 @@ class Ping:
         self._client = Client(requester, settings.timeout)
 
     async def work(self) -> int:
-        """Inspect the receiver, send the test status, and print the outcome.
-
-        Returns:
-            The exit code: 0 if the receiver accepted it, else 1.
-        """
+        """Inspect the receiver, send the test status, print the outcome; return the exit code."""
         self._say(f"POST {self._mask.url(self._url.wire)}")
         try:
             outcome = await self._attempt()
@@ -142,11 +132,7 @@ class Ping:
         return outcome
 
     async def _look(self) -> bool:
-        """Print the lookup, the connection and TLS; the attempt explains a failure.
-
-        Returns:
-            Whether there was a connection.
-        """
+        """Print the lookup, the connection and TLS; return whether there was a connection."""
         return await self._look_up() and await self._connect()
 
     async def _look_up(self) -> bool:
@@ -239,12 +225,7 @@ class _Answer:
 
 
 def make_delivery(message_id: str, now: float) -> Delivery:
-    """Make a status like a build's, marked ``"test": true``.
-
-    Args:
-        message_id: Its id.
-        now: The time, in seconds since the epoch.
-    """
+    """Make a status like a build's, marked ``"test": true``."""
     body = {
         "test": True,
         "buildid": 0,

@@ -158,10 +158,6 @@ class _Receive:
 def save(received: Received, folder: Path) -> None:
     """Write a delivery's body into a file of its own.
 
-    Args:
-        received: The delivery.
-        folder: An existing folder.
-
     Raises:
         FileExistsError: Something of that name is there: a link is not followed.
         OSError: The file can't be written.
@@ -171,11 +167,7 @@ def save(received: Received, folder: Path) -> None:
 
 
 def file_name(received: Received) -> str:
-    """Return a name without anything special in it, the same for the same delivery.
-
-    Args:
-        received: A delivery; one without an id is named after its body.
-    """
+    """Return a name without anything special in it, the same for the same delivery."""
     ending = "txt" if parse(received) is None else "json"
     if received.id is None:
         return f"body-{hashlib.sha256(received.body).hexdigest()[:32]}.{ending}"

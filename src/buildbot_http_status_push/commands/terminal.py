@@ -66,11 +66,7 @@ class Output:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Advance]:
-        """Show a bar below the lines while something lasts, on a terminal.
-
-        Args:
-            what: What is counted.
-        """
+        """Show a bar below the lines while something lasts, on a terminal."""
         console = self._terminal()
         if console is None:
             yield lambda done, total: None
@@ -122,11 +118,7 @@ class Output:
 
 
 class _Repeated:
-    """Shows lines whenever they differ from those before.
-
-    Args:
-        say: Prints a line.
-    """
+    """Shows lines whenever they differ from those before."""
 
     def __init__(self, say: Say) -> None:
         self._say = say

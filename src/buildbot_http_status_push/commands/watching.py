@@ -48,12 +48,7 @@ class RefusalError(Exception):
 
 @frozen
 class Verdict:
-    """How a watch ends.
-
-    Args:
-        code: The exit code.
-        why: Why, in words.
-    """
+    """How a watch ends."""
 
     code: int
     why: str
@@ -130,12 +125,7 @@ def _checked(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def decided(told: Mapping[str, Any], until: str) -> Verdict | None:
-    """Return the verdict of what a board says, None where that is open.
-
-    Args:
-        told: The board's answer.
-        until: ``all`` or ``first-failure``.
-    """
+    """Return the verdict of what a board says, None where that is open."""
     if _is_red(told) and (until == "first-failure" or told["is_over"]):
         return Verdict(FAILED, told["words"])
     if not told["builders_count"]:
@@ -163,12 +153,7 @@ def _stuck(told: Mapping[str, Any]) -> Verdict | None:
 
 
 def lines(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Iterator[tuple[str, Tone]]:
-    """Yield a line for each builder that says something else than before.
-
-    Args:
-        old: The answer before, None where there was none.
-        new: The present one.
-    """
+    """Yield a line for each builder that says something else than before."""
     before = dict(_builders(old)) if old else {}
     masters = {each["master"] for _, each in _builders(new)}
     for key, each in _builders(new):
@@ -216,14 +201,7 @@ class Watch:
     _trouble: str | None = field(default=None, init=False)
 
     def run(self, revision: str) -> int:
-        """Watch until there is a verdict.
-
-        Args:
-            revision: The revision, for what is printed.
-
-        Returns:
-            The exit code.
-        """
+        """Watch until there is a verdict, and return the exit code."""
         try:
             with self._output.progress(revision[:12]) as advance:
                 verdict = self._watched(revision, advance)

@@ -17,34 +17,20 @@ POSITIONAL = ("serverUrl", "auth", "headers", "generators", "debug", "verify")
 
 
 def by_name(values: Sequence[Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options by name, positional ones included, those that are None left out.
-
-    Args:
-        values: The positional ones, in their order.
-        others: Those given by name.
-    """
+    """Return options by name, positional ones included, those that are None left out."""
     given = dict(zip(POSITIONAL, values, strict=False)) | dict(others)
     return {name: value for name, value in given.items() if value is not None}
 
 
 def is_same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    """Tell whether two reporters are configured in the same way, as far as can be known.
-
-    Args:
-        one: The positional arguments and the named ones of the first.
-        other: Those of the second.
-    """
+    """Tell whether two reporters are configured in the same way, as far as can be known."""
     # Generators compare as equal where only their functions differ: with generators of a
     # user's own, nothing is known to be the same.
     return one == other and "generators" not in by_name(*other)
 
 
 def well_named(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options without a name that Buildbot would stumble over, which is told.
-
-    Args:
-        given: The options by name.
-    """
+    """Return the options without a name that Buildbot would stumble over, which is told."""
     if isinstance(given.get("name"), str | bytes | None):
         return dict(given)
     config_error(f"HttpStatusPush: name is {given['name']!r}: write a text")
@@ -52,11 +38,7 @@ def well_named(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def generators_faults(generators: object) -> list[str]:
-    """Tell what is wrong with the ``generators`` option.
-
-    Args:
-        generators: What the user wrote.
-    """
+    """Tell what is wrong with the ``generators`` option."""
     if generators is None:
         return []
     right = (
@@ -75,10 +57,6 @@ def renderable_faults(given: Mapping[str, object], names: Iterable[str]) -> Iter
     """Tell which options hold a renderable that needs a build: none is rendered for one.
 
     Without a build Buildbot renders them to nothing, without a word.
-
-    Args:
-        given: The options by name.
-        names: Those that may hold renderables.
     """
     for name in names:
         for needed in dict.fromkeys(_needed(given.get(name))):

@@ -35,12 +35,7 @@ class BuiltInAttributes:
         return code // 100 == 2
 
     def keep_attributes(self, given: Mapping[str, Any], target: Deferred[Target]) -> None:
-        """Take over the values of a configuration.
-
-        Args:
-            given: The options by name.
-            target: Fires when secrets are rendered; where it fails, others report it.
-        """
+        """Take over the values of a configuration."""
         for name in ("auth", "debug", "verify", "cert"):
             setattr(self, name, given.get(name))
         target.addCallback(self._keep_rendered)

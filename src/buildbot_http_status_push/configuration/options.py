@@ -99,11 +99,7 @@ OPTION_NAMES = tuple(each.name for each in fields(Options))
 
 
 def read(given: Mapping[str, object]) -> Options:
-    """Make the frozen value of options that have no faults.
-
-    Args:
-        given: The options by name, ``skip_encoding`` included.
-    """
+    """Make the frozen value of options that have no faults."""
     known = dict(given)
     if "skip_encoding" in known:
         known["skipEncoding"] = known.pop("skip_encoding")
@@ -113,13 +109,7 @@ def read(given: Mapping[str, object]) -> Options:
 def faults(
     given: Mapping[str, object], other_names: tuple[str, ...], is_renderable: IsRenderable
 ) -> Iterator[str]:
-    """Tell every fault of the options as written in master.cfg.
-
-    Args:
-        given: The options by name.
-        other_names: Further names that the reporter takes, for finding the nearest right one.
-        is_renderable: Tells whether a value is only known when the master runs.
-    """
+    """Tell every fault of the options as written in master.cfg."""
     yield from _unknown_names(given, (*OPTION_NAMES, "skip_encoding", *other_names))
     yield from _server_url_faults(given.get("serverUrl"), is_renderable)
     if fault := authentication.fault(given.get("auth"), is_renderable):

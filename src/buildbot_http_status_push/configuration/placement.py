@@ -24,10 +24,6 @@ ALONE = "the only master"
 async def place(master: Any, outbox: object) -> Placement:
     """Say where an outbox is.
 
-    Args:
-        master: The Buildbot master.
-        outbox: The option of that name.
-
     Raises:
         RenderingError: The URL can't be had now.
     """

@@ -74,10 +74,6 @@ async def render_as_buildbot(master: Any, values: Mapping[str, object]) -> dict[
 async def render(master: Any, value: object) -> tuple[Any, frozenset[str]]:
     """Render a value.
 
-    Args:
-        master: The Buildbot master, whose secret providers are asked.
-        value: The value, renderables at any depth.
-
     Returns:
         The rendered value, and every secret that was used for it.
 
@@ -98,9 +94,6 @@ def read_secret_files(master: Any) -> list[str]:
 
     Buildbot reads them when the master starts; ``buildbot reconfig`` skips a provider whose
     own options are unchanged, whatever its files hold.
-
-    Args:
-        master: The Buildbot master.
 
     Returns:
         What could not be read, a text for each provider, which keeps the values that it had.
@@ -148,14 +141,7 @@ def _explain(trouble: BaseException | None) -> str:
 
 @define
 class Renderer:
-    """Yields the target of one configuration.
-
-    Args:
-        master: The Buildbot master.
-        options: The options as configured.
-        name: The reporter's name, for log lines.
-        log: Where warnings go.
-    """
+    """Yields the target of one configuration."""
 
     master: Any
     options: Options
@@ -168,11 +154,7 @@ class Renderer:
     _fixed: Target | None = field(default=None, init=False)
 
     def __call__(self) -> Deferred[Target]:
-        """Render the URL, the credentials and the headers.
-
-        Returns:
-            The target, or a failure with ``RenderingError``.
-        """
+        """Render the URL, the credentials and the headers; fails with ``RenderingError``."""
         return ensureDeferred(self._target()) if self._fixed is None else succeed(self._fixed)
 
     async def _target(self) -> Target:

@@ -26,9 +26,6 @@ def file_faults(given: Mapping[str, Any]) -> list[str]:
     """Tell which files of ``verify`` and ``cert`` can't be used.
 
     A relative path is left to the start: checkconfig may run in another folder than the master.
-
-    Args:
-        given: The options by name.
     """
     verify, cert = given.get("verify"), given.get("cert")
     if tls.faults(verify, cert):
@@ -44,11 +41,7 @@ def file_faults(given: Mapping[str, Any]) -> list[str]:
 
 
 def metrics_faults(place: object) -> Iterator[str]:
-    """Tell what is wrong with where metrics are to be served.
-
-    Args:
-        place: What the user wrote as ``metrics``.
-    """
+    """Tell what is wrong with where metrics are to be served."""
     if place is None:
         return
     if find_spec("prometheus_client") is None:
@@ -71,10 +64,6 @@ def _members(value: object) -> tuple[Any, ...]:
 def unmatched_names(generators: Iterable[Any], config: Any) -> Iterator[tuple[str, str]]:
     """Yield the filters' names that nothing in the master's configuration has.
 
-    Args:
-        generators: The report generators, of this package or Buildbot's own.
-        config: The master's configuration.
-
     Yields:
         The option and the name. Branches are not looked at: any may come with a change.
     """
@@ -92,12 +81,7 @@ def unmatched_names(generators: Iterable[Any], config: Any) -> Iterator[tuple[st
 
 
 def tell_unmatched(reporter: Any, log: Logger) -> None:
-    """Say which names of the filters nothing has, a line for each.
-
-    Args:
-        reporter: The configured reporter.
-        log: Where the lines go.
-    """
+    """Say which names of the filters nothing has, a line for each."""
     for option, name in unmatched_names(reporter.generators, reporter.master.config):
         log.warn(
             "{name}: {option} contains {value!r}, but this master's configuration has no such "
@@ -109,13 +93,7 @@ def tell_unmatched(reporter: Any, log: Logger) -> None:
 
 
 def tell_unrendered(reporter: Any, log: Logger, target: Deferred[Any]) -> None:
-    """Say what keeps secrets and other renderables from being rendered.
-
-    Args:
-        reporter: The configured reporter.
-        log: Where the line goes.
-        target: Fires when they are rendered, or fails with the reason.
-    """
+    """Say what keeps secrets and other renderables from being rendered."""
 
     def not_rendered(failure: Any) -> None:
         log.error(

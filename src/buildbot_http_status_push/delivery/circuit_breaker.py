@@ -201,13 +201,7 @@ class CircuitBreaker:
         return max(group.asked_until, *together, 0.0)
 
     def begin(self, claim: LeasedDelivery, now: float, draw: float) -> Attempt:
-        """Take note that an attempt begins.
-
-        Args:
-            claim: What is sent.
-            now: The time, in seconds since the epoch.
-            draw: A random number from 0 to 1, for the jitter.
-        """
+        """Take note that an attempt begins."""
         self._began_at = now
         self._probe_at = now + probe_delay(now - self._down_since, draw) if self.is_down else 0.0
         is_turn = claim.delivery.group in self._groups
@@ -217,12 +211,6 @@ class CircuitBreaker:
 
     def observe(self, outcome: Outcome, attempt: Attempt, now: float, draw: float) -> int:
         """Take note of an attempt's outcome.
-
-        Args:
-            outcome: What came of it.
-            attempt: The attempt.
-            now: The time, in seconds since the epoch.
-            draw: A random number from 0 to 1, for the jitter.
 
         Returns:
             How many times in a row that delivery has failed for reasons of its own; 0 where it

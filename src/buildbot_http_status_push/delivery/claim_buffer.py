@@ -54,10 +54,6 @@ class Source(Protocol):
 class ClaimBuffer:
     """The deliveries that are claimed and not yet being sent.
 
-    Args:
-        outbox: Where they come from.
-        operator_log: Tells people what fails.
-
     Attributes:
         claiming: Whether something is being claimed now.
         worth_asking: Whether the outbox may have something that can be claimed now.
@@ -74,12 +70,7 @@ class ClaimBuffer:
         self.worth_asking = True
 
     def added(self, lane: str | None, in_flight: Collection[str]) -> None:
-        """Take note that something was put into the outbox.
-
-        Args:
-            lane: The lane; None if that is not known.
-            in_flight: The lanes of the attempts that are under way.
-        """
+        """Take note that something was put into the outbox."""
         if lane is not None and (self.claiming or self._is_busy(lane, in_flight)):
             self._lanes_with_more.add(lane)
         self.worth_asking = True
@@ -107,12 +98,7 @@ class ClaimBuffer:
         return min(max(HELD_BYTES // self._largest_body, 2 * concurrency), most)
 
     def claim(self, limit: int, held: Collection[str]) -> Deferred[list[LeasedDelivery]] | None:
-        """Claim deliveries of the groups that pass, unless something is being claimed already.
-
-        Args:
-            limit: How many at most.
-            held: The groups that fail.
-        """
+        """Claim deliveries of the groups that pass, unless something is being claimed already."""
         if self.claiming:
             return None
         self.claiming = True
@@ -125,12 +111,7 @@ class ClaimBuffer:
     def claim_turns(
         self, limit: int, turns: Sequence[Turn]
     ) -> Deferred[list[LeasedDelivery]] | None:
-        """Claim one delivery each of groups that fail, unless something is being claimed already.
-
-        Args:
-            limit: How many at most.
-            turns: The groups whose turn it is.
-        """
+        """Claim one delivery each of groups that fail, unless another claim is under way."""
         if self.claiming:
             return None
         self.claiming = True
@@ -176,11 +157,7 @@ class ClaimBuffer:
         self._lanes_with_more.discard(lane)
 
     def renew(self, in_flight: Collection[LeasedDelivery]) -> None:
-        """Keep what is claimed from other masters.
-
-        Args:
-            in_flight: What is being sent.
-        """
+        """Keep what is claimed from other masters."""
         sequences = [claim.sequence for claim in (*in_flight, *self._queue)]
         if sequences:
             renewed = self._outbox.renew(sequences, LEASE)
@@ -191,11 +168,7 @@ class ClaimBuffer:
         self._held_until = until
 
     def release_late(self, now: float) -> None:
-        """Give all back if others may take the first one too soon: the machine slept.
-
-        Args:
-            now: The time, in seconds since the epoch.
-        """
+        """Give all back if others may take the first one too soon: the machine slept."""
         if self._queue and self._held_until < now + RENEW_INTERVAL:
             self.worth_asking = True
             self.release()

@@ -23,12 +23,7 @@ TIMES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
 
 
 class Meter:
-    """Counts a reporter's attempts.
-
-    Args:
-        reporter: The reporter's name.
-        seconds: The clock, in seconds since the epoch.
-    """
+    """Counts a reporter's attempts."""
 
     def __init__(self, reporter: str, seconds: Callable[[], float]) -> None:
         self._seconds = seconds

@@ -30,14 +30,7 @@ NO_BODIES = (
 
 
 class MetricsServer:
-    """Listens at one place, or at none.
-
-    Args:
-        reactor: The network and the clock.
-        name: The reporter's name, for log lines.
-        document: Makes the document.
-        log: Where lines go.
-    """
+    """Listens at one place, or at none."""
 
     def __init__(self, reactor: Any, name: str, document: Document, log: Logger) -> None:
         self._reactor = reactor

@@ -29,13 +29,7 @@ ADVICE = {
 
 
 class OperatorLog:
-    """Logs for an admin what the receiver does.
-
-    Args:
-        reactor: The clock.
-        name: The reporter's name, which begins each line.
-        log: Where the lines go.
-    """
+    """Logs for an admin what the receiver does."""
 
     def __init__(self, reactor: IReactorTime, name: str, log: Logger) -> None:
         self._reactor = reactor
@@ -113,12 +107,7 @@ class OperatorLog:
         )
 
     def accepted(self, waiting: Callable[[], Coroutine[Any, Any, int]], *, again: bool) -> None:
-        """Say once that the receiver takes statuses again, with how many waited how long.
-
-        Args:
-            waiting: Counts what is still to be sent.
-            again: Whether the accepted status had been tried before.
-        """
+        """Say once that the receiver takes statuses again, with how many waited how long."""
         since, logged = self._trouble_since, self._trouble_logged or self._refusal_logged
         if since is None or (logged and not again):
             return
@@ -142,11 +131,7 @@ class OperatorLog:
 
 
 def advice(outcome: Outcome) -> str:
-    """Say what a person may look at, nothing where the outcome says it all.
-
-    Args:
-        outcome: What came of an attempt.
-    """
+    """Say what a person may look at, nothing where the outcome says it all."""
     if not isinstance(outcome, Refused):
         return ""
     return ADDRESS if 300 <= outcome.status < 400 else ADVICE.get(outcome.status, "")

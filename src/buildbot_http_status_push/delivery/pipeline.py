@@ -44,14 +44,7 @@ class Carrier(Protocol):
 
 
 class Sender:
-    """Makes requests as one configuration says, over its own pool of connections.
-
-    Args:
-        reactor: The reactor.
-        settings: How to send.
-        render: Yields the target anew for every attempt.
-        log: Where lines go.
-    """
+    """Makes requests as one configuration says, over its own pool of connections."""
 
     def __init__(self, reactor: Any, settings: SenderSettings, render: Render, log: Logger) -> None:
         self.render = render
@@ -70,16 +63,7 @@ class Sender:
 
 
 class Pipeline:
-    """Carries deliveries from an outbox to the receiver.
-
-    Args:
-        reactor: The reactor.
-        url: The SQLAlchemy URL of the outbox, None for memory only.
-        repository: The statements of this reporter.
-        sender: Makes the requests.
-        on_lost: Called when what the outbox held is gone.
-        log: Where lines go.
-    """
+    """Carries deliveries from an outbox to the receiver."""
 
     def __init__(
         self,
@@ -119,10 +103,6 @@ class Pipeline:
 
     def put(self, delivery: Delivery, *, again: bool = False) -> Deferred[bool]:
         """Keep a delivery, and have it sent.
-
-        Args:
-            delivery: What to send.
-            again: Whether to send it though it was sent before.
 
         Returns:
             Once it is kept: whether it is new.

@@ -55,10 +55,6 @@ class Expiry:
     def given_up_before(self, now: float, give_up_after: float) -> float:
         """Look at the clock, and return since when a delivery must have failed to be given up.
 
-        Args:
-            now: The time, in seconds since the epoch.
-            give_up_after: Seconds after which a delivery that always failed is given up.
-
         Returns:
             Seconds since the epoch; before all time as long as nothing is to be given up.
         """
@@ -79,16 +75,7 @@ T = TypeVar("T")
 
 
 class Relay:
-    """Carries deliveries from the outbox to the receiver.
-
-    Args:
-        reactor: The clock.
-        outbox: Where deliveries come from and dispositions go to.
-        send: Makes one attempt.
-        settings: How many at once, how long.
-        draw: Yields random numbers from 0 to 1.
-        operator_log: Tells people what happens.
-    """
+    """Carries deliveries from the outbox to the receiver."""
 
     def __init__(
         self,

@@ -40,9 +40,6 @@ ADDRESS_STATUSES = frozenset({401, 403, 404, 405, 407, 421, 451})
 def concerns_receiver(outcome: Outcome) -> bool:
     """Tell whether a failure says something about the receiver, not about one delivery.
 
-    Args:
-        outcome: What came of an attempt.
-
     Returns:
         True for no answer at all, for 408 (RFC 9110), 425 (RFC 8470), 429 (RFC 6585) and 5xx, and
         for what an address answers whatever it is sent: redirects, and 401, 403, 404, 405, 407,
@@ -57,9 +54,6 @@ def concerns_receiver(outcome: Outcome) -> bool:
 
 def may_have_arrived(outcome: Outcome) -> bool:
     """Tell whether the receiver may have taken what was sent, though it did not say so.
-
-    Args:
-        outcome: What came of an attempt.
 
     Returns:
         True where the request may have gone out, and no answer of the receiver came back.
@@ -88,10 +82,6 @@ def group_delay(failures: int, draw: float, *, is_refusal: bool = False) -> floa
 def probe_delay(lasted: float, draw: float) -> float:
     """Return how long to wait before a receiver that is down is probed again.
 
-    Args:
-        lasted: For how many seconds it has been down.
-        draw: A random number from 0 to 1, for the jitter.
-
     Returns:
         Seconds: as long as it has lasted, but at least 1 and at most 8, after ten minutes 25;
         20 % less or more.
@@ -101,20 +91,12 @@ def probe_delay(lasted: float, draw: float) -> float:
 
 
 def pace(lasted: float) -> float:
-    """Return how many seconds lie between attempts at a receiver that is down: 1, later 3.
-
-    Args:
-        lasted: For how many seconds it has been down.
-    """
+    """Return how many seconds lie between attempts at a receiver that is down: 1, later 3."""
     return PACE if lasted < LATER else LATER_PACE
 
 
 def own_delay(failures: int, draw: float) -> float:
     """Return how long a delivery with troubles of its own waits before its next attempt.
-
-    Args:
-        failures: How many times in a row it had such troubles, from 1 on.
-        draw: A random number from 0 to 1, for the jitter.
 
     Returns:
         Seconds: 1 doubling to an hour, 20 % less or more.

@@ -88,24 +88,13 @@ class DeliveryService:
         return self._configured_sender().requester
 
     def target(self) -> Deferred[Target]:
-        """Render where deliveries go, as each attempt does.
-
-        Returns:
-            The target, or a failure with ``RenderingError``.
-        """
+        """Render where deliveries go, as each attempt does; fails with ``RenderingError``."""
         return self._configured_sender().render()
 
     async def configure(
         self, settings: SenderSettings, render: Render, locate: Locate, in_memory: Placement
     ) -> None:
-        """Send and keep deliveries in another way from now on.
-
-        Args:
-            settings: How to send.
-            render: Yields the target anew for every attempt.
-            locate: Returns where to keep them.
-            in_memory: The place until that is known.
-        """
+        """Send and keep deliveries in another way from now on."""
         self._sender = Sender(self._reactor, settings, render, self._log)
         if settings.metrics is not None:
             self._sender.send = self._opened_meter().measured(self._sender.send)
@@ -141,10 +130,6 @@ class DeliveryService:
 
     def put(self, delivery: Delivery, *, again: bool = False) -> Deferred[bool]:
         """Keep a delivery, and have it sent.
-
-        Args:
-            delivery: What to send.
-            again: Whether to send it though it was sent before.
 
         Returns:
             Once it is kept: whether it is new.

@@ -65,12 +65,7 @@ _WAITING_AFTER = Prepared(
 
 
 def _groups(mine: Any, *conditions: Any) -> Prepared:
-    """Return what finds the groups of some rows, by one look at an index for each group.
-
-    Args:
-        mine: Which rows.
-        conditions: What one of a group's rows must be.
-    """
+    """Return what finds the groups of some rows, by one look at an index for each group."""
     first = sa.select(sa.func.min(_d.group).label("name")).where(mine)
     found = first.cte("found", recursive=True)
     next_one = sa.select(sa.func.min(_d.group)).where(mine, _d.group > found.c.name)
@@ -117,13 +112,7 @@ class Place:
 
 @frozen
 class Backlog:
-    """A reporter's deliveries that are still to be sent.
-
-    Args:
-        connection: The running transaction.
-        reporter: The reporter's name.
-        now: The time, in seconds since the epoch.
-    """
+    """A reporter's deliveries that are still to be sent."""
 
     connection: Connection
     reporter: str

@@ -42,13 +42,7 @@ def export(connection: Connection) -> list[dict[str, Any]]:
 
 
 def take_over(connection: Connection, reporter: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Keep what another outbox holds: its new rows, and what it knows more of others.
-
-    Args:
-        connection: The running transaction.
-        reporter: The name of the reporter that the rows are of.
-        rows: What ``export`` returned.
-    """
+    """Keep what another outbox holds: its new rows, and what it knows more of others."""
     for row in rows:
         fresh = {name: row[name] for name in row if name != "sequence"}
         if not insert(connection, reporter, fresh):

@@ -224,15 +224,7 @@ def entries(
     *,
     newest: bool = False,
 ) -> list[Entry]:
-    """List deliveries in the order in which they came.
-
-    Args:
-        connection: The running transaction.
-        selection: Which ones.
-        limit: How many at most.
-        offset: How many are left out at the begin.
-        newest: Whether the newest come first.
-    """
+    """List deliveries in the order in which they came."""
     order = _d.sequence.desc() if newest else _d.sequence
     query = sa.select(*_COLUMNS).where(selection.condition).order_by(order)
     return _read(connection, query.limit(limit).offset(offset or None))
@@ -307,11 +299,7 @@ def _read(connection: Connection, query: Any) -> list[Entry]:
 
 
 def show(connection: Connection, prefix: str) -> Entry:
-    """Return one delivery.
-
-    Args:
-        connection: The running transaction.
-        prefix: Its id, or as much of it as no other id begins with.
+    """Return one delivery, by its id or as much of it as no other id begins with.
 
     Raises:
         NotPossibleError: There is none, or more than one.

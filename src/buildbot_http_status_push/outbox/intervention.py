@@ -29,11 +29,6 @@ _is_being_sent = sa.and_(_d.owner.is_not(None), _d.lease_until > sa.bindparam("n
 def redeliver(connection: Connection, prefix: str, now: float) -> Entry:
     """Have one delivery sent again: a dead one, or one that waits for its next attempt.
 
-    Args:
-        connection: The running transaction.
-        prefix: Its id, or as much of it as no other id begins with.
-        now: The time, in seconds since the epoch.
-
     Raises:
         NotPossibleError: Its state or what has become of it allows no such thing.
     """
@@ -94,11 +89,6 @@ def _send_again(connection: Connection, which: Any, now: float) -> int:
 def drop(connection: Connection, prefix: str, now: float) -> Entry:
     """Never send a delivery, and forget its body.
 
-    Args:
-        connection: The running transaction.
-        prefix: Its id, or as much of it as no other id begins with.
-        now: The time, in seconds since the epoch.
-
     Raises:
         NotPossibleError: It has been delivered, superseded or dropped.
     """
@@ -110,16 +100,7 @@ def drop(connection: Connection, prefix: str, now: float) -> Entry:
 
 
 def drop_all(connection: Connection, selection: Selection, now: float) -> int:
-    """Never send deliveries, and forget their bodies.
-
-    Args:
-        connection: The running transaction.
-        selection: Which ones.
-        now: The time, in seconds since the epoch.
-
-    Returns:
-        How many.
-    """
+    """Never send deliveries, and forget their bodies; return how many."""
     return _drop(connection, selection.condition, now)
 
 
@@ -144,16 +125,7 @@ def movable(reporter: str) -> Selection:
 
 
 def move(connection: Connection, of: str, to: str, now: float) -> int:
-    """Give a reporter's deliveries that are to be sent, or were given up, to another one.
-
-    Args:
-        connection: The running transaction.
-        of: The reporter's name: one that was renamed, or is gone.
-        to: The name of the one that is to send them.
-        now: The time, in seconds since the epoch.
-
-    Returns:
-        How many.
+    """Give a reporter's deliveries that are kept to another one; return how many.
 
     Raises:
         NotPossibleError: A running master is sending some of them.

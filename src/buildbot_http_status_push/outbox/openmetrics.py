@@ -20,11 +20,7 @@ NAME = "http_status_push_"
 
 
 def openmetrics(each: Sequence[Stats]) -> str:
-    """Write the counts of all reporters.
-
-    Args:
-        each: The reporters' counts.
-    """
+    """Write the counts of all reporters."""
     registry = CollectorRegistry()
     registry.register(Counts(each))
     written: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # not typed

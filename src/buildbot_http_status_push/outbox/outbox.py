@@ -80,10 +80,6 @@ class Outbox:
     def put(self, delivery: Delivery, *, again: bool = False) -> Deferred[bool]:
         """Keep a delivery, unless its id has been seen.
 
-        Args:
-            delivery: What to keep.
-            again: Whether to keep it though it has been sent.
-
         Returns:
             Once it is committed: whether it is to be sent.
         """
@@ -164,12 +160,7 @@ class Outbox:
         )
 
     def clamp_future_times(self, wait: float, lease: float) -> Deferred[None]:
-        """Believe no time that lies too far ahead: the clock has been set back since.
-
-        Args:
-            wait: Seconds between two attempts at most.
-            lease: Seconds that any master's lease lasts at most.
-        """
+        """Believe no time that lies too far ahead: the clock has been set back since."""
         now = self._reactor.seconds()
         return self._run(self._repository.clamp_future_times, now=now, wait=wait, lease=lease)
 

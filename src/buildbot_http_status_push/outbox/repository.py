@@ -452,12 +452,7 @@ def storable(text: str) -> str:
 
 
 def new_row(delivery: Delivery, now: float) -> dict[str, Any]:
-    """Return a delivery's values by column, the reporter's name left out.
-
-    Args:
-        delivery: What to keep.
-        now: When it came, in seconds since the epoch.
-    """
+    """Return a delivery's values by column, the reporter's name left out."""
     return {
         "id": delivery.id,
         "lane": storable(delivery.lane),
@@ -477,13 +472,7 @@ def new_row(delivery: Delivery, now: float) -> dict[str, Any]:
 
 
 def _claimed(row: Any, lease_until: float, *, more: bool) -> LeasedDelivery:
-    """Return the claim of a delivery.
-
-    Args:
-        row: All its columns.
-        lease_until: Until when it is this master's, in seconds since the epoch.
-        more: Whether others may wait in its lane.
-    """
+    """Return the claim of a delivery."""
     delivery = Delivery(
         id=row.id,
         lane=row.lane,

@@ -111,9 +111,6 @@ SCHEMA = Schema("the outbox", metadata, versions, UPGRADES)
 def open_database(url: str) -> Database:
     """Open an outbox's database, and make what tables it lacks.
 
-    Args:
-        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
-
     Raises:
         StorageError: It can't be opened, or is of a newer version.
     """

@@ -44,15 +44,7 @@ class BackfillView(Protocol):
 
 
 class Backfiller:
-    """Carries out what is asked for.
-
-    Args:
-        master: The Buildbot master.
-        outbox: Tells what is asked for.
-        announce: Puts an event through the reporter's generators into the outbox.
-        ownership: Tells which builds are this master's to announce.
-        log: Where lines go.
-    """
+    """Carries out what is asked for."""
 
     def __init__(
         self,

@@ -64,12 +64,6 @@ class Wants(Protocol):
 async def make_body(master: Any, cache: DataCache, build: Build, wants: Wants) -> Build:
     """Return a copy of a build with what the body holds beside the build itself.
 
-    Args:
-        master: The Buildbot master, whose data API is asked.
-        cache: Knows some builders, buildsets and build requests without asking.
-        build: The build as the data API gives it; it is not changed.
-        wants: Says what else is wanted.
-
     Returns:
         The build with ``url``, ``builder``, ``buildrequest``, ``buildset``, ``parentbuild``,
         ``parentbuilder``, and what was wanted.
@@ -176,13 +170,7 @@ def _wants_content(each: Mapping[str, Any], wanted: bool | Sequence[str]) -> boo
 
 
 async def compare(master: Any, build: Build, form: Format) -> Build:
-    """Return a build with ``compared_build`` and ``changes``, as far as a format needs them.
-
-    Args:
-        master: The Buildbot master, whose data API is asked.
-        build: The build with its properties.
-        form: Says what it needs.
-    """
+    """Return a build with ``compared_build`` and ``changes``, as far as a format needs them."""
     compared = await _last_conclusive(master, build) if form.compares(build) else None
     full = {**build, "compared_build": compared}
     if form.tells(full):

@@ -45,11 +45,7 @@ class BuildOwnership:
         return bool(self._master.masterid == min(active, default=self._master.masterid))
 
     def includes(self, build: Mapping[str, Any]) -> bool:
-        """Tell whether a build is to be announced, as far as is known since the last refresh.
-
-        Args:
-            build: The build as the data API gives it; one without a master is announced by each.
-        """
+        """Tell whether a build is to be announced; one without a master is announced by each."""
         ran_on = build.get("masterid")
         if self.for_all_masters or ran_on is None:
             return True

@@ -18,11 +18,7 @@ Build: TypeAlias = dict[str, Any]
 
 @frozen
 class BuildQueries:
-    """Asks for builds, as the data API gives them.
-
-    Args:
-        master: The Buildbot master.
-    """
+    """Asks for builds, as the data API gives them."""
 
     master: Any
 

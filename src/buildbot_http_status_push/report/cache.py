@@ -28,9 +28,6 @@ class DataCache:
     """Asks the data API for a builder or a buildset once, until an event says that it changed.
 
     A buildset of several codebases is asked for each time.
-
-    Args:
-        master: The Buildbot master.
     """
 
     def __init__(self, master: Any) -> None:
@@ -56,12 +53,7 @@ class DataCache:
             await maybeDeferred(self._consumers.pop().stopConsuming)
 
     async def get(self, kind: str, number: int) -> dict[str, Any]:
-        """Return one as the data API gives it; the caller may change it.
-
-        Args:
-            kind: ``builders`` or ``buildsets``.
-            number: Its id.
-        """
+        """Return one as the data API gives it; the caller may change it."""
         key = (kind, number)
         if key not in self._entries:
             changes = self._changes
@@ -76,33 +68,16 @@ class DataCache:
         return copy.deepcopy(self._entries[key])
 
     def claimed(self, number: int) -> dict[str, Any] | None:
-        """Return a build request as the data API gives it; the caller may change it.
-
-        Args:
-            number: Its id.
-
-        Returns:
-            None where it is not known to be claimed.
-        """
+        """Return a copy of a claimed build request, None where it is not known to be claimed."""
         return copy.deepcopy(self._claimed.get(number))
 
     def invalidate(self, key: tuple[str, str, str], message: object = None) -> None:
-        """Drop what an event has changed.
-
-        Args:
-            key: The event's routing key.
-            message: The event's content.
-        """
+        """Drop what an event has changed."""
         self._changes += 1
         self._entries.pop((key[0], int(key[1])), None)
 
     def expect(self, key: tuple[str, str, str], message: dict[str, Any]) -> None:
-        """Keep a new buildset: it stays as it is until it is complete.
-
-        Args:
-            key: The event's routing key.
-            message: The buildset, as the event has it.
-        """
+        """Keep a new buildset: it stays as it is until it is complete."""
         buildset = self._as_given(message)
         if buildset is not None:
             self._entries[key[0], int(key[1])] = buildset
@@ -120,12 +95,7 @@ class DataCache:
         return {name: known[name] for name in self._buildset_keys}
 
     def follow(self, key: tuple[str, str, str], message: dict[str, Any]) -> None:
-        """Keep a build request while it is claimed: until any other event about it.
-
-        Args:
-            key: The event's routing key.
-            message: The build request.
-        """
+        """Keep a build request while it is claimed: until any other event about it."""
         number = int(key[1])
         self._claimed.pop(number, None)
         if key[2] == "claimed":

@@ -51,11 +51,7 @@ class ScanTimer:
         self._stopped = False
 
     def after(self, wait: float) -> None:
-        """Scan after a while at the latest.
-
-        Args:
-            wait: Seconds.
-        """
+        """Scan after a while at the latest."""
         if self._stopped:
             return
         if self._timer is not None and self._timer.active():
@@ -114,17 +110,7 @@ class OutboxView(Protocol):
 
 
 class Catchup:
-    """Finds builds whose announcement is missing, and has it made.
-
-    Args:
-        master: The Buildbot master.
-        name: The reporter's name.
-        outbox: Tells what has been announced.
-        announce: Puts an event through the reporter's generators into the outbox.
-        wants: Returns whether a generator asks for events of a routing key.
-        ownership: Tells which builds are this master's to announce.
-        log: Where lines go.
-    """
+    """Finds builds whose announcement is missing, and has it made."""
 
     def __init__(
         self,

@@ -36,11 +36,7 @@ class Nulls:
         self.result: object = None
 
     def fill(self, value: object) -> Iterator[None]:
-        """Make the copy of a value, in small steps.
-
-        Args:
-            value: What was to be encoded. Parts that contain themselves still do.
-        """
+        """Make the copy of a value, in small steps."""
         self.result = yield from self._copy(value, (), {})
 
     def _copy(

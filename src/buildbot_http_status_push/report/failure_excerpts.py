@@ -63,11 +63,6 @@ class Reader:
     ) -> list[dict[str, Any]]:
         """Return the value of the key ``excerpts``.
 
-        Args:
-            build: The build, which has finished.
-            steps: Its steps, each with its ``logs`` if they are known already.
-            tests: The names of logs that are read as tests.
-
         Returns:
             The excerpts in the order of the steps, the most telling ones of a step first.
         """
@@ -147,13 +142,7 @@ def _book(own: Rules | None) -> RuleBook:
 
 
 def candidates(step: str, logs: Iterable[Log], tests: Sequence[str]) -> Iterator[list[Log]]:
-    """Yield the logs to read, in groups; a later one is read if no earlier one has a reason.
-
-    Args:
-        step: The step's name.
-        logs: Its logs.
-        tests: The names of logs that are read as tests.
-    """
+    """Yield the logs to read, in groups; a later one is read if no earlier one has a reason."""
     texts = [each for each in logs if each["type"] in ("s", "t") and each["num_lines"]]
     yield [each for each in texts if TELLING.match(each["name"])][: CALLS_MOST - 2]
     output = [each for each in texts if each["name"] == "stdio"]

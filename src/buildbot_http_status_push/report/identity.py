@@ -51,15 +51,7 @@ class Identity:
 def make_delivery(
     reporter: str, event: Event | None, report: Mapping[str, Any], encoded: Encoded, now: float
 ) -> Delivery:
-    """Make the delivery of a report.
-
-    Args:
-        reporter: The reporter's name: two reporters announce the same event separately.
-        event: The event that the report comes from, None where it is unknown.
-        report: The report as its generator made it.
-        encoded: The report's body.
-        now: The time, in seconds since the epoch.
-    """
+    """Make the delivery of a report."""
     known = report.get("identity")
     if isinstance(known, Identity):
         return Delivery(
@@ -103,12 +95,6 @@ def delivery_id(reporter: str, known: Identity) -> str:
 def build_event_id(reporter: str, event: str, build: Mapping[str, Any], nth: int = 0) -> str:
     """Return the id of a build's announcement.
 
-    Args:
-        reporter: The reporter's name.
-        event: ``builds.new`` or ``builds.finished``.
-        build: The build as the data API gives it.
-        nth: How many deliveries came of the same event before.
-
     Returns:
         The id. It includes the build's start time, since a database made anew counts from 1
         again, and a finish's result and time, since several masters may finish a build twice.
@@ -120,12 +106,7 @@ def build_event_id(reporter: str, event: str, build: Mapping[str, Any], nth: int
 
 
 def event_name(event: Event | None, report: Mapping[str, Any]) -> str:
-    """Name an event for receivers, such as ``builds.finished``.
-
-    Args:
-        event: The event, None where it is unknown: then the report itself says it.
-        report: The report.
-    """
+    """Name an event for receivers; without one, by the report itself."""
     if event is not None:
         return f"{event.kind}.{event.key[-1]}"
     build = _build(None, report)

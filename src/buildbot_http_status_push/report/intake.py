@@ -18,14 +18,7 @@ from buildbot_http_status_push.time_slices import CooperativeScheduler
 
 
 class Intake:
-    """Takes in the reports of one reporter.
-
-    Args:
-        reactor: The clock.
-        name: The reporter's name.
-        put: Keeps a delivery; with ``again``, also one that was sent before.
-        log: Where lines go.
-    """
+    """Takes in the reports of one reporter."""
 
     def __init__(
         self,
@@ -42,12 +35,7 @@ class Intake:
         self._told: set[str] = set()
 
     async def keep(self, event: Event | None, report: Mapping[str, Any]) -> None:
-        """Keep a report until it is delivered.
-
-        Args:
-            event: The event that it comes from, None where it is unknown.
-            report: The report as its generator made it; a body of None is not sent.
-        """
+        """Keep a report until it is delivered; a body of None is not sent."""
         try:
             encoded = await encode(report, self.scheduler.run)
         except EncodingError as trouble:

@@ -150,13 +150,7 @@ class TestResults:
 
 
 def read(data: str | bytes, log: str, results: TestResults) -> None:
-    """Add what a log with JUnit reports says.
-
-    Args:
-        data: The log's content; bytes are decoded as their marks and their declaration say.
-        log: The log's name.
-        results: Where the cases are counted, and problems reported.
-    """
+    """Add what a log with JUnit reports says."""
     text = data if isinstance(data, str) else decode(data)
     if len(text) > MAX_SIZE:
         results.report(f"{log}: only the first {MAX_SIZE // 2**20} MiB were read")
@@ -302,11 +296,7 @@ class _Case:
 
 
 class _Document:
-    """One report, read element by element: what came before a fault is kept.
-
-    Args:
-        log: The log's name.
-    """
+    """One report, read element by element: what came before a fault is kept."""
 
     def __init__(self, log: str) -> None:
         self._log = log

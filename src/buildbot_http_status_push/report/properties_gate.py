@@ -24,11 +24,7 @@ CAPACITY = 1000
 
 
 class PropertiesGate:
-    """Listens to the events of builds, and lets those who ask wait.
-
-    Args:
-        master: The Buildbot master.
-    """
+    """Listens to the events of builds, and lets those who ask wait."""
 
     def __init__(self, master: Any) -> None:
         self._master = master
@@ -47,11 +43,7 @@ class PropertiesGate:
             self._end(next(iter(self._waiting)))
 
     def ended(self, build: int) -> Deferred[None]:
-        """Return what fires when a build is prepared, at once if that is not under way.
-
-        Args:
-            build: The build's id.
-        """
+        """Return what fires when a build is prepared, at once if that is not under way."""
         if build not in self._waiting:
             return succeed(None)
         end: Deferred[None] = Deferred()
@@ -59,12 +51,7 @@ class PropertiesGate:
         return end.addTimeout(PATIENCE, self._master.reactor, lambda *_: None)
 
     def follow(self, key: tuple[str, str, str], message: object) -> None:
-        """Take in an event.
-
-        Args:
-            key: The event's routing key.
-            message: The event's content.
-        """
+        """Take in an event."""
         build = int(key[1])
         if key[2] != "new":
             self._end(build)

@@ -73,15 +73,7 @@ class Seen:
 
 
 class StateCatchup:
-    """Looks at everything when the reporter starts, and at what is new from then on.
-
-    Args:
-        master: The Buildbot master.
-        name: The reporter's name.
-        outbox: Says what is still to be sent.
-        report: Puts an event through the reporter's generators into the outbox.
-        log: Where lines go.
-    """
+    """Looks at everything when the reporter starts, and at what is new from then on."""
 
     def __init__(
         self, master: Any, name: str, outbox: StatesView, report: Report, log: Logger
@@ -104,11 +96,7 @@ class StateCatchup:
         self._stopped = False
 
     async def start(self, kinds: Iterable[str]) -> None:
-        """Look at everything of these kinds soon, and at what is new every minute.
-
-        Args:
-            kinds: Such as ``workers``; none at all to look at nothing.
-        """
+        """Look at everything of these kinds soon, and at what is new every minute."""
         before, self._kinds = self._kinds, frozenset(kinds)
         await self._stop_listening()
         if self._kinds:
@@ -146,12 +134,7 @@ class StateCatchup:
             self._timer.after(SOON)
 
     def again(self, kind: str, number: str) -> None:
-        """Look at one again in a while, which is longer each time: it could not be reported.
-
-        Args:
-            kind: Such as ``workers``.
-            number: Its id.
-        """
+        """Look at one again in a while, which is longer each time: it could not be reported."""
         if kind in self._kinds:
             self._again.add((kind, int(number)))
             self._timer.after(self._patience)

@@ -49,11 +49,7 @@ log = Logger()
 @implementer(IReportGenerator)
 @define(eq=False)
 class StateGenerator(ABC):
-    """What the three have in common.
-
-    Args:
-        wants: The reporter's options.
-    """
+    """What the three have in common."""
 
     kind: ClassVar[str]
     """The first part of the routing keys."""
@@ -78,12 +74,6 @@ class StateGenerator(ABC):
         self, master: Any, reporter: Any, key: tuple[str, str, str], message: Body
     ) -> Deferred[dict[str, Any] | None]:
         """Make the report of a state.
-
-        Args:
-            master: The Buildbot master.
-            reporter: The reporter that asks.
-            key: The event's routing key.
-            message: What the data API gives.
 
         Returns:
             A report as Buildbot's own generators make it, or None for "nothing new".
@@ -225,12 +215,7 @@ def has_named(wants: DefaultGenerator, builder: Mapping[str, Any]) -> bool:
 
 @define(eq=False)
 class WorkerGenerator(StateGenerator):
-    """Reports workers, unless nothing has changed.
-
-    Args:
-        wants: The reporter's options.
-        reported: What was reported of workers before.
-    """
+    """Reports workers, unless nothing has changed."""
 
     kind = "workers"
     happenings = ("connected", "disconnected", "missing", "state_updated")
@@ -292,12 +277,7 @@ def _elsewhere(master: Any, message: Body) -> Iterator[int]:
 
 @define(eq=False)
 class BuilderGenerator(StateGenerator):
-    """Reports builders that are found, unless nothing has changed.
-
-    Args:
-        wants: The reporter's options.
-        reported: What was reported of builders before.
-    """
+    """Reports builders that are found, unless nothing has changed."""
 
     kind = "builders"
     happenings = ()
@@ -326,13 +306,7 @@ class BuilderGenerator(StateGenerator):
 def companions(
     wants: DefaultGenerator, workers: Reported, builders: Reported
 ) -> list[StateGenerator]:
-    """Return the generators of what the options ask for beside builds.
-
-    Args:
-        wants: The reporter's options.
-        workers: What was reported of workers before.
-        builders: What was reported of builders before.
-    """
+    """Return the generators of what the options ask for beside builds."""
     # Where a function shapes builds, the receiver is none that knows other bodies.
     by_detail = wants.detail == "board" and wants.format_fn is None
     asked = (

@@ -52,13 +52,7 @@ class Origin:
     seconds: float
 
     def body(self, kind: str, event: str, state: Mapping[str, Any]) -> Body:
-        """Return a whole body.
-
-        Args:
-            kind: Which schema it fulfils, such as ``requests``.
-            event: The event's name.
-            state: The other keys.
-        """
+        """Return a whole body."""
         cluster = {"url": self.url, "title": self.title, "reported_at": round(self.seconds, 3)}
         return {"schema": f"{kind}-1", "event": event, **cluster, **state}
 
@@ -70,23 +64,13 @@ def submission(buildset: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def request_state(request: Mapping[str, Any], more: Mapping[str, Any]) -> Body:
-    """Return the state of a build request.
-
-    Args:
-        request: As the data API gives it.
-        more: Its builder, its buildset, and its changes where they are wanted.
-    """
+    """Return the state of a build request."""
     results = request["results"] if request["complete"] else None
     return {**{name: request[name] for name in REQUEST_KEYS}, "results": results, **more}
 
 
 def request_event(request: Mapping[str, Any], happened: str) -> str:
-    """Name the event of a build request.
-
-    Args:
-        request: As the data API gives it.
-        happened: The last part of the routing key.
-    """
+    """Name the event of a build request."""
     if request["complete"]:
         return "requests.cancelled" if request["results"] == CANCELLED else "requests.complete"
     if request["claimed"]:
@@ -97,14 +81,7 @@ def request_event(request: Mapping[str, Any], happened: str) -> str:
 def request_identity(
     request: Mapping[str, Any], happened: str, builder: str, seconds: float
 ) -> Identity:
-    """Return what a build request's report is about.
-
-    Args:
-        request: As the data API gives it.
-        happened: The last part of the routing key.
-        builder: The builder's name.
-        seconds: When it was read, or the scan that found it was begun.
-    """
+    """Return what a build request's report is about."""
     number, submitted_at = request["buildrequestid"], epoch_seconds(request["submitted_at"])
     event = request_event(request, happened)
     if request["complete"]:
@@ -184,13 +161,7 @@ def worker_event(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> st
 
 
 def builder_state(builder: Mapping[str, Any], project: str | None, *, removed: bool) -> Body:
-    """Return the state of a builder.
-
-    Args:
-        builder: As the data API gives it.
-        project: The name of its project.
-        removed: Whether no configuration has it any more.
-    """
+    """Return the state of a builder."""
     known = {name: builder[name] for name in BUILDER_KEYS}
     return {**known, "project": project, "removed": removed}
 
@@ -201,15 +172,7 @@ def builder_event(now: Mapping[str, Any]) -> str:
 
 
 def inventory_identity(kind: str, event: str, number: int, state: Body, seconds: float) -> Identity:
-    """Return what a report of a worker or a builder is about.
-
-    Args:
-        kind: ``worker`` or ``builder``.
-        event: The event's name.
-        number: Its id.
-        state: Its state.
-        seconds: When it was read: a state may come back.
-    """
+    """Return what a report of a worker or a builder is about."""
     content = json.dumps(state, sort_keys=True, default=str)
     digest = hashlib.sha256(content.encode()).hexdigest()
     return Identity(

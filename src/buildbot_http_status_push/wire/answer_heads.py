@@ -38,11 +38,7 @@ Field: TypeAlias = "tuple[bytes, bytes]"
 
 
 class NotHTTPError(Exception):
-    """What came back does not begin as an answer does; the text shows its beginning.
-
-    Args:
-        data: What came.
-    """
+    """What came back does not begin as an answer does; the text shows its beginning."""
 
     def __init__(self, data: bytes) -> None:
         # Not cut here: it may quote a secret, and half of one would not be recognised.
@@ -166,11 +162,7 @@ class AnswerHeads(ProtocolWrapper):
 
 
 class AnswerHeadsFactory(WrappingFactory):
-    """Makes connections whose answers' heads can be read.
-
-    Args:
-        factory: Makes Twisted's HTTP clients.
-    """
+    """Makes connections whose answers' heads can be read."""
 
     protocol = AnswerHeads
     noisy = False

@@ -34,10 +34,6 @@ IsRenderable: TypeAlias = Callable[[object], bool]
 def fault(auth: object, is_renderable: IsRenderable) -> str | None:
     """Tell what is wrong with a value of the ``auth=`` option.
 
-    Args:
-        auth: The value, rendered or not.
-        is_renderable: Tells whether a value is only known when the master runs.
-
     Returns:
         One sentence that names the type seen, never the value, or None if all is well.
     """

@@ -27,11 +27,7 @@ CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 @implementer(IBodyProducer)
 @frozen
 class BytesProducer:
-    """A request body that is at hand in full, so that it can be signed and sent again.
-
-    Args:
-        body: The bytes to send.
-    """
+    """A request body that is at hand in full, so that it can be signed and sent again."""
 
     body: bytes
     length: int = field(init=False, default=Factory(lambda self: len(self.body), takes_self=True))
@@ -118,13 +114,7 @@ class Answer:
 
 
 def as_text(body: bytes, coding: str, content_type: str) -> str:
-    """Return a body as people read it; where its coding is not known, that and its size.
-
-    Args:
-        body: The bytes as they came.
-        coding: The value of Content-Encoding, empty where there is none.
-        content_type: The value of Content-Type, likewise.
-    """
+    """Return a body as people read it; where its coding is not known, that and its size."""
     decoded = _decoded(body, coding.lower())
     if decoded is None:
         return f"({len(body)} bytes in the coding {coding!r})"
@@ -137,9 +127,6 @@ def as_text(body: bytes, coding: str, content_type: str) -> str:
 
 async def receive(response: Any) -> Answer:
     """Read an answer.
-
-    Args:
-        response: treq's response, unbuffered.
 
     Returns:
         The answer. Where its body breaks off, or is still coming when this is cancelled, what

@@ -36,22 +36,13 @@ TOLERATED = 120.0
 
 @define
 class ClockCheck:
-    """Warns once when the clocks differ so much that signatures will soon be refused.
-
-    Args:
-        log: Where the warning goes.
-    """
+    """Warns once when the clocks differ so much that signatures will soon be refused."""
 
     log: Logger = field(factory=Logger)
     _warned: bool = field(default=False, init=False)
 
     def check(self, date: str | None, now: float) -> None:
-        """Compare the clocks.
-
-        Args:
-            date: The answer's ``Date`` header (RFC 9110, 6.6.1), if it has one.
-            now: Our time, in seconds since the epoch.
-        """
+        """Compare the clocks."""
         theirs = _read_date(date) if date else None
         if self._warned or theirs is None or abs(theirs - now) <= TOLERATED:
             return
@@ -106,13 +97,7 @@ REASON_MOST = 300
 
 @frozen
 class Client:
-    """Sends a delivery once.
-
-    Args:
-        requester: Makes the requests.
-        timeout: Seconds for a whole exchange.
-        clocks: Warns when the receiver's clock would make it refuse signatures.
-    """
+    """Sends a delivery once."""
 
     requester: Requester
     timeout: float
@@ -120,9 +105,6 @@ class Client:
 
     def send(self, delivery: Delivery) -> Deferred[Outcome]:
         """Make one attempt.
-
-        Args:
-            delivery: What to send.
 
         Returns:
             What came of it; trouble of the network is an outcome, not a failure.

@@ -18,13 +18,7 @@ PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).translate({ord('"'): None, ord(
 
 
 def headers(delivery: Delivery, source: str, now: float) -> dict[str, str]:
-    """Return the headers of a delivery; its body stays as it is.
-
-    Args:
-        delivery: What is sent.
-        source: Where its events come from: the master's URL.
-        now: The time, in seconds since the epoch, for a delivery that was never kept.
-    """
+    """Return the headers of a delivery; its body stays as it is."""
     at = now if delivery.created_at is None else delivery.created_at
     attributes = {
         "specversion": SPEC_VERSION,

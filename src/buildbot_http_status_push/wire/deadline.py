@@ -19,11 +19,6 @@ def attempt_within(
 ) -> Deferred[Outcome]:
     """Run an attempt, cut it off at its deadline, and measure it.
 
-    Args:
-        timeout: Seconds that it may take.
-        attempt: The attempt.
-        reactor: The clock.
-
     Returns:
         What came of it; a cancelled one is an outcome too.
     """

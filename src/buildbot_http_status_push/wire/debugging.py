@@ -29,14 +29,7 @@ OnEnd: TypeAlias = Callable[[bytes, int], None]
 @implementer(IAgent)
 @frozen
 class DebugAgent:
-    """Logs what it passes on to another agent, and what comes back.
-
-    Args:
-        agent: The agent that sends.
-        mask: Hides secrets.
-        clock: Tells how long it took.
-        log: Where the lines go.
-    """
+    """Logs what it passes on to another agent, and what comes back."""
 
     agent: IAgent
     mask: Mask

@@ -61,14 +61,7 @@ class NoLoginError(Exception):
 
 @frozen
 class MailClient:
-    """Sends a mail once.
-
-    Args:
-        reactor: The network and the clock.
-        policy: How TLS connections are made and checked.
-        render: Yields the target anew for every attempt, or fails with ``RenderingError``.
-        timeout: Seconds for a whole exchange.
-    """
+    """Sends a mail once."""
 
     reactor: Any
     policy: IPolicyForHTTPS
@@ -76,10 +69,7 @@ class MailClient:
     timeout: float
 
     def send(self, delivery: Delivery) -> Deferred[Outcome]:
-        """Make one attempt.
-
-        Args:
-            delivery: What to send: its body is the mail, whose ``To`` is its one recipient.
+        """Make one attempt; the delivery's body is the mail, whose ``To`` is its one recipient.
 
         Returns:
             What came of it; trouble of the network is an outcome, not a failure.

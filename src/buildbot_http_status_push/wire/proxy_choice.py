@@ -65,9 +65,6 @@ def authority(host: str, port: int) -> str:
 def parse(text: str) -> Proxy:
     """Read a proxy's URL.
 
-    Args:
-        text: The URL, such as ``http://user:password@proxy.example.com:3128``.
-
     Raises:
         URLError: It names no HTTP proxy; the text is a clause that says why.
     """
@@ -81,11 +78,6 @@ def parse(text: str) -> Proxy:
 
 def find_proxy(wanted: str | None, server_url: str, environment: Mapping[str, str]) -> Proxy | None:
     """Return the proxy on the way to a receiver, None where there is none.
-
-    Args:
-        wanted: The proxy's URL, ``environment``, or None.
-        server_url: The receiver's URL.
-        environment: The environment's variables.
 
     Raises:
         URLError: What is wanted names no HTTP proxy.

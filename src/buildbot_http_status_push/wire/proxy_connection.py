@@ -40,14 +40,7 @@ class ProxyError(ConnectError):
 @implementer(IStreamClientEndpoint)
 @frozen
 class Tunnel:
-    """Connects to a receiver through a proxy's CONNECT (RFC 9110, 9.3.6).
-
-    Args:
-        endpoint: Connects to the proxy.
-        proxy: The proxy.
-        host: The receiver's host.
-        port: The receiver's port.
-    """
+    """Connects to a receiver through a proxy's CONNECT (RFC 9110, 9.3.6)."""
 
     endpoint: IStreamClientEndpoint
     proxy: Proxy

@@ -89,9 +89,6 @@ class WrittenURL(EncodedURL):
     """A URL that treq sends as it is written.
 
     By its own rules it would write escapes anew, and could not write hosts such as ``[::1]``.
-
-    Args:
-        url: The URL, parsed.
     """
 
     def __init__(self, url: ServerURL) -> None:

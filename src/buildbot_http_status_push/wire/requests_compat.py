@@ -20,11 +20,7 @@ Hook: TypeAlias = Callable[[Any], Any]
 
 
 class CaseInsensitiveDict(MutableMapping[str, Any]):
-    """Header fields by name, in any case.
-
-    Args:
-        fields: Pairs of a name and a value.
-    """
+    """Header fields by name, in any case."""
 
     def __init__(self, fields: Iterable[tuple[str, Any]] = ()) -> None:
         self._fields: dict[str, tuple[str, Any]] = {}

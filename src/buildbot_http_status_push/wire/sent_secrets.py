@@ -39,12 +39,7 @@ COOKIE = re.compile("(?:^|; ?)[^=; ]+=([^; ]+)")
 @implementer(IAgent)
 @frozen
 class NotingAgent:
-    """Notes what each request holds of secrets, and passes it on to another agent.
-
-    Args:
-        agent: The agent that sends.
-        mask: What hides secrets in what comes back.
-    """
+    """Notes what each request holds of secrets, and passes it on to another agent."""
 
     agent: IAgent
     mask: Mask
@@ -63,13 +58,7 @@ class NotingAgent:
 
 
 def secrets_of(uri: bytes, headers: Headers | None, known: frozenset[str]) -> Iterator[str]:
-    """Return the forms in which a request's secrets go out, and may come back.
-
-    Args:
-        uri: The absolute URL as it is sent.
-        headers: All headers.
-        known: The secrets as they were rendered.
-    """
+    """Return the forms in which a request's secrets go out, and may come back."""
     for name, values in headers.getAllRawHeaders() if headers else ():
         if SENSITIVE_HEADER.search(name.decode("latin-1")):
             for value in values:

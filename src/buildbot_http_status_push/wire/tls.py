@@ -57,13 +57,6 @@ def faults(verify: object, cert: object) -> list[str]:
     """Say what is wrong with the options' shapes, for ``buildbot checkconfig``.
 
     Files are not looked at.
-
-    Args:
-        verify: What the user wrote.
-        cert: What the user wrote.
-
-    Returns:
-        A sentence for every fault.
     """
     found = []
     if not (verify is None or isinstance(verify, bool) or _is_path(verify)):
@@ -109,10 +102,6 @@ class FileWatchingPolicy:
     def creatorForNetloc(self, hostname: bytes, port: int) -> ConnectionCreator:
         """Return what makes the connections to a host.
 
-        Args:
-            hostname: The host name in ASCII or the IP address, as in the URL.
-            port: Not used: a certificate knows no ports.
-
         Raises:
             TLSFileError: A file is missing or broken. The next call looks again.
         """
@@ -139,12 +128,7 @@ def _make_context(host: str, trust: Trust | None, identity: tuple[WatchedFile, .
 @implementer(IOpenSSLClientConnectionCreator)
 @frozen
 class ConnectionCreator:
-    """Makes the TLS side of the connections to one host.
-
-    Args:
-        context: What is trusted, and who we are.
-        host: The host name in ASCII, or an IP address.
-    """
+    """Makes the TLS side of the connections to one host."""
 
     context: SSL.Context
     host: str

@@ -55,21 +55,13 @@ BREAKDOWNS = {
 
 
 def why_refused(error: int, depth: int) -> str:
-    """Say why a certificate is refused.
-
-    Args:
-        error: OpenSSL's number of the reason.
-        depth: The certificate's place in the chain; the receiver's own is at 0.
-    """
+    """Say why a certificate is refused."""
     which = "the certificate" if depth == 0 else "an issuer's certificate"
     return REFUSALS.get(error, UNKNOWN_REFUSAL).format(which=which, error=error)
 
 
 def describe(trouble: Failure | BaseException) -> str | None:
     """Put TLS trouble into a sentence for an administrator.
-
-    Args:
-        trouble: What an attempt failed with, as Twisted's agent gives it.
 
     Returns:
         The sentence, or None where TLS is not what failed.

@@ -37,10 +37,6 @@ class WatchedFile:
     def stat(cls, option: str, path: Path) -> WatchedFile:
         """Look at a file.
 
-        Args:
-            option: The option that names it.
-            path: Where it is.
-
         Raises:
             TLSFileError: It is not there, or can't be looked at.
         """
@@ -82,9 +78,6 @@ class Trust:
     def stat(cls, path: Path | None) -> Trust:
         """Look at what is to be trusted.
 
-        Args:
-            path: The file or the directory, None for the system's certificates.
-
         Raises:
             TLSFileError: It is not there, or can't be looked at.
         """
@@ -119,11 +112,6 @@ class Trust:
 
 def load_identity(context: SSL.Context, certificate: WatchedFile, key: WatchedFile) -> None:
     """Have a context show a client certificate.
-
-    Args:
-        context: The context.
-        certificate: The file of the certificate and its chain.
-        key: The file of its key.
 
     Raises:
         TLSFileError: A file lacks what it should hold, or the two do not belong together.

@@ -128,14 +128,7 @@ class Place:
 def route(
     reactor: Any, place: Place, policy: IPolicyForHTTPS | None, proxy: Proxy | None
 ) -> IStreamClientEndpoint:
-    """Return what connects to a receiver.
-
-    Args:
-        reactor: The reactor that resolves and connects.
-        place: The receiver.
-        policy: How TLS is made and checked, None for no TLS.
-        proxy: The proxy on the way: TLS goes through a tunnel, all else ends at the proxy.
-    """
+    """Return what connects to a receiver."""
     if proxy is None:
         endpoint = _direct(reactor, place)
     else:

@@ -67,9 +67,6 @@ class ServerURL:
 def parse(text: str) -> ServerURL:
     """Read a URL.
 
-    Args:
-        text: The URL as written.
-
     Raises:
         URLError: It can't be posted to.
     """

@@ -84,12 +84,7 @@ class Queue:
 def why(
     workers: Sequence[Worker], busy: Mapping[int, Collection[tuple[Builder, Build]]]
 ) -> str | None:
-    """Return why no worker takes a request, None where that is not known.
-
-    Args:
-        workers: The workers that the builder is configured for.
-        busy: The builds that run on each, each with its builder, by the worker's number.
-    """
+    """Return why no worker takes a request, None where that is not known."""
     if not workers:
         return None
     usable = [each for each in workers if each.connected or each.latent]
@@ -117,13 +112,7 @@ def expected(
     busy: Mapping[int, Collection[tuple[Builder, Build]]],
     now: float,
 ) -> int | None:
-    """Return when a worker should become free, by how long builds usually take.
-
-    Args:
-        workers: The workers that the builder is configured for.
-        busy: The builds that run on each, each with its builder, by the worker's number.
-        now: Seconds since the epoch.
-    """
+    """Return when a worker should become free, by how long builds usually take."""
     taking = [each for each in workers if each.connected and not (each.paused or each.graceful)]
     ends = []
     for worker in taking:

@@ -197,14 +197,7 @@ def may_be_quiet(builder: Builder, others: Begun, oldest: int | None) -> bool:
 
 
 def quiet(builder: Builder, own: Habits, others: Begun, oldest: int | None) -> Quiet | None:
-    """Return whether a builder is quiet, which may be quiet.
-
-    Args:
-        builder: The builder.
-        own: Its habits.
-        others: What began on its master and branch.
-        oldest: When the oldest request that waits for it was submitted, None where none waits.
-    """
+    """Return whether a builder is quiet, which may be quiet."""
     last = builder.recent[0].started_at if builder.recent else None
     as_of = builder.master.heard_at
     if last is not None and (behind := _behind(builder, own, others, last)):

@@ -127,9 +127,6 @@ State: TypeAlias = RequestState | WorkerState | BuilderState
 def state_of(content: Mapping[str, Any]) -> State:
     """Return what a body says.
 
-    Args:
-        content: Its JSON, with storable texts, with one of ``KINDS`` as its ``schema``.
-
     Raises:
         StateFault: A key is missing, or has a value that it can't have.
     """

@@ -23,11 +23,7 @@ from buildbot_http_status_push.board.model import (
 
 @frozen(kw_only=True)
 class Cause:
-    """Red builders of one cause, or builders without results.
-
-    Args:
-        builders: They, those first that have been red for longest.
-    """
+    """Red builders of one cause, or builders without results."""
 
     builders: tuple[Builder, ...]
 
@@ -109,12 +105,6 @@ def causes(builders: Iterable[Builder]) -> tuple[Cause, ...]:
     Builders of one incident share one. Other builders whose builds say why they failed share one
     where at least half of the telling reasons of the one with fewer are the other's too; the rest
     where the same step, or words where no steps were sent, failed with the same first bad code.
-
-    Args:
-        builders: The builders; those that are well are passed over.
-
-    Returns:
-        The causes in their order.
     """
     red = sorted(
         (each for each in builders if needs_attention(each)),

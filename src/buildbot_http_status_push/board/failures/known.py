@@ -72,10 +72,6 @@ class Entry:
 def entry_of(name: str, content: Mapping[str, Any]) -> Entry:
     """Return what a file says.
 
-    Args:
-        name: The file's name without the ending.
-        content: Its keys and values, as TOML gives them.
-
     Raises:
         FileFault: A key is missing, unknown, or has a value that it can't have.
     """
@@ -151,12 +147,6 @@ def judged(memory: Memory, entries: Sequence[Entry], builder: str, branch: str |
     """Return what is remembered, with the known failures that its lines are of.
 
     A build is known only where every line is, and no line was left out.
-
-    Args:
-        memory: What is remembered.
-        entries: The known failures that count now.
-        builder: The builder's name.
-        branch: The build's branch.
     """
     if not entries or not memory.reasons:
         return memory

@@ -19,10 +19,6 @@ FILES = 500
 class KnownFiles:
     """A directory of known failures, read again when a file changes.
 
-    Args:
-        directory: The directory.
-        log: Where faults are reported.
-
     Attributes:
         entries: The known failures of all files without a fault, by their names.
         faults: What is wrong with the others, each with the file and the key.

@@ -85,20 +85,13 @@ class FailedLine:
 
 
 def excerpts_of(body: Mapping[str, Any]) -> tuple[Excerpt, ...]:
-    """Return the excerpts of a build's logs.
-
-    Args:
-        body: A status's JSON; ``excerpts`` as the reporter's ``want_excerpts`` sends it.
-    """
+    """Return the excerpts of a build's logs."""
     every = map(_excerpt, objects(body.get("excerpts")))
     return tuple(each for _, each in zip(range(EXCERPTS), every, strict=False))
 
 
 def failed_of(body: Mapping[str, Any]) -> tuple[tuple[FailedLine, ...], bool]:
     """Return what says why a build failed.
-
-    Args:
-        body: A status's JSON.
 
     Returns:
         The matched lines, then the failed tests, each once; and whether any were left out.

@@ -14,10 +14,6 @@ SHORT = 12
 def words_of(memory: Memory, *, is_grouped: bool = False) -> tuple[str, ...]:
     """Return what is remembered, the most telling first.
 
-    Args:
-        memory: What is remembered.
-        is_grouped: Whether the other builders are named beside it.
-
     Returns:
         Such as ``("seen in 11 earlier breakages since 2026-11-03", "3 builds in a row")``.
     """

@@ -59,10 +59,6 @@ class Access:
     def check_head(self, headers: Mapping[str, str], now: float) -> None:
         """Return if a status may come from somebody who may send, before its body is read.
 
-        Args:
-            headers: The request's headers, their names in lower case.
-            now: The time in seconds since the epoch.
-
         Raises:
             AccessError: It does not.
         """
@@ -75,11 +71,6 @@ class Access:
     def check_sender(self, headers: Mapping[str, str], body: bytes, now: float) -> None:
         """Return if a status comes from somebody who may send.
 
-        Args:
-            headers: The request's headers, their names in lower case.
-            body: Its body.
-            now: The time in seconds since the epoch.
-
         Raises:
             AccessError: It does not.
         """
@@ -91,9 +82,6 @@ class Access:
     def check_reader(self, authorization: str | None) -> None:
         """Return if somebody may read the board.
 
-        Args:
-            authorization: The request's header of this name.
-
         Raises:
             AccessError: They may not.
         """
@@ -101,12 +89,7 @@ class Access:
             raise AccessError("this board is private: user and password are missing or wrong")
 
     def person(self, headers: Mapping[str, str], sender: str) -> str | None:
-        """Return who a reader is, None where that is not known.
-
-        Args:
-            headers: The request's headers, their names in lower case.
-            sender: The address that it comes from.
-        """
+        """Return who a reader is, None where that is not known."""
         if self.user_header is not None and sender in self.proxies:
             name = storable(headers.get(self.user_header.lower(), "").strip())
             if name:
@@ -148,10 +131,6 @@ def is_own_name(host: str, names: Collection[str]) -> bool:
 
     A page elsewhere can have its own name resolved to a loopback address (DNS rebinding): to the
     browser it is then of the board's origin. Its ``Host`` gives it away.
-
-    Args:
-        host: The header, with or without a port.
-        names: Other names that are the board's.
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""
@@ -166,13 +145,7 @@ def is_own_name(host: str, names: Collection[str]) -> bool:
 
 
 def is_allowed(origin: str | None, host: str | None, others: Collection[str] = ()) -> bool:
-    """Return whether a page may do what only pages of the board itself may.
-
-    Args:
-        origin: What the request's ``Origin`` header says (RFC 6454); only browsers send it.
-        host: What its ``Host`` header says.
-        others: Origins of other sites that may, such as ``https://wall.example.org``.
-    """
+    """Return whether a page may do what only pages of the board itself may."""
     if not origin:
         return True
     place = _origin(origin)

@@ -38,16 +38,7 @@ RETRY_AFTER = 10
 
 @define(eq=False)
 class Acting:
-    """Takes acts.
-
-    Args:
-        store: Where incidents are.
-        access: Says who somebody is.
-        seconds: Returns the time in seconds since the epoch.
-        origins: The sites whose pages may act, beside the one that a request names as its host.
-        root: The path of the board's addresses, with a slash at the end.
-        log: Where acts are logged.
-    """
+    """Takes acts."""
 
     _store: Store
     _access: Access
@@ -57,13 +48,7 @@ class Acting:
     _log: Logger = field(factory=Logger)
 
     def judge(self, headers: Mapping[str, str], length: int | None, sender: str) -> Document | None:
-        """Refuse an act by its headers, before its body has come.
-
-        Args:
-            headers: Its headers, their names in lower case.
-            length: How many bytes its body has, None where that is unknown.
-            sender: The address that it comes from.
-        """
+        """Refuse an act by its headers, before its body has come."""
         if length is None or length > MOST:
             return sentence(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an act must have at most {MOST} bytes"
@@ -81,12 +66,7 @@ class Acting:
         )
 
     async def take(self, path: str, delivery: Delivery) -> Document:
-        """Take an act.
-
-        Args:
-            path: The path that it was sent to, one that fits ``PATH``.
-            delivery: What came.
-        """
+        """Take an act."""
         refusal = self.judge(delivery.headers, len(delivery.body), delivery.sender)
         person = self._access.person(delivery.headers, delivery.sender)
         found = PATH.fullmatch(path)

@@ -36,12 +36,7 @@ class Cache(Generic[Made]):
     _waiting: dict[Hashable, list[Deferred[Made]]] = field(factory=dict, init=False)
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[Made]]) -> Made:
-        """Return a thing that is kept, or make it.
-
-        Args:
-            key: Names it.
-            make: Makes it; what it raises, all who wait for it are told.
-        """
+        """Return a thing that is kept, or make it; all who wait for it get what that raises."""
         at, made = self._made.get(key, (None, None))
         if at is not None and made is not None and 0 <= self._seconds() - at < self._lasting:
             self._made.move_to_end(key)

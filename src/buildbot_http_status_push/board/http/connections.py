@@ -53,10 +53,6 @@ class AcceptErrors:
     """Logs when the system has no descriptor for another connection, and when it has again.
 
     Twisted copes with that by itself, and says so in its log only, once for each connection.
-
-    Args:
-        seconds: Returns the time in seconds.
-        log: Where it is logged, once.
     """
 
     _seconds: Callable[[], float]
@@ -138,12 +134,7 @@ class Outgoing:
     held: int = field(default=0, init=False)
 
     def send(self, request: Request, body: bytes) -> None:
-        """Send the body of an answer whose headers are set, and finish it.
-
-        Args:
-            request: Whom to answer.
-            body: All of the body.
-        """
+        """Send the body of an answer whose headers are set, and finish it."""
         if len(body) <= PIECE:
             request.write(body)  # which Twisted leaves out where only the head was asked for
             request.finish()
@@ -229,12 +220,7 @@ class BoardRequest(RawRequest):
             self.refuse(sentence(HTTPStatus.SERVICE_UNAVAILABLE, busy, RETRY_AFTER))
 
     def refuse(self, document: Document, *, has_more: bool = True) -> None:
-        """Answer now, and keep nothing of the body.
-
-        Args:
-            document: What to answer.
-            has_more: Whether a body is still to come.
-        """
+        """Answer now, and keep nothing of the body."""
         self.refusal = document
         self._release()
         if has_more:
@@ -335,17 +321,7 @@ class Judge(Protocol):
 
 
 class BoardSite(Site):
-    """Serves the board, writes no line for each request, and ends its connections on request.
-
-    Args:
-        root: Answers requests.
-        max_body: The most bytes that a status may have.
-        judge: Says what is not to be read.
-        outgoing: Sends answers.
-        accept_errors: Told of each connection.
-        reactor: The network and the clock.
-        path: The path of the board's public address, with a slash at the end.
-    """
+    """Serves the board, writes no line for each request, and ends its connections on request."""
 
     noisy = False
     # Without TLS there is no other protocol to choose, and what would choose hides its transport.

@@ -114,13 +114,7 @@ def gzipped(body: bytes) -> bytes | None:
 
 
 def answer(request: Request, document: Document, send: Callable[[Request, bytes], object]) -> None:
-    """Send a document, or only say that it is still the same.
-
-    Args:
-        request: Whom to answer.
-        document: With what.
-        send: Sends the body, once all headers are set.
-    """
+    """Send a document, or only say that it is still the same."""
     is_gzipped = document.gzipped is not None and _takes_gzip(request)
     # One tag would stand for two different bodies (RFC 9110, 8.8.3.3).
     etag = f'{document.etag[:-1]}-gzip"' if is_gzipped and document.etag else document.etag

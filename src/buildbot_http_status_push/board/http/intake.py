@@ -39,13 +39,7 @@ class Keeper(Protocol):
 
 @frozen(kw_only=True)
 class Delivery:
-    """A request that may bring a status.
-
-    Args:
-        headers: Its headers, their names in lower case.
-        body: Its body.
-        sender: The address that it came from.
-    """
+    """A request that may bring a status."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -53,12 +47,7 @@ class Delivery:
 
 
 class RefusedError(Exception):
-    """A delivery is not taken; the text says why.
-
-    Args:
-        status: The HTTP status to answer with.
-        why: Why.
-    """
+    """A delivery is not taken; the text says why."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -67,15 +56,7 @@ class RefusedError(Exception):
 
 @define(eq=False)
 class Intake:
-    """Takes deliveries.
-
-    Args:
-        store: Where statuses are kept.
-        access: What is asked of senders.
-        max_body: The most bytes that a body may have, for the answer.
-        seconds: Returns the time in seconds since the epoch.
-        log: Where rejections are logged.
-    """
+    """Takes deliveries."""
 
     _store: Keeper
     _access: Access
@@ -88,11 +69,6 @@ class Intake:
     def judge(self, headers: Mapping[str, str], length: int | None, sender: str) -> Document | None:
         """Refuse a delivery by its headers, before its body has come.
 
-        Args:
-            headers: Its headers, their names in lower case.
-            length: How many bytes its body has, None where that is unknown.
-            sender: The address that it comes from.
-
         Returns:
             What to answer; None where the body is to be read.
         """
@@ -103,22 +79,11 @@ class Intake:
         return None
 
     def too_large(self, sender: str) -> Document:
-        """Refuse a body that turns out to have more bytes than are taken.
-
-        Args:
-            sender: The address that it comes from.
-        """
+        """Refuse a body that turns out to have more bytes than are taken."""
         return self._refused(self._over_limit, sender)
 
     async def take(self, delivery: Delivery) -> Document:
-        """Take a delivery.
-
-        Args:
-            delivery: What came.
-
-        Returns:
-            What to answer.
-        """
+        """Take a delivery."""
         try:
             status = self._checked(delivery)
         except RefusedError as refusal:

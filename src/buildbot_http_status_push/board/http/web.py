@@ -113,10 +113,6 @@ class Answers(Resource):
     def judge(self, request: BoardRequest, length: int | None) -> Document | None:
         """Refuse a request by its headers, before its body has come.
 
-        Args:
-            request: The request.
-            length: How many bytes its body has, None where that is unknown.
-
         Returns:
             What to answer; None where the request is to be read.
         """

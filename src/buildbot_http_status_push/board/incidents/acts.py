@@ -65,13 +65,6 @@ class Act:
 def perform(engine: Engine, act: Act) -> list[Step]:
     """Do to an incident what a person asks for.
 
-    Args:
-        engine: Where the incident is.
-        act: What is asked for.
-
-    Returns:
-        The steps that it makes.
-
     Raises:
         ActError: It is not possible.
     """

@@ -53,12 +53,7 @@ MOST = 600
 
 
 def says_little(text: str, globs: Collection[str] = ()) -> bool:
-    """Return whether a line could stand in any log.
-
-    Args:
-        text: The line.
-        globs: Patterns (``*`` and ``?``) of more such lines.
-    """
+    """Return whether a line could stand in any log, or matches a glob of such lines."""
     line = text[:MOST]
     return (
         BEGINNINGS.match(line) is not None

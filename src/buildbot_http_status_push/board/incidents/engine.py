@@ -142,12 +142,7 @@ class Engine:
         return _signatures(r for incident, _ in here for r in incident.reasons), bool(here)
 
     def end(self, ended: EndedBuild, *, is_first_start: bool = False) -> list[Step]:
-        """Take a build into account that has ended.
-
-        Args:
-            ended: The build.
-            is_first_start: Whether it ended before the board first looked at incidents.
-        """
+        """Take a build into account that has ended."""
         self._is_first_start = is_first_start
         build = ended.build
         is_telling = build.is_conclusive or build.is_inconclusive
@@ -198,13 +193,7 @@ class Engine:
         return sorted(steps, key=lambda each: each.at)
 
     def remove(self, builder: int, line: str, at: int) -> list[Step]:
-        """Take it that a builder has no builds of a branch any more.
-
-        Args:
-            builder: The board's number of it.
-            line: The branch, empty where there is none.
-            at: When, in seconds since the epoch.
-        """
+        """Take it that a builder has no builds of a branch any more."""
         steps = self.advance(at)
         key = (builder, line)
         for incident, here in self._here(key):

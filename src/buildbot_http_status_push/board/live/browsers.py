@@ -28,11 +28,7 @@ class Browser(Protocol[Accepted]):
     """A browser as the board sees it; each is equal to itself only."""
 
     def send(self, message: Accepted) -> None:
-        """Send a message that other browsers are sent too.
-
-        Args:
-            message: The message, ready for the wire.
-        """
+        """Send a message that other browsers are sent too."""
 
     def drop(self) -> None:
         """End the connection at once."""
@@ -63,10 +59,6 @@ class Browsers(Generic[Message]):
 
     A message is sent in slices, and the next one after it: so all browsers get the same ones in
     the same order, and requests are answered in between.
-
-    Args:
-        clock: The reactor.
-        snapshot: Makes the message that makes a browser fetch its page.
     """
 
     _clock: IReactorTime
@@ -87,30 +79,18 @@ class Browsers(Generic[Message]):
         return len(self._full)
 
     def welcome(self, browser: Browser[Message], message: Message) -> None:
-        """Let a browser in.
-
-        Args:
-            browser: It is sent everything from now on.
-            message: What leads it to the last broadcast.
-        """
+        """Let a browser in."""
         self._keeping_up.add(browser)
         browser.send(message)
 
     def leave(self, browser: Browser[Message]) -> None:
-        """Forget a browser.
-
-        Args:
-            browser: One that may be unknown.
-        """
+        """Forget a browser."""
         self._keeping_up.discard(browser)
         self._full.pop(browser, None)
         self._withdraw(browser)
 
     def broadcast(self, message: Message) -> Deferred[None]:
         """Send a message that no browser may miss.
-
-        Args:
-            message: A browser that can't be sent it has to fetch its page later.
 
         Returns:
             Fires when all have been sent it, with what a browser raised, if one did. The caller
@@ -120,33 +100,18 @@ class Browsers(Generic[Message]):
         return self._enqueue(message, is_lossy=False)
 
     def broadcast_lossy(self, message: Message) -> Deferred[None]:
-        """Send a message that may be missed.
-
-        Args:
-            message: It is sent to those who keep up.
-
-        Returns:
-            Fires when all have been sent it.
-        """
+        """Send a message that may be missed."""
         return self._enqueue(message, is_lossy=True)
 
     def pause(self, browser: Browser[Message]) -> None:
-        """Send a browser no more: its buffer is full.
-
-        Args:
-            browser: One that may be unknown.
-        """
+        """Send a browser no more: its buffer is full."""
         if browser in self._keeping_up:
             self._keeping_up.remove(browser)
             missed = self._withdraw(browser)
             self._full[browser] = _Full(self._clock.seconds(), self._last - missed)
 
     def resume(self, browser: Browser[Message]) -> None:
-        """Go on with a browser that has read all it was sent.
-
-        Args:
-            browser: One that may be unknown.
-        """
+        """Go on with a browser that has read all it was sent."""
         full = self._full.pop(browser, None)
         if full is None:
             return

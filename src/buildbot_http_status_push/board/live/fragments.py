@@ -29,13 +29,7 @@ QUEUE_WITHIN = 10.0
 
 @define(eq=False)
 class FragmentRenderer:
-    """Makes fragments of what has changed, and counts red builders and running builds.
-
-    Args:
-        source: The store.
-        seconds: Returns the time in seconds since the epoch.
-        root: The path that the board's own addresses begin with, with a slash at the end.
-    """
+    """Makes fragments of what has changed, and counts red builders and running builds."""
 
     _source: Store
     _seconds: Callable[[], float]
@@ -65,13 +59,6 @@ class FragmentRenderer:
     async def render(self, changed: Changed, sequence: int) -> tuple[Change, ...]:
         """Make the fragments of some builders, and those that stand for no single builder.
 
-        Args:
-            changed: The builds that have changed, by their builder.
-            sequence: That of the latest change.
-
-        Returns:
-            One change for each builder.
-
         Raises:
             StorageError: The store can't be read.
         """
@@ -96,11 +83,7 @@ class FragmentRenderer:
         )
 
     def shared_since(self, sequence: int) -> tuple[Fragment, ...]:
-        """Return the fragments that stand for no single builder: cards, and what waits.
-
-        Args:
-            sequence: A browser's; what was rendered for later ones is returned.
-        """
+        """Return the fragments that stand for no single builder: cards, and what waits."""
         return tuple(fragment for at, fragment in self._shared.values() if at > sequence)
 
     def _share(self, fragments: Iterable[Fragment], sequence: int) -> None:

@@ -103,32 +103,14 @@ def updates(
 
 
 def snapshot(position: Position, now: float) -> bytes:
-    """Return the frame that makes a browser fetch its page again.
-
-    Args:
-        position: The browser's afterwards.
-        now: The board's time in seconds since the epoch.
-
-    Returns:
-        The frame's text.
-    """
+    """Return the frame that makes a browser fetch its page again."""
     return _text(_headed("snapshot", position, now) | {"recovered": False})
 
 
 def heard(
     position: Position, masters: Iterable[Master], now: float, is_storing: bool = True
 ) -> bytes:
-    """Return the sign of life: the board runs, and when each master was last heard of.
-
-    Args:
-        position: That of a browser that has missed nothing.
-        masters: All masters.
-        now: The board's time in seconds since the epoch.
-        is_storing: Whether the board can write what it is sent.
-
-    Returns:
-        The frame's text.
-    """
+    """Return the sign of life: the board runs, and when each master was last heard of."""
     told = {"masters": _masters(masters), "storing": is_storing}
     return _text(_headed("heard", position, now) | told)
 

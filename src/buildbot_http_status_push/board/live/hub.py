@@ -94,11 +94,7 @@ class _Request:
 
 @define(eq=False)
 class Wakeup:
-    """An event that resets itself, for one that waits.
-
-    Args:
-        clock: Tells when it has been waited for long enough.
-    """
+    """An event that resets itself, for one that waits."""
 
     _clock: IReactorTime
     _is_set: bool = field(default=False, init=False)
@@ -110,11 +106,7 @@ class Wakeup:
         self._wake()
 
     async def wait(self, timeout: float) -> None:
-        """Wait until it is set, and reset it.
-
-        Args:
-            timeout: Seconds after which to wait no longer.
-        """
+        """Wait until it is set, and reset it."""
         if not self._is_set:
             call = self._clock.callLater(timeout, self._wake)
             await self._woken(call)
@@ -137,15 +129,7 @@ class Wakeup:
 
 @define(eq=False)
 class Hub(Generic[Message]):
-    """Where the board's changes are made into frames and sent to browsers.
-
-    Args:
-        clock: Says when to read, and stamps the frames.
-        source: The store.
-        renderer: Renders changes.
-        prepare: Makes a frame ready for the wire, once for all browsers.
-        log: Where errors are logged.
-    """
+    """Where the board's changes are made into frames and sent to browsers."""
 
     _clock: IReactorTime
     _source: Source
@@ -198,10 +182,6 @@ class Hub(Generic[Message]):
     def join(self, browser: Browser[Message], since: Position) -> Deferred[None]:
         """Let a browser in, once what it missed can be sent.
 
-        Args:
-            browser: The browser.
-            since: Its position.
-
         Returns:
             Fires when the browser is in; to be cancelled where the browser leaves before.
         """
@@ -212,9 +192,6 @@ class Hub(Generic[Message]):
 
     def changes_since(self, since: Position) -> Deferred[bytes]:
         """Return what has changed since a position.
-
-        Args:
-            since: The asker's position.
 
         Returns:
             A frame that leads from there to ``position``; one without changes where there are
@@ -388,22 +365,10 @@ class Hub(Generic[Message]):
 
 
 def pause(sent: int, browsers: int) -> float:
-    """Return how long to gather changes before the next frame.
-
-    Args:
-        sent: The size of the last one, in bytes.
-        browsers: How many were sent it.
-
-    Returns:
-        Seconds.
-    """
+    """Return how many seconds to gather changes after a frame of so many bytes."""
     return max(GATHER, sent * browsers / BYTES_A_SECOND)
 
 
 def expect_cancelling(failure: Failure) -> None:
-    """Accept that an answer is no longer needed.
-
-    Args:
-        failure: How the answer's Deferred ended.
-    """
+    """Accept that an answer is no longer needed."""
     failure.trap(CancelledError)

@@ -39,9 +39,6 @@ class UpdateLog:
     def add(self, updates: Iterable[Update]) -> None:
         """Append updates.
 
-        Args:
-            updates: What came next, in order.
-
         Raises:
             ValueError: If an update is missing or repeated.
         """
@@ -54,18 +51,11 @@ class UpdateLog:
             self.position = Position(self.position.epoch, update.sequence)
 
     def continues_to(self, position: Position) -> bool:
-        """Return whether a position may follow the last one that is known.
-
-        Args:
-            position: The store's.
-        """
+        """Return whether a position may follow the last one that is known."""
         return position.epoch == self.position.epoch and position.sequence >= self.position.sequence
 
     def changed_since(self, position: Position) -> Changed | None:
         """Return what has changed.
-
-        Args:
-            position: A browser's.
 
         Returns:
             The builds that have changed since, by their builder; None where that is not known,
@@ -77,21 +67,13 @@ class UpdateLog:
         return None if len(changed) > self._most_builders else changed
 
     def accepted_after(self, position: Position) -> list[float]:
-        """Return when the updates after a position were accepted, in seconds since the epoch.
-
-        Args:
-            position: One of the past; for one that is no longer known, the list is empty.
-        """
+        """Return when the updates after a position were accepted; empty where that is not known."""
         if not self.reaches(position):
             return []
         return [update.at for update in self._after(position)]
 
     def reaches(self, position: Position) -> bool:
-        """Return whether all updates after a position are kept.
-
-        Args:
-            position: A browser's.
-        """
+        """Return whether all updates after a position are kept."""
         missed = self.position.sequence - position.sequence
         return position.epoch == self.position.epoch and 0 <= missed <= len(self._updates)
 
@@ -104,14 +86,7 @@ class UpdateLog:
 
 
 def merged(parts: Iterable[Changed]) -> Changed:
-    """Put together what has changed.
-
-    Args:
-        parts: Builds by their builder, in order.
-
-    Returns:
-        All of them, each once.
-    """
+    """Put together what has changed."""
     builders: dict[int, dict[int, None]] = {}
     for part in parts:
         for builder, builds in part.items():

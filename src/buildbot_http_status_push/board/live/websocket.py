@@ -57,9 +57,6 @@ class LiveConnection(WebSocketServerProtocol):
     def onConnect(self, request: ConnectionRequest) -> None:  # noqa: N802  autobahn's name
         """Let pages of the board in.
 
-        Args:
-            request: The handshake.
-
         Raises:
             ConnectionDeny: Another site's page opens the connection.
         """
@@ -72,11 +69,7 @@ class LiveConnection(WebSocketServerProtocol):
         self._joining = self.factory.hub.join(self, self._since)
 
     def onPing(self, payload: bytes) -> None:  # noqa: N802  autobahn's name
-        """Answer, unless the answers before were not read: without end they would wait in memory.
-
-        Args:
-            payload: What to answer with.
-        """
+        """Answer, unless earlier answers were not read: they would wait in memory without end."""
         if not self._is_full:
             super().onPing(payload)
 
@@ -88,11 +81,7 @@ class LiveConnection(WebSocketServerProtocol):
         self.factory.hub.browsers.leave(self)
 
     def send(self, message: PreparedMessage) -> None:
-        """Send a frame.
-
-        Args:
-            message: One that other browsers are sent too.
-        """
+        """Send a frame."""
         # Autobahn's own way spends most of its time on a line for the log that nobody sees.
         if self.state == self.STATE_OPEN:
             write_at_once(self.transport, message.payloadHybi)
@@ -177,20 +166,12 @@ class LiveFactory(WebSocketServerFactory):
         self.protocol = _with_options_of(self)
 
     def prepare(self, text: bytes) -> PreparedMessage:
-        """Make a frame ready to be sent to any number of browsers.
-
-        Args:
-            text: The frame's JSON.
-        """
+        """Make a frame ready to be sent to any number of browsers."""
         message: PreparedMessage = self.prepareMessage(text, doNotCompress=True)
         return message
 
     def check_origin(self, origin: str | None, host: str | None) -> None:
         """Let pages of the board connect, and those of the sites that were named.
-
-        Args:
-            origin: Where the page is from.
-            host: Where it connects to.
 
         Raises:
             ConnectionDeny: It is another site's.
@@ -223,12 +204,7 @@ def _with_options_of(factory: LiveFactory) -> type[LiveConnection]:
 
 
 class LiveResource(Resource):
-    """The web resource that browsers connect to; below it, those poll that can't.
-
-    Args:
-        factory: Makes the connections.
-        send: Sends the body of an answer, and bounds what waits for those who don't read.
-    """
+    """The web resource that browsers connect to; below it, those poll that can't."""
 
     def __init__(self, factory: LiveFactory, send: Send) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's, not typed
@@ -240,9 +216,6 @@ class LiveResource(Resource):
 
         Twisted's HTTP channel and request are left behind: they would cost as much memory as the
         WebSocket, and the channel would stay the transport's producer.
-
-        Args:
-            request: What may be a handshake; the WebSocket's side judges it.
         """
         channel: Any = request.channel
         transport, channel.transport = channel.transport, None
@@ -256,12 +229,7 @@ class LiveResource(Resource):
 
 
 class UpdatesResource(Resource):
-    """What has changed since a position, for browsers that WebSockets don't reach.
-
-    Args:
-        hub: Knows what has changed.
-        send: Sends the body of an answer.
-    """
+    """What has changed since a position, for browsers that WebSockets don't reach."""
 
     isLeaf = True
 
@@ -271,11 +239,7 @@ class UpdatesResource(Resource):
         self._send = send
 
     def render_GET(self, request: Request) -> int:
-        """Answer with a frame, or with nothing where nothing is new.
-
-        Args:
-            request: One with the arguments ``epoch`` and ``since``.
-        """
+        """Answer with a frame, or with nothing where nothing is new."""
         query = request.uri.partition(b"?")[2].decode("ascii", "replace")
         since = position_in(parse_qs(query))
         answer = self._hub.changes_since(since)
@@ -298,9 +262,6 @@ class UpdatesResource(Resource):
 def position_in(arguments: Mapping[str, Sequence[str]]) -> Position:
     """Read what a browser says of where it stands.
 
-    Args:
-        arguments: The URL's, among them ``epoch`` and ``since``.
-
     Returns:
         The position, ``NOWHERE`` without one.
     """
@@ -311,11 +272,7 @@ def position_in(arguments: Mapping[str, Sequence[str]]) -> Position:
 
 
 def handshake_of(request: Request) -> bytes:
-    """Return what a handshake needs of a request, as it came over the wire.
-
-    Args:
-        request: The request.
-    """
+    """Return what a handshake needs of a request, as it came over the wire."""
     lines = [b"%s %s HTTP/1.1" % (request.method, request.uri)]
     for name, values in request.requestHeaders.getAllRawHeaders():
         if name.lower() in SHAKING_HANDS:

@@ -37,12 +37,7 @@ JSON = "application/json"
 
 
 def builders(written: Iterable[str], position: Position) -> Document:
-    """Tell all builders, each with what it says now, its running and its recent builds.
-
-    Args:
-        written: The builders, each as ``builder_text`` writes it.
-        position: Where the order of updates stands.
-    """
+    """Tell all builders, each with what it says now, its running and its recent builds."""
     head = _json(placed(position)).removesuffix("}")
     return Document(body=f'{head},"builders":[{",".join(written)}]}}'.encode(), content_type=JSON)
 

@@ -56,14 +56,7 @@ LARGEST = 2**63 - 1
 
 @define(eq=False)
 class ApiRoutes:
-    """Makes the documents.
-
-    Args:
-        store: Where builders and builds are read.
-        seconds: Returns the time in seconds since the epoch.
-        run: Runs long work, given as an iterator of small steps, in short time slices.
-        rules: The rules of verdicts, where the board has any.
-    """
+    """Makes the documents."""
 
     _store: Store
     _seconds: Callable[[], float]

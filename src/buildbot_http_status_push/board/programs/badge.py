@@ -54,22 +54,12 @@ RELEASABLE = {
 
 
 def badge(label: str, last: Build | None) -> Document:
-    """Make a badge.
-
-    Args:
-        label: What is judged: the builder's name, and its branch where one was asked for.
-        last: The last conclusive build; None for a grey badge.
-    """
+    """Make the badge of a builder's last conclusive build, a grey one without."""
     return _badge(label, UNKNOWN if last is None else VERDICTS.get(last.results or 0, UNKNOWN))
 
 
 def verdict_badge(found: BranchVerdict | None, name: str) -> Document:
-    """Make the badge of a verdict.
-
-    Args:
-        found: The verdict; None for a grey badge.
-        name: Its name.
-    """
+    """Make the badge of a verdict, a grey one without."""
     return _badge(name, UNKNOWN if found is None else RELEASABLE[found.state])
 
 

@@ -24,22 +24,13 @@ STATUSES = {
 
 
 def cctray(written: Iterable[bytes]) -> Document:
-    """Make the document.
-
-    Args:
-        written: The builders, as ``projects`` writes them.
-    """
+    """Make the document."""
     body = b"".join([HEAD, *written, b"</Projects>"])
     return Document(body=body, content_type="application/xml; charset=utf-8")
 
 
 def projects(builders: Sequence[Builder], address: str) -> Iterator[bytes]:
-    """Write builders, one in each step.
-
-    Args:
-        builders: The builders to show, in order.
-        address: The board's own address, with a slash at the end.
-    """
+    """Write builders, one in each step."""
     names = Counter(builder.name for builder in builders)
     for builder in builders:
         is_alone = names[builder.name] == 1

@@ -62,12 +62,7 @@ def state_changes(builds: Iterable[Build], *, is_from_begin: bool) -> list[State
 
 
 def news(builders: Iterable[Builder], chosen: Filter) -> Iterator[list[StateChange]]:
-    """Return the latest state changes of the builders so far, newest first, in steps of one.
-
-    Args:
-        builders: The builders.
-        chosen: Which of their builds to look at.
-    """
+    """Return the latest state changes of the builders so far, newest first, in steps of one."""
     found: list[StateChange] = []
     for builder in builders:
         found += _of_builder(builder, chosen)

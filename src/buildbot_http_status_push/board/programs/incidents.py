@@ -76,13 +76,7 @@ def step_json(step: Step) -> dict[str, Any]:
 
 
 def feed(found: Sequence[Incident], address: str, epoch: str) -> Document:
-    """Return a feed of incidents.
-
-    Args:
-        found: The incidents, the latest first.
-        address: The board's own address, with a slash at the end.
-        epoch: Names the board's store.
-    """
+    """Return a feed of incidents."""
     root = ElementTree.Element("feed", {"xmlns": ATOM})
     itself = f"urn:buildbot-http-status-push:board:{epoch}:incidents"
     _add(root, {"id": itself, "title": "Incidents", "updated": iso(_updated(found))})

@@ -28,12 +28,7 @@ LAGS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """What is measured.
-
-    Args:
-        store: Where masters and builds are read.
-        watched: The browsers.
-    """
+    """What is measured."""
 
     def __init__(self, store: Store, watched: Browsers[Any]) -> None:
         self._store = store
@@ -100,20 +95,12 @@ class Metrics:
         )
 
     def answered(self, code: int) -> None:
-        """Count a status.
-
-        Args:
-            code: The HTTP status that it was answered with.
-        """
+        """Count a status."""
         # The text of an HTTPStatus is its name on Python 3.10.
         self._statuses.labels(OUTCOMES.get(code, "refused"), str(int(code))).inc()
 
     def observe_lag(self, lag: float) -> None:
-        """Count a change that was sent to browsers.
-
-        Args:
-            lag: Seconds since it was accepted.
-        """
+        """Count a change that was sent to browsers some seconds after it was accepted."""
         self._lag.observe(max(lag, 0.0))
 
     async def document(self, _: RouteRequest) -> Document:

@@ -29,15 +29,7 @@ def revision(
     has_requests: bool,
     quiet: Collection[int] = (),
 ) -> Document:
-    """Return what builders say of a revision, of each codebase and branch that has it.
-
-    Args:
-        found: What they say; all of one revision.
-        position: Where the order of updates is.
-        now: Seconds since the epoch.
-        has_requests: Whether the board is sent requests.
-        quiet: The builders that have gone quiet, by their numbers on the board.
-    """
+    """Return what builders say of a revision, of each codebase and branch that has it."""
     reached = progress(chain.from_iterable(each.builders for each in found), now)
     return api.document(
         {
@@ -129,13 +121,7 @@ def _builds(some: Sequence[BuilderVerdict]) -> list[int]:
 
 
 def verdicts(found: Sequence[BranchVerdict], fault: str | None, position: Position) -> Document:
-    """Return whether branches may be released.
-
-    Args:
-        found: The verdicts.
-        fault: What is wrong with the file of rules, None where nothing is.
-        position: Where the order of updates is.
-    """
+    """Return whether branches may be released."""
     told = [
         {
             "name": each.rule.name,

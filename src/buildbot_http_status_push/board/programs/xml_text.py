@@ -8,12 +8,7 @@ from buildbot_http_status_push.board.storable import storable
 
 
 def xml(root: ElementTree.Element, *, is_document: bool = True) -> bytes:
-    """Return an element as well-formed XML, whatever its texts hold.
-
-    Args:
-        root: The element.
-        is_document: Whether to begin with an XML declaration.
-    """
+    """Return an element as well-formed XML, whatever its texts hold."""
     for element in root.iter():
         element.text = storable(element.text) if element.text else element.text
         for name, value in element.items():

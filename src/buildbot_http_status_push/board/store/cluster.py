@@ -199,11 +199,7 @@ class Kept:
 
 @define(eq=False)
 class ClusterKeeping:
-    """Keeps states, in the running transaction.
-
-    Args:
-        connection: Its connection.
-    """
+    """Keeps states, in the running transaction."""
 
     _connection: Connection
     _changed: set[int] = field(factory=set, init=False)
@@ -211,11 +207,6 @@ class ClusterKeeping:
 
     def put(self, state: State, master: int, number_of: Callable[[str], int]) -> Kept | None:
         """Keep a state.
-
-        Args:
-            state: The state.
-            master: Its master's number on the board.
-            number_of: Returns the number on the board of the master's builder of a name.
 
         Returns:
             What has changed, None where a state that is as new is known already.
@@ -239,11 +230,7 @@ class ClusterKeeping:
                 START_REQUEST.run(self._connection, values)
 
     def settle(self, sequence: int) -> None:
-        """Let readers know which workers have changed.
-
-        Args:
-            sequence: The number of the transaction's last update.
-        """
+        """Let readers know which workers have changed."""
         for worker in self._changed:
             SETTLE_WORKER.run(self._connection, {"of_id": worker, "to_sequence": sequence})
         self._changed.clear()

@@ -168,12 +168,7 @@ class Following:
             self._version = followed.version
 
     def follow(self, connection: Connection, now: float) -> Followed:
-        """Read some updates, and write what they make of the incidents.
-
-        Args:
-            connection: A transaction's connection.
-            now: Seconds since the epoch.
-        """
+        """Read some updates, and write what they make of the incidents."""
         known = POSITION.first(connection, {})
         if known is None:
             return self._first_look(connection, now)
@@ -217,13 +212,7 @@ class Following:
         return self._write(connection, steps, known.sequence, known.version, act.at)
 
     def prune(self, connection: Connection, before: float, now: float) -> Followed:
-        """Delete what was closed before a time, and end what is on branches that are gone.
-
-        Args:
-            connection: A transaction's connection.
-            before: When an incident must have been closed, in seconds since the epoch.
-            now: The time.
-        """
+        """Delete what was closed before a time, and end what is on branches that are gone."""
         known = POSITION.first(connection, {})
         if known is None:
             return Followed(version=-1)
@@ -417,10 +406,6 @@ def steps_run(content: Mapping[str, Any], reasons: Iterable[Reason]) -> frozense
     """Return the steps and test suites of a build that have run to their end.
 
     A step that failed has done so only where its lines are known, and none says that it stopped.
-
-    Args:
-        content: The build's JSON.
-        reasons: Why it failed.
     """
     lines_of: dict[str, list[str]] = {}
     for reason in reasons:

@@ -34,12 +34,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
 
 
 def incident_of(content: str, places: Iterable[str]) -> Incident:
-    """Return an incident.
-
-    Args:
-        content: What its row has.
-        places: What the rows of its places have, in order.
-    """
+    """Return an incident."""
     values = json.loads(content)
     suspects, claim = values["suspects"], values["claim"]
     values |= {

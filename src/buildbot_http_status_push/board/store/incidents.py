@@ -67,13 +67,7 @@ class OpenIncidents:
 
 
 def shown_incident(incident: Incident, entries: Iterable[Entry], *, is_open: bool) -> Incident:
-    """Return an incident as people are shown it.
-
-    Args:
-        incident: The incident.
-        entries: The known failures that count now.
-        is_open: Whether everybody may read: without mail addresses.
-    """
+    """Return an incident as people are shown it."""
     reasons = tuple(_known(incident, each, entries) for each in incident.reasons)
     shown = evolve(incident, reasons=reasons)
     if not is_open:
@@ -114,13 +108,7 @@ def open_incidents(connection: Connection) -> list[Incident]:
 
 
 def incidents_before(connection: Connection, closed_at: float, limit: int) -> list[Incident]:
-    """Return closed incidents, those that were closed last first.
-
-    Args:
-        connection: A transaction's connection.
-        closed_at: When they must have been closed at the latest, in seconds since the epoch.
-        limit: How many at most.
-    """
+    """Return closed incidents, those that were closed last first."""
     statement = (
         sa.select(incidents)
         .where(incidents.c.closed_at <= closed_at)

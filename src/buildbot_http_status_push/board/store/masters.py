@@ -18,9 +18,6 @@ def shown_masters(rows: Sequence[Any]) -> dict[int, Master]:
 
     That is the one of the board's settings, else the title of its configuration where that is not
     Buildbot's default, else its host; with its path where another has the same.
-
-    Args:
-        rows: The masters' rows.
     """
     wanted = {row.id: _name_of(row) for row in rows}
     counts = Counter(wanted.values())

@@ -313,14 +313,7 @@ class Memories:
     def failures(
         self, connection: Connection, names: Mapping[int, str], limit: int, now: int
     ) -> list[ReasonSummary]:
-        """Return the reasons that were seen last, the latest first.
-
-        Args:
-            connection: A transaction's connection.
-            names: The names of the builders, by their number.
-            limit: How many at most.
-            now: Seconds since the epoch.
-        """
+        """Return the reasons that were seen last, the latest first."""
         rows = LATEST.rows(connection, {"most": limit})
         return [self._whole_summary(connection, row, names, now) for row in rows]
 
@@ -334,14 +327,7 @@ class Memories:
     def failures_of(
         self, connection: Connection, some: Sequence[Build], limit: int, now: int
     ) -> list[ReasonSummary]:
-        """Return the reasons of some builds, the latest first.
-
-        Args:
-            connection: A transaction's connection.
-            some: The builds, the latest first; the reasons are summed up over these.
-            limit: How many at most.
-            now: Seconds since the epoch.
-        """
+        """Return the reasons of some builds, the latest first."""
         wanted: dict[str, None] = {}
         for each in some:
             if len(wanted) >= limit:
@@ -437,17 +423,7 @@ def failed_builds(
     since: int = 0,
     limit: int = MOST_FIT,
 ) -> list[Any]:
-    """Return the rows of builds with reasons, the latest first.
-
-    Args:
-        connection: A transaction's connection.
-        chosen: What they must fit, as far as it is about single builds.
-        signature: A reason that they must have, None for any.
-        revision: A revision that they must have built, None for any.
-        builders: Whose they must be, None for anyone's.
-        since: When they must have begun at the earliest, in seconds since the epoch.
-        limit: How many at most.
-    """
+    """Return the rows of builds with reasons, the latest first."""
     begin = [sa.text(FIRST_REASON) if signature is None else _f.signature == signature]
     if revision is not None:
         reasons = sa.exists().where(_f.build == _b.id, *begin)

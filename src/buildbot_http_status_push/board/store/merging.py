@@ -37,12 +37,6 @@ def rank(complete_at: int | None, results: int | None, size: int, digest: str) -
     A finish counts more than a start, and of several the later one: with several masters one may
     finish a build for another that it believes dead. Of two that are equal so far the longer one
     says more; the digest only makes the choice the same each time.
-
-    Args:
-        complete_at: When the build ended, None while it runs.
-        results: Its result code.
-        size: The body's length in bytes.
-        digest: The body's digest.
     """
     return (complete_at is not None, complete_at or 0, results != RETRY, size, digest)
 
@@ -63,11 +57,7 @@ class State:
 
 
 def state_of(builds: Iterable[Build]) -> State:
-    """Say what all builds of a builder and a branch say of the builder.
-
-    Args:
-        builds: All of them, in any order.
-    """
+    """Say what all builds of a builder and a branch say of the builder."""
     newest = sorted(builds, key=place, reverse=True)
     judged = judgements(newest)
     good = [each for each in judged if each.results in GOOD]
@@ -102,10 +92,6 @@ def suspects_of(first_bad: Changes, last_good: Changes) -> tuple[tuple[SourceCha
 
 
 def usual(good: Sequence[Build]) -> float | None:
-    """Return how long a build takes, in seconds, None while that is unknown.
-
-    Args:
-        good: The builder's latest good builds.
-    """
+    """Return how long a build takes, in seconds, None while that is unknown."""
     durations = [each.duration for each in good if each.duration is not None]
     return float(median(durations)) if durations else None

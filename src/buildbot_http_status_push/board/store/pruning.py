@@ -43,13 +43,6 @@ def prune(
 ) -> tuple[int, Position | None]:
     """Delete some of a builder's builds.
 
-    Args:
-        connection: A transaction's connection.
-        builder: The builder.
-        before: When a build must have begun to be deleted, in seconds since the epoch.
-        now: The time.
-        main: The board's main branch, as tables have it: what it says of a builder is kept.
-
     Returns:
         How many were deleted, and where the order of updates stands if that changed the builder.
     """

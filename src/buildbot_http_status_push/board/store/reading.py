@@ -119,13 +119,7 @@ LOOKED_THROUGH = 10
 
 
 class Reading:
-    """One transaction of reads.
-
-    Args:
-        connection: The transaction's connection.
-        cache: The builders as they were last read.
-        now: The time, in seconds since the epoch.
-    """
+    """One transaction of reads."""
 
     def __init__(self, connection: Connection, cache: BuilderCache, now: float) -> None:
         self._connection = connection
@@ -193,12 +187,7 @@ class Reading:
         return [*map(self._shown_incident, self._cache.incidents.by_id.values())]
 
     def closed_incidents(self, closed_at: float, limit: int) -> list[Incident]:
-        """Return closed incidents, those first that were closed last.
-
-        Args:
-            closed_at: When they must have been closed at the latest, in seconds since the epoch.
-            limit: How many at most.
-        """
+        """Return closed incidents, those first that were closed last."""
         found = incidents_before(self._connection, closed_at, limit)
         return [*map(self._shown_incident, found)]
 
@@ -627,17 +616,7 @@ class Reading:
         with_memory: bool = False,
         with_body: bool = False,
     ) -> list[FailedBuild]:
-        """Return builds with reasons, the latest first.
-
-        Args:
-            chosen: What must fit.
-            signature: A reason that they must have, None for any.
-            revision: A revision that they must have built, None for any.
-            since: When they must have begun at the earliest, in seconds since the epoch.
-            limit: How many at most.
-            with_memory: Whether what is remembered of them is wanted.
-            with_body: Whether their bodies are wanted too.
-        """
+        """Return builds with reasons, the latest first."""
         found = self._failed(
             chosen, signature=signature, revision=revision, since=since, limit=limit
         )
@@ -829,10 +808,6 @@ def narrowed(builder: Builder, chosen: Filter) -> Builder | None:
 
     What they say of it is worked out of them alone, but a result that is asked for judges nothing:
     else all that ever failed would be red.
-
-    Args:
-        builder: The builder.
-        chosen: What must fit.
     """
     running = tuple(each for each in builder.running if fits_build(chosen, each))
     if not (chosen.worker or chosen.owner or chosen.results):

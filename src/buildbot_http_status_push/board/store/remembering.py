@@ -114,24 +114,14 @@ DROP = Prepared(lambda: signatures.delete().where(_the_signature))
 
 @define(eq=False)
 class Remembering:
-    """The reasons that one transaction writes.
-
-    Args:
-        connection: The transaction's connection.
-    """
+    """The reasons that one transaction writes."""
 
     _connection: Connection
     _touched: set[str] = field(factory=set, init=False)
     _finished: set[tuple[int, str, tuple[int, int, int]]] = field(factory=set, init=False)
 
     def remember(self, build: int, builder: int, status: Status) -> None:
-        """Keep why a build failed.
-
-        Args:
-            build: The build, of which nothing was kept or all was forgotten.
-            builder: Its builder.
-            status: What is known of it.
-        """
+        """Keep why a build failed."""
         if status.complete_at is None:
             return
         self.look_around(builder, line_of(status), (status.started_at, status.number, build))
@@ -173,11 +163,7 @@ class Remembering:
         self._finished.add((builder, line, at))
 
     def settle(self, sequence: int) -> None:
-        """Work out what has changed.
-
-        Args:
-            sequence: The number of the transaction's last update.
-        """
+        """Work out what has changed."""
         for builder, line, at in sorted(self._finished):
             of_line = {"of_builder": builder, "of_line": line}
             if HAS_FAILED.scalar(self._connection, of_line) is not None:
@@ -252,11 +238,7 @@ class Remembering:
 
 
 def sign_anew(connection: Connection) -> None:
-    """Sign what is kept again where the rules for it are others than they were.
-
-    Args:
-        connection: A transaction's connection.
-    """
+    """Sign what is kept again where the rules for it are others than they were."""
     known = connection.execute(sa.select(signing.c.version)).scalar()
     if known == SIGNATURE_VERSION:
         return

@@ -49,13 +49,7 @@ COMMENT = 200
 
 @frozen
 class About:
-    """What a status says of the builder.
-
-    Args:
-        tags: Its tags.
-        project: Its project.
-        description: What its configuration says of it.
-    """
+    """What a status says of the builder."""
 
     tags: Sequence[str] = ()
     project: str | None = None
@@ -146,12 +140,7 @@ def cut_change(change: SourceChange) -> SourceChange:
 
 
 def build_of(row: Any, builder_name: str) -> Build:
-    """Return a build.
-
-    Args:
-        row: Its ``BUILD_COLUMNS``, and maybe others.
-        builder_name: Its builder's name.
-    """
+    """Return a build."""
     values = {name: getattr(row, name) for name in BUILD_NAMES}
     values.update(sources=_sources(json.loads(row.sources)), judges=bool(row.judges))
     return Build(builder_name=builder_name, **values)
@@ -210,29 +199,17 @@ def _values(build: Build) -> list[Any]:
 
 
 def ids_in(text: str) -> list[int]:
-    """Return the numbers of the builds that a branch's state names.
-
-    Args:
-        text: The state as it is kept.
-    """
+    """Return the numbers of the builds that a branch's state names."""
     return [values[0] for values in json.loads(text)["builds"]]
 
 
 def marked_in(text: str) -> list[int]:
-    """Return the numbers of the last build, the first bad one and the last good one of a branch.
-
-    Args:
-        text: The branch's state as it is kept.
-    """
+    """Return the numbers of the last build, the first bad one and the last good one of a branch."""
     return [number for number in json.loads(text)["marked"] if number is not None]
 
 
 def newest_in(text: str) -> int:
-    """Return when the newest build of a branch began, in seconds since the epoch.
-
-    Args:
-        text: The branch's state as it is kept.
-    """
+    """Return when the newest build of a branch began, in seconds since the epoch."""
     at = FIELDS.index("started_at")
     return max((int(values[at]) for values in json.loads(text)["builds"]), default=0)
 
@@ -253,12 +230,7 @@ class KnownBuilder:
 
 
 def known_builder(row: Any, master: Master) -> KnownBuilder:
-    """Return a builder.
-
-    Args:
-        row: Its row in the table.
-        master: Its master.
-    """
+    """Return a builder."""
     content = json.loads(row.state)
     whose = (row.id, row.name, row.master)
     branches = tuple((name, count) for name, count in content["branches"])
@@ -277,13 +249,7 @@ def known_builder(row: Any, master: Master) -> KnownBuilder:
 
 
 def builder_on(known: KnownBuilder, line: str, text: str) -> Builder:
-    """Return a builder with what its builds of a branch say of it.
-
-    Args:
-        known: The builder.
-        line: The branch, as tables have it.
-        text: Its state, as it is kept.
-    """
+    """Return a builder with what its builds of a branch say of it."""
     state, whose = json.loads(text), known.builder
     builds = (_built(each, whose.id, whose.name, whose.master.id) for each in state["builds"])
     named = {each.id: each for each in builds}

@@ -176,9 +176,6 @@ def _bodies_after(connection: Connection, last: int) -> list[Any]:
 def open_database(url: str) -> Database:
     """Open a board's database for writing, and make what tables it lacks.
 
-    Args:
-        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
-
     Raises:
         StorageError: It can't be opened, or is of a newer version.
     """
@@ -187,9 +184,6 @@ def open_database(url: str) -> Database:
 
 def open_snapshots(url: str) -> Snapshots:
     """Open a board's database for reading.
-
-    Args:
-        url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
 
     Raises:
         StorageError: It can't be opened, or is of a newer version.

@@ -82,22 +82,13 @@ BUILDS_FROM = Prepared(
 
 @define(eq=False)
 class ChangeKeeping:
-    """Keeps the changes of builds, in the running transaction.
-
-    Args:
-        connection: Its connection.
-    """
+    """Keeps the changes of builds, in the running transaction."""
 
     _connection: Connection
     _found: dict[tuple[int, int], dict[str, Any]] = field(factory=dict, init=False)
 
     def note(self, master: int, status: Status) -> None:
-        """Note the changes of a status that have a revision, the newest ones.
-
-        Args:
-            master: The master's number on the board.
-            status: The status.
-        """
+        """Note the changes of a status that have a revision, the newest ones."""
         branches = {each.codebase: each.branch or "" for each in status.sources}
         named = [each for each in status.changes if each.id is not None and each.revision]
         for each in sorted(named, key=lambda change: change.id or 0)[-CHANGES:]:
@@ -145,13 +136,7 @@ def change_of(row: Any) -> SourceChange:
 
 
 def first_builds_with(connection: Connection, row: Any, without: Collection[int]) -> list[Build]:
-    """Return each builder's first build that has a change; of those to be built again the next.
-
-    Args:
-        connection: A transaction's connection.
-        row: The change's row.
-        without: The builders that are not asked for.
-    """
+    """Return each builder's first build that has a change; of those to be built again the next."""
     builders = (each.builder for each in BUILDERS_ON.rows(connection, {"of_line": row.line}))
     found = (_first_with(connection, row, each) for each in builders if each not in without)
     return [each for each in found if each]

@@ -273,12 +273,7 @@ UPDATES = (
 
 
 def builds_before(chosen: Filter, way: Any) -> Any:
-    """Return the query of builds before a place, newest first.
-
-    Args:
-        chosen: What must fit, as far as it is about single builds.
-        way: A condition that an index begins with, which gives the builds in order.
-    """
+    """Return the query of builds before a place, newest first."""
     wanted = [
         getattr(_b, name) == getattr(chosen, name) for name in ("worker",) if getattr(chosen, name)
     ]
@@ -288,11 +283,7 @@ def builds_before(chosen: Filter, way: Any) -> Any:
 
 
 def fitting(chosen: Filter) -> list[Any]:
-    """Return the conditions of builds that fit, as far as it is about single builds.
-
-    Args:
-        chosen: What must fit.
-    """
+    """Return the conditions of builds that fit, as far as it is about single builds."""
     wanted = [_b.worker == chosen.worker] if chosen.worker else []
     if chosen.results:
         wanted.append(_b.results.in_(sorted(chosen.results)))
@@ -337,11 +328,7 @@ OF_REVISION = (
 
 
 def on_branch(branch: str) -> tuple[Any, Any]:
-    """Return the conditions of builds of a branch: of one codebase or alike ones, and of others.
-
-    Args:
-        branch: The branch's name.
-    """
+    """Return the conditions of builds of a branch: of one codebase or alike ones, and of others."""
     pair = json.dumps(branch, ensure_ascii=False)
     differing = sa.and_(
         sa.text("has_several = 1"),
@@ -352,11 +339,7 @@ def on_branch(branch: str) -> tuple[Any, Any]:
 
 
 def of_owner(owner: str) -> tuple[Any, Any]:
-    """Return the conditions of an owner's builds: as it was sent, and with an address behind.
-
-    Args:
-        owner: The owner's name, with or without a mail address.
-    """
+    """Return the conditions of an owner's builds: as it was sent, and with an address behind."""
     return _b.owner == owner, sa.and_(_b.owner >= f"{owner} <", _b.owner < f"{owner} =")
 
 
@@ -366,11 +349,7 @@ def like(text: str) -> str:
 
 
 def revisions_of(chosen: Filter) -> Any:
-    """Return the query of revisions, newest first.
-
-    Args:
-        chosen: What must fit; what is about builds is not looked at.
-    """
+    """Return the query of revisions, newest first."""
     wanted = [revisions.c.branch == chosen.branch] if chosen.branch else []
     return (
         sa.select(revisions)

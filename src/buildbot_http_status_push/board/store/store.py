@@ -119,9 +119,6 @@ class Store:
     def put(self, status: Status | State) -> Deferred[Stored]:
         """Keep a status.
 
-        Args:
-            status: What a body says of a build, a request, a worker or a builder.
-
         Returns:
             Once it is committed: what became of it. Fails with ``UnstorableError`` if it is at
             fault itself that it can't be, else with ``StorageError``.
@@ -131,9 +128,6 @@ class Store:
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call a function when there are updates; it is a hint only.
-
-        Args:
-            callback: Called in the reactor's thread after a commit that gave updates.
 
         Returns:
             How to end that.
@@ -209,9 +203,6 @@ class Store:
         """Delete builds that began before a moment, and requests that have waited since then.
 
         Builds that a builder's state names stay.
-
-        Args:
-            before: The moment, in seconds since the epoch.
 
         Returns:
             How many builds were deleted.

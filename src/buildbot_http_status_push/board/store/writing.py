@@ -49,12 +49,7 @@ class Stored(Enum):
 
 @frozen
 class Arrival:
-    """A status that came.
-
-    Args:
-        status: What it says.
-        at: When it came, in seconds since the epoch.
-    """
+    """A status that came."""
 
     status: Status | State
     at: float
@@ -62,12 +57,7 @@ class Arrival:
 
 @define(eq=False)
 class Writing:
-    """One transaction of statuses.
-
-    Args:
-        connection: The transaction's connection.
-        names: The names of masters by their URL, as the board's settings give them.
-    """
+    """One transaction of statuses."""
 
     _connection: Connection
     _names: Mapping[str, str]
@@ -96,9 +86,6 @@ class Writing:
     def write(self, arrivals: Sequence[Arrival]) -> tuple[list[Stored], Position]:
         """Write statuses.
 
-        Args:
-            arrivals: Statuses, in the order that they came in.
-
         Returns:
             What became of each, and where the order of updates stands then.
         """
@@ -107,14 +94,7 @@ class Writing:
         return stored, self._end(began)
 
     def settle(self, builder: int, lines: Iterable[str], build: int, at: float) -> Position:
-        """Work out anew what a builder's builds say of it.
-
-        Args:
-            builder: The builder.
-            lines: The branches to look at, as tables have them.
-            build: The build that it changes by.
-            at: When, in seconds since the epoch.
-        """
+        """Work out anew what a builder's builds say of it."""
         began = self._begin()
         for line in lines:
             self._touch(builder, line)
@@ -122,12 +102,7 @@ class Writing:
         return self._end(began)
 
     def touch(self, some: Mapping[int, int], at: float) -> Position:
-        """Give builders a place in the order of updates, though no status came.
-
-        Args:
-            some: The builders, each with the build that it is about.
-            at: When, in seconds since the epoch.
-        """
+        """Give builders a place in the order of updates, though no status came."""
         began = self._begin()
         for builder, build in some.items():
             self._change(builder, build, self._next(), at)
@@ -147,13 +122,7 @@ class Writing:
             self._settle_revision(revision)
 
     def link(self, build: int, master: int, status: Status) -> None:
-        """Note which revisions a build has built, and which changes it had.
-
-        Args:
-            build: The build, of which none were noted so far.
-            master: Its master.
-            status: What is known of it.
-        """
+        """Note which revisions a build has built, and which changes it had."""
         self._changes.note(master, status)
         for source in status.sources:
             if source.revision:

@@ -36,9 +36,6 @@ class QueryOfTests:
 def test_query(query: str) -> QueryOfTests:
     """Read which tests an address asks for.
 
-    Args:
-        query: What stands after ``?``; whatever is about builders is left alone.
-
     Raises:
         ValueError: A value is too long, or ``since`` is no time.
     """
@@ -54,13 +51,7 @@ def test_query(query: str) -> QueryOfTests:
 
 
 def moment_of(text: str) -> int | None:
-    """Return a time in seconds since the epoch: of such a number, or of a day in UTC.
-
-    Args:
-        text: The time as an address has it.
-
-    Returns:
-        The time, None where the text is empty.
+    """Return a time in seconds since the epoch: such a number, or a day in UTC; None where empty.
 
     Raises:
         ValueError: It is neither.

@@ -8,9 +8,6 @@ from buildbot_http_status_push.board.test_results.history import Verdict
 def words_of(verdict: Verdict) -> str:
     """Say since when a test fails on a builder, and whether it is flaky.
 
-    Args:
-        verdict: What its latest runs say.
-
     Returns:
         Such as ``failed here for the first time``, ``fails since #1431``, ``flaky: 7 of 60, passed
         when repeated`` or ``fails 9 of 9 since #104, was 1 of 10``; empty where nothing is known.

@@ -172,12 +172,7 @@ class Progress:
 
 
 def progress(verdicts: Iterable[BuilderVerdict], now: float) -> Progress:
-    """Return how far a revision is.
-
-    Args:
-        verdicts: What each builder says.
-        now: Seconds since the epoch.
-    """
+    """Return how far a revision is."""
     known = tuple(verdicts)
     left = [_left(each, now) for each in known if each.kind in ("running", "waiting")]
     times = [each for each in left if each is not None]

@@ -92,9 +92,6 @@ class Rule:
 def rules_of(content: Mapping[str, Any]) -> tuple[Rule, ...]:
     """Return the rules that a file says.
 
-    Args:
-        content: Its keys and values, as TOML gives them.
-
     Raises:
         FileFault: A key is missing, unknown, or has a value that it can't have.
     """
@@ -238,14 +235,7 @@ def judged(
     verdicts: Mapping[int, BuilderVerdict],
     revision: str | None = None,
 ) -> BranchVerdict:
-    """Return the verdict of a rule.
-
-    Args:
-        rule: The rule.
-        builders: All builders that there are, in the order to name them in.
-        verdicts: What builders say of the revision, or said last, by their number on the board.
-        revision: The revision, where one is judged.
-    """
+    """Return the verdict of a rule."""
     by_group: dict[int, list[Builder]] = {place: [] for place, _ in enumerate(rule.groups)}
     for builder in builders:
         place = next((at for at, each in enumerate(rule.groups) if each.has(builder)), None)
