@@ -7,9 +7,9 @@ status needs about ten. Blocking; knows no table of its own.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from attrs import define, field, frozen
@@ -17,6 +17,11 @@ from sqlalchemy.engine import Connection, Dialect
 
 Given: TypeAlias = Mapping[str, Any]
 """Values of parameters, by their names; lists for those that stand for several."""
+
+T = TypeVar("T")
+
+PORTION = 250
+"""How many values of a list one statement has."""
 
 
 @frozen
@@ -117,3 +122,9 @@ def _filled_up(values: list[Any]) -> list[Any]:
     values = values or [None]
     size = 1 << (len(values) - 1).bit_length()
     return values + values[-1:] * (size - len(values))
+
+
+def portions(values: Sequence[T]) -> Iterator[list[T]]:
+    """Yield a list's values, as many at once as one statement has."""
+    for first in range(0, len(values), PORTION):
+        yield [*values[first : first + PORTION]]

@@ -7,7 +7,7 @@ database, with the ids that they had. Must not know HTTP, nor how an outbox keep
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from buildbot_http_status_push.outbox.backfill_request import Backfill, Stage
+from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.report.build_ownership import BuildOwnership
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
 from buildbot_http_status_push.report.encoding import epoch_seconds
@@ -30,26 +31,13 @@ PATIENCE = 0.5
 Announce: TypeAlias = Callable[[Event], "Deferred[Event]"]
 
 
-class BackfillView(Protocol):
-    """What is needed of an outbox."""
-
-    def backfill(self) -> Deferred[Backfill | None]:
-        """Return what is asked for."""
-
-    def advance_backfill(self, backfill: Backfill) -> Deferred[bool]:
-        """Write down how far it has come; say whether it is still wanted."""
-
-    def waiting(self) -> Deferred[int]:
-        """Return how many deliveries are still to be sent."""
-
-
 class Backfiller:
     """Carries out what is asked for."""
 
     def __init__(
         self,
         master: Any,
-        outbox: BackfillView,
+        outbox: Outbox,
         announce: Announce,
         ownership: BuildOwnership,
         log: Logger,

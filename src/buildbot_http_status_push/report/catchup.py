@@ -6,8 +6,8 @@ event never emits it again. Must not know HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.report.build_ownership import BuildOwnership
 from buildbot_http_status_push.report.builds import PAGE, Build, BuildQueries
 from buildbot_http_status_push.report.encoding import epoch_seconds
@@ -95,20 +96,6 @@ Buildbot ends the build.
 Announce: TypeAlias = Callable[[Event], "Deferred[Event]"]
 
 
-class OutboxView(Protocol):
-    """What catch-up needs of an outbox."""
-
-    @property
-    def durable(self) -> bool:
-        """Whether deliveries are where they should be."""
-
-    def known(self, ids: Collection[str]) -> Deferred[set[str]]:
-        """Return those of the ids that have been seen."""
-
-    def oldest_pending_build(self) -> Deferred[int | None]:
-        """Return the lowest id of the builds that have a delivery still to be sent."""
-
-
 class Catchup:
     """Finds builds whose announcement is missing, and has it made."""
 
@@ -116,7 +103,7 @@ class Catchup:
         self,
         master: Any,
         name: str,
-        outbox: OutboxView,
+        outbox: Outbox,
         announce: Announce,
         wants: Callable[[tuple[str, str, str]], bool],
         ownership: BuildOwnership,

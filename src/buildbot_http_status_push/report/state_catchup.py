@@ -7,7 +7,7 @@ changes. Must not know what is reported of a state, nor where it goes.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import asdict, evolve, frozen
 from buildbot.data.resultspec import Filter
@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from buildbot_http_status_push.outbox.outbox import Outbox
 from buildbot_http_status_push.report.catchup import AFTER_FAILURE, INTERVAL, SOON, ScanTimer
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.report.identity import delivery_id
@@ -41,20 +42,6 @@ Report: TypeAlias = Callable[[Event], "Deferred[Event]"]
 Row: TypeAlias = dict[str, Any]
 
 
-class StatesView(Protocol):
-    """What is needed of an outbox."""
-
-    @property
-    def durable(self) -> bool:
-        """Whether deliveries are where they should be."""
-
-    def known(self, ids: Collection[str]) -> Deferred[set[str]]:
-        """Return those of the ids that have been seen."""
-
-    def oldest_pending_request(self) -> Deferred[float | None]:
-        """Return since when a state of a build request is still to be sent."""
-
-
 @frozen
 class Seen:
     """What was seen before; kept in the master's database.
@@ -75,9 +62,7 @@ class Seen:
 class StateCatchup:
     """Looks at everything when the reporter starts, and at what is new from then on."""
 
-    def __init__(
-        self, master: Any, name: str, outbox: StatesView, report: Report, log: Logger
-    ) -> None:
+    def __init__(self, master: Any, name: str, outbox: Outbox, report: Report, log: Logger) -> None:
         self._master = master
         self._name = name
         self._outbox = outbox

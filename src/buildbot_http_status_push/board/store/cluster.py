@@ -22,7 +22,7 @@ from buildbot_http_status_push.board.cluster.states import (
     WorkerState,
 )
 from buildbot_http_status_push.board.model import Build, Builder, Master, Source, Worker
-from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS, build_of
+from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS, build_of, to_json
 from buildbot_http_status_push.board.store.tables import (
     WAITING,
     builders,
@@ -260,7 +260,7 @@ class ClusterKeeping:
             "results": state.results,
             "priority": state.priority,
             "reason": state.reason,
-            "sources": _to_json([astuple(each) for each in state.sources]),
+            "sources": to_json([astuple(each) for each in state.sources]),
         }
         if known is None:
             whole = {
@@ -313,11 +313,11 @@ class ClusterKeeping:
         usable.update(new["builders"] if _is_usable(new) else ())
         if known is None:
             row = {"master": master, "name": state.name, "reported_at": state.reported_at}
-            more = {"state": _to_json(new), "since": since, "sequence": 0}
+            more = {"state": to_json(new), "since": since, "sequence": 0}
             worker = INSERT_WORKER.insert(self._connection, {**row, **more})
         else:
             worker = known.id
-            values = {"to_reported_at": state.reported_at, "to_state": _to_json(new)}
+            values = {"to_reported_at": state.reported_at, "to_state": to_json(new)}
             CHANGE_WORKER.run(self._connection, {"of_id": worker, "to_since": since, **values})
         self._changed.add(worker)
         is_unlike = known is None or set(old["builders"]) != set(new["builders"])
@@ -344,7 +344,7 @@ class ClusterKeeping:
         row = {
             "reported_at": state.reported_at,
             "removed": int(state.removed),
-            "about": _to_json(about),
+            "about": to_json(about),
         }
         if known is None:
             INSERT_CONFIGURED.run(self._connection, {"builder": builder, **row})
@@ -475,7 +475,3 @@ class ClusterCache:
         is_unmanned = bool(own) and not any(each.connected or each.latent for each in own)
         about = self._about.get(builder.id, {})
         return evolve(builder, unmanned=len(own) if is_unmanned else 0, **about)
-
-
-def _to_json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -62,13 +62,13 @@ def new_row(status: Status) -> dict[str, Any]:
     same = {name: getattr(status, name) for name in FIELDS if name not in ("id", "sequence")}
     return {
         **same,
-        "sources": _to_json([astuple(each) for each in status.sources]),
+        "sources": to_json([astuple(each) for each in status.sources]),
         "has_several": int(len(status.sources) > 1),
         "judges": int(status.judges),
         "line": line_of(status),
         "parent": status.parent,
         "parent_started_at": status.parent_started_at,
-        "about_builder": _to_json(asdict(about)),
+        "about_builder": to_json(asdict(about)),
         "changes": _changes_text(status.changes),
         "size": len(status.body),
         "digest": status.digest,
@@ -117,7 +117,7 @@ def _changes_text(changes: Sequence[SourceChange]) -> str | None:
     ids = sorted(each.id for each in changes if each.id is not None)
     ranks = [-1 if each.id is None else each.id for each in changes]
     newest = sorted(range(len(changes)), key=ranks.__getitem__)[-CHANGES:]
-    return _to_json(
+    return to_json(
         {
             "ids": ids[-CHANGE_IDS:],
             "shown": [asdict(cut_change(changes[place])) for place in sorted(newest)],
@@ -154,7 +154,7 @@ def packed_state(state: State) -> str:
     """Return what a branch's builds say of their builder as it is kept."""
     marked = [state.last, state.first_bad, state.last_good]
     named = {each.id: each for each in (*marked, *state.recent) if each}
-    return _to_json(
+    return to_json(
         {
             "builds": list(map(_values, named.values())),
             "marked": [each and each.id for each in marked],
@@ -182,7 +182,7 @@ def packed_builder(
         branches: The branches that most of them are of, and of how many.
         about: What the newest one says.
     """
-    return _to_json(
+    return to_json(
         {
             "newest": [] if newest is None else place(newest),
             "running": list(map(_values, running)),
@@ -284,5 +284,6 @@ def with_master(builder: Builder, master: Master) -> Builder:
     return builder if builder.master == master else evolve(builder, master=master)
 
 
-def _to_json(value: object) -> str:
+def to_json(value: object) -> str:
+    """Return a value as the database keeps it."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

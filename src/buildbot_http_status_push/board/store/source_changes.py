@@ -6,7 +6,7 @@ Blocking: runs in the writer's thread and in the reader's.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,11 +25,9 @@ from buildbot_http_status_push.board.store.rows import (
     line_of,
 )
 from buildbot_http_status_push.board.store.tables import builds, lines, source_changes
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared import Prepared, portions
 from buildbot_http_status_push.results import RETRY
 
-AT_ONCE = 250
-"""How many values a statement has."""
 LOOKED_AT = 50
 """How many of a builder's builds are looked at for one that has a change."""
 MOST_BUILDERS = 1000
@@ -113,7 +111,7 @@ class ChangeKeeping:
         for master, number in self._found:
             by_master.setdefault(master, []).append(number)
         for master, numbers in by_master.items():
-            for some in _parts(numbers):
+            for some in portions(numbers):
                 given = {"of_master": master, "some": some}
                 for row in KNOWN.rows(self._connection, given):
                     new = self._found.pop((master, row.number))
@@ -158,11 +156,6 @@ def _first_with(connection: Connection, row: Any, builder: int) -> Build | None:
 def _reaches(build: Build, row: Any) -> bool:
     newest = (each.change for each in build.sources if each.codebase == row.codebase)
     return any(each is not None and each >= row.number for each in newest)
-
-
-def _parts(values: Sequence[int]) -> Iterator[list[int]]:
-    for first in range(0, len(values), AT_ONCE):
-        yield [*values[first : first + AT_ONCE]]
 
 
 def drop_changes(connection: Connection, before: float) -> None:

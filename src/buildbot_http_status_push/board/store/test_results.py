@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -42,12 +42,10 @@ from buildbot_http_status_push.board.test_results.results import (
     results_of,
     suite_number,
 )
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared import Prepared, portions
 
 T = TypeVar("T")
 
-AT_ONCE = 250
-"""How many values a statement has."""
 AROUND = 10
 """How many runs before and after one are looked at."""
 MOST_NEW = 100
@@ -293,7 +291,7 @@ class Keeping:
             {"digest": each, "suite": named[each].suite, "name": named[each].name, "last_at": at}
             for each in unknown
         ]
-        for some in _parts([*known.values()]):
+        for some in portions([*known.values()]):
             FAILED_AT.run(self._connection, {"at": at, "some": some})
         if new:
             self._connection.execute(tests.insert(), new)
@@ -311,7 +309,7 @@ def drop_unused(
         (tested, _in.id, _r.tested, series),
     ):
         is_used = sa.exists().where(used == key)
-        for part in _parts(sorted(set(numbers))):
+        for part in portions(sorted(set(numbers))):
             connection.execute(table.delete().where(key.in_(part), ~is_used))
 
 
@@ -548,7 +546,7 @@ def rates_of(
     }
     counted = [
         row
-        for some in _parts([*series])
+        for some in portions([*series])
         for row in COUNT_RUNS.rows(connection, {"since": since, "some": some})
     ]
     lists = _lists(connection, {row.suites for row in counted}, {})
@@ -560,7 +558,7 @@ def rates_of(
         for each in counted:
             if suite in lists[each.suites]:
                 ran[each.tested] += each.runs
-        for some in _parts([*series]):
+        for some in portions([*series]):
             given = {"of_test": row.id, "since": since, "some": some}
             for each in COUNT_FAILURES.rows(connection, given):
                 failed[each.tested] += each.runs
@@ -575,7 +573,7 @@ def builds_by_id(connection: Connection, some: Iterable[int]) -> dict[int, Build
     """Return builds by their numbers on the board."""
     return {
         row.id: build_of(row, "")
-        for part in _parts(sorted(set(some)))
+        for part in portions(sorted(set(some)))
         for row in BUILDS_BY_ID.rows(connection, {"some": part})
     }
 
@@ -584,14 +582,16 @@ def failures_in(
     connection: Connection, name: str, some: Sequence[int]
 ) -> dict[NamedTest, dict[int, bool | None]]:
     """Return whether tests of a name failed in some builds, None where that is not known."""
-    runs = [row for part in _parts(some) for row in RUNS_OF_BUILDS.rows(connection, {"some": part})]
+    runs = [
+        row for part in portions(some) for row in RUNS_OF_BUILDS.rows(connection, {"some": part})
+    ]
     lists = _lists(connection, {row.suites for row in runs}, {})
     found: dict[NamedTest, dict[int, bool | None]] = {}
     for row in TESTS_OF_NAME.rows(connection, {"of_name": name}):
         suite = suite_number(row.suite)
         failed = {
             each.build
-            for part in _parts(some)
+            for part in portions(some)
             for each in FAILED_AMONG.rows(connection, {"of_test": row.id, "some": part})
         }
         found[NamedTest(row.suite, row.name)] = {
@@ -639,7 +639,7 @@ def _runs(
 def _lists(
     connection: Connection, some: Collection[int], known: dict[int, frozenset[int]]
 ) -> dict[int, frozenset[int]]:
-    for part in _parts(sorted(set(some) - set(known))):
+    for part in portions(sorted(set(some) - set(known))):
         for row in LISTS.rows(connection, {"some": part}):
             known[row.id] = frozenset(json.loads(row.suites))
     return known
@@ -650,7 +650,7 @@ def _verdicts(
 ) -> dict[int, Verdict]:
     failed: dict[int, set[int]] = defaultdict(set)
     before: set[int] = set()
-    for part in _parts(sorted(some) if runs else []):
+    for part in portions(sorted(some) if runs else []):
         given = {"of_tested": number, "since": runs[0].at, "some": part}
         for test, build in FAILURES.tuples(connection, given):
             failed[test].add(build)
@@ -664,11 +664,6 @@ def _verdicts(
 def _by_digest(connection: Connection, some: Iterable[str]) -> dict[str, int]:
     return {
         row.digest: row.id
-        for part in _parts([*some])
+        for part in portions([*some])
         for row in TESTS_BY_DIGEST.rows(connection, {"some": part})
     }
-
-
-def _parts(values: Sequence[T]) -> Iterator[list[T]]:
-    for first in range(0, len(values), AT_ONCE):
-        yield [*values[first : first + AT_ONCE]]
