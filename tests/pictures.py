@@ -6,13 +6,14 @@ Run by ``tox -e pictures``, after changes of how the board looks.
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from attrs import frozen
 from support.board_process import BoardProcess
 from support.browser import Browser, browser
-from support.sample import MASTER, Sample, plans
+from support.sample import KNOWN, MASTER, Sample, plans
 
 
 @frozen
@@ -21,12 +22,13 @@ class Picture:
 
     Args:
         name: The file's name is made of it.
-        path: What is shown: an address on the board; ``{red}`` is a red builder's last build.
+        path: What is shown: an address on the board; ``{red}`` is a build with failed tests.
         width: Of the window, in CSS pixels.
         height: Likewise.
         green: Whether nothing is red.
         scheme: ``light`` or ``dark``.
         scale: Dots for each pixel.
+        part: A selector of the element that is shown alone; empty for the whole window.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Picture:
     green: bool = False
     scheme: str = "light"
     scale: float = 1
+    part: str = ""
 
 
 PICTURES = (
@@ -46,6 +49,7 @@ PICTURES = (
     Picture("build", "{red}", height=960),
     Picture("kiosk", "/?kiosk=1", 1920, 1080, scheme="dark"),
     Picture("phone", "/", 390, 844, scale=2),
+    Picture("cards", "/", scale=1.5, part=".reds"),
 )
 
 
@@ -62,14 +66,19 @@ def take(window: Browser, pictures: list[Picture], folder: Path) -> None:
     """Fill a board and make pictures of it."""
     if not pictures:
         return
-    with BoardProcess.running("--master", f"main={MASTER}") as board:
+    with (
+        tempfile.TemporaryDirectory() as known,
+        BoardProcess.running("--master", f"main={MASTER}", "--known", known) as board,
+    ):
+        for name, text in KNOWN.items():
+            (Path(known) / name).write_text(text, encoding="utf-8")
         board.send(Sample(int(time.time()), plans(pictures[0].green)).bodies())
         for picture in pictures:
             window.resize(picture.width, picture.height, picture.scale)
             window.prefer(prefers_color_scheme=picture.scheme)
             window.open(board.address + address(window, board, picture).lstrip("/"))
             window.wait(lambda: window.is_live)
-            window.screenshot(folder / f"board-{picture.name}.png")
+            window.screenshot(folder / f"board-{picture.name}.png", picture.part)
 
 
 def address(window: Browser, board: BoardProcess, picture: Picture) -> str:
@@ -77,7 +86,7 @@ def address(window: Browser, board: BoardProcess, picture: Picture) -> str:
     if "{red}" not in picture.path:
         return picture.path
     window.open(board.address)
-    return str(window.run("return document.querySelector('.red .why').getAttribute('href')"))
+    return str(window.run("return document.querySelector('.red .tests a').getAttribute('href')"))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from support.programs import missing, not_there
 
@@ -90,9 +91,12 @@ class Browser:
         """Type, wherever the focus is."""
         ActionChains(self.driver).send_keys(*keys).perform()
 
-    def screenshot(self, path: Path) -> None:
-        """Keep what the window shows, as a PNG."""
-        self.driver.save_screenshot(str(path))
+    def screenshot(self, path: Path, part: str = "") -> None:
+        """Keep what the window shows, or the element that is selected, as a PNG."""
+        if part:
+            self.driver.find_element(By.CSS_SELECTOR, part).screenshot(str(path))
+        else:
+            self.driver.save_screenshot(str(path))
 
     def complaints(self) -> list[str]:
         """Return what was said on the console since last asked: errors and warnings."""

@@ -10,8 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
+from support.reasons import excerpts
+from support.results import results_key
 
+from buildbot_http_status_push.board.model import GOOD
 from buildbot_http_status_push.results import (
     CANCELLED,
     EXCEPTION,
@@ -49,6 +52,54 @@ COMMENTS = (
 )
 STEPS = ("update", "configure", "compile", "test", "upload")
 
+KNOWN = {
+    "disk-s390x.toml": """
+title = "Disk of s390x-rhel-3 is full"
+link = "https://bugs.example.org/77"
+owner = "Jun Watanabe"
+pattern = "No space left on device"
+"""
+}
+"""A directory of known failures: the text of each file."""
+
+Why = Mapping[str, Any]
+"""The keys of a body that say why a build failed."""
+
+
+def compiler_error() -> Why:
+    """Return what a broken compilation says."""
+    return excerpts(
+        step="compile",
+        rule="clang",
+        lines=[
+            "[212/318] Building C object src/frame.c.o",
+            "src/frame.c:412:12: error: no member named 'f_lasti' in 'struct frame'",
+            "  412 |     return f->f_lasti;",
+            "      |            ~  ^",
+            "1 error generated.",
+            "ninja: build stopped: subcommand failed.",
+        ],
+        matched=[1, 5],
+    )
+
+
+def disk_full() -> Why:
+    """Return what a full disk says."""
+    line = "tar: build.tar: Cannot write: No space left on device"
+    return excerpts(line, step="upload", rule="disk full")
+
+
+def failed_tests(message: str, *names: str) -> Why:
+    """Return what a failed step of tests says: a line, and the names of the tests."""
+    tests = results_key([f"runtime::{each}" for each in names], {"runtime": 981}, message=message)
+    lines = ["collected 981 items", f"E   {message}"]
+    return {**excerpts(lines=lines, matched=[1]), "tests": tests}
+
+
+def timeout() -> Why:
+    """Return what a test says that fails now and then."""
+    return failed_tests("TimeoutError: no wake-up within 5 s", "test_threads.test_wakeup")
+
 
 @frozen
 class Plan:
@@ -60,6 +111,7 @@ class Plan:
         usual: Seconds that its builds take.
         ending: The results of its latest builds, oldest first; None for one that runs.
         elapsed: For how many times the usual time the running one has run.
+        whys: What its latest failed builds say, oldest first.
     """
 
     name: str
@@ -67,6 +119,7 @@ class Plan:
     usual: int
     ending: tuple[int | None, ...] = ()
     elapsed: float = 0.4
+    whys: tuple[Why, ...] = ()
 
 
 def revision(number: int) -> str:
@@ -85,28 +138,32 @@ def plans(green: bool = False) -> list[Plan]:
         for platform in PLATFORMS
         for kind, tags, usual in KINDS
     ][:40]
-    endings = _calm() if green else _troubled()
-    for place, (ending, elapsed) in endings.items():
-        each = made[place]
-        made[place] = Plan(each.name, each.tags, each.usual, ending, elapsed)
+    for place, (ending, elapsed, *whys) in (_calm() if green else _troubled()).items():
+        made[place] = evolve(made[place], ending=ending, elapsed=elapsed, whys=tuple(whys))
     return made
 
 
-def _calm() -> dict[int, tuple[tuple[int | None, ...], float]]:
+def _calm() -> dict[int, tuple[Any, ...]]:
     return {6: ((SUCCESS, None), 0.6), 21: ((SUCCESS, None), 0.2)}
 
 
-def _troubled() -> dict[int, tuple[tuple[int | None, ...], float]]:
+def _troubled() -> dict[int, tuple[Any, ...]]:
+    """Return endings, elapsed and whys by a builder's place."""
+    leak = "AssertionError: 3 buffers are not freed by reader_close"
+    names = ("test_reader.test_close", "test_reader.test_reopen", "test_writer.test_flush")
+    leaks, one_more = failed_tests(leak, *names[:2]), failed_tests(leak, *names)
     return {
-        4: ((SUCCESS, FAILURE), 0),
-        8: ((SUCCESS, FAILURE, FAILURE, FAILURE, FAILURE, None), 0.6),
+        4: ((SUCCESS, FAILURE), 0, compiler_error()),
+        8: ((SUCCESS, FAILURE, FAILURE, FAILURE, None), 0.6, leaks, leaks, one_more),
         11: ((SUCCESS, CANCELLED), 0),
         15: ((SUCCESS, WARNINGS, WARNINGS, None), 0.35),
-        20: ((FAILURE, SUCCESS, SUCCESS), 0),
+        20: ((FAILURE, SUCCESS, FAILURE), 0, timeout(), timeout()),
         24: ((SUCCESS, SKIPPED), 0),
         27: ((SUCCESS, EXCEPTION, EXCEPTION), 0),
+        29: ((SUCCESS, FAILURE), 0, disk_full()),
         31: ((SUCCESS, SUCCESS, None), 1.9),
         36: ((SUCCESS, RETRY, SUCCESS), 0),
+        39: ((SUCCESS, FAILURE), 0, compiler_error()),
     }
 
 
@@ -138,12 +195,20 @@ class Sample:
     def _builder(self, place: int, plan: Plan) -> Iterator[dict[str, Any]]:
         past = [self._usually() for _ in range(self.builds - len(plan.ending))]
         results = [*past, *(plan.ending or (SUCCESS,))]
+        whys = self._whys(plan)
         for age, result in enumerate(reversed(results)):
             number = 1400 + place * 7 - age
             commit = 5_000 - age * 3 - (place % 3)
             if plan.ending[:1] == (FAILURE,) and age in (1, 2):
                 commit = 4_998  # it fails, and then passes on the same revision
-            yield self._body(place, plan, age, number, commit, result)
+            why = next(whys) if result == FAILURE else {}
+            yield self._body(place, plan, age, number, commit, result, why)
+
+    def _whys(self, plan: Plan) -> Iterator[Why]:
+        """Yield what failed builds say, newest first; those before the plan's, some of this."""
+        yield from reversed(plan.whys)
+        while True:
+            yield self._random.choice((timeout, disk_full))()
 
     def _usually(self) -> int:
         return self._random.choices(
@@ -152,8 +217,16 @@ class Sample:
         )[0]
 
     def _body(
-        self, place: int, plan: Plan, age: int, number: int, commit: int, result: int | None
+        self,
+        place: int,
+        plan: Plan,
+        age: int,
+        number: int,
+        commit: int,
+        result: int | None,
+        why: Why,
     ) -> dict[str, Any]:
+        failed_step = why["excerpts"][0]["step"] if why else "test"
         self._buildid += 1
         took = int(plan.usual * self._random.uniform(0.85, 1.2) * (0.5 if result == FAILURE else 1))
         began = self.now - age * 5 * HOUR - self._random.randrange(600, 3 * HOUR)
@@ -174,7 +247,7 @@ class Sample:
             "complete_at": ended,
             "locks_duration_s": 0,
             "complete": ended is not None,
-            "state_string": _state(result),
+            "state_string": _state(result, failed_step),
             "results": result,
             "properties": {
                 "owner": [owner, "Scheduler"],
@@ -209,14 +282,19 @@ class Sample:
             },
             "parentbuild": None,
             "parentbuilder": None,
-            "steps": self._steps(result, began, ended),
+            "steps": self._steps(result, began, ended, failed_step),
+            **why,
         }  # fmt: skip
+        if result in GOOD:
+            body["tests"] = results_key((), {"runtime": 981})
         return {**body, "changes": [change(commit, submitted)]} if self.changes else body
 
-    def _steps(self, result: int | None, began: int, ended: int | None) -> list[Mapping[str, Any]]:
+    def _steps(
+        self, result: int | None, began: int, ended: int | None, failed: str
+    ) -> list[Mapping[str, Any]]:
         until = ended or self.now
         places = [began + (until - began) * part // 20 for part in (0, 1, 3, 8, 19, 20)]
-        reached = len(STEPS) if result in (SUCCESS, WARNINGS) else 4
+        reached = len(STEPS) if result in GOOD else STEPS.index(failed) + 1
         return [
             self._step(number, places, result if number == reached - 1 else SUCCESS)
             for number in range(reached)
@@ -253,7 +331,11 @@ def change(commit: int, at: int) -> dict[str, Any]:
     }
 
 
-def _state(result: int | None) -> str:
-    texts = {None: "test: 412 of 981 files", SUCCESS: "build successful",
-             FAILURE: "failed test (failure)", EXCEPTION: "worker lost (exception)"}  # fmt: skip
+def _state(result: int | None, failed: str) -> str:
+    texts = {
+        None: "test: 412 of 981 files",
+        SUCCESS: "build successful",
+        FAILURE: f"failed {failed} (failure)",
+        EXCEPTION: "worker lost (exception)",
+    }
     return texts.get(result, "finished")

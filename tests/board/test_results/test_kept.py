@@ -165,6 +165,15 @@ class Contract(Case):
         self.assertEqual(self.words(5, "a"), "flaky: 2 of 5, passed when repeated")
         self.assertEqual(self.words(3, "a"), "failed here for the first time")
 
+    def test_newest_first(self) -> None:
+        """A repetition stays known when many older builds arrive after it, newest first."""
+        self.put(40, "a", code="same")
+        self.put(41, code="same")
+        self.put(42, "a")
+        for number in range(39, 10, -1):
+            self.put(number)
+        self.assertIn("passed when repeated", self.words(42, "a"))
+
     def test_builders(self) -> None:
         """A test that fails on several builders is one; filters and names choose."""
         for name in ("linux", "mac"):

@@ -93,10 +93,10 @@ FOUND = 50
 LONGEST = 200
 """How many characters of what is searched for are looked at."""
 KIOSK = {
-    "most_red": 6, "most_running": 3, "most_named": 60, "most_named_beside": 48, "few": 18,
-    "many": 90, "most_tiles": 1000,
+    "most_red": 6, "most_running": 3, "many": 90, "most_tiles": 1000,
+    "named": (60, 60, 20, 55, 45, 30, 15), "large": (18, 18, 6, 18, 15, 9, 6),
 }  # fmt: skip
-"""How much fits on a wall screen."""
+"""How much fits on a wall screen; how many names do, below none to six cards."""
 
 
 @frozen(kw_only=True)

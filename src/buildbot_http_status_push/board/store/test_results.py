@@ -257,11 +257,13 @@ class Keeping:
         """Work out which builds were of the same code as the one before."""
         for number, at in sorted(self._series):
             around = {"of_tested": number, **sql.at(at)}
-            before = FINISHED_UP_TO.rows(self._connection, around)[::-1]
-            rows = [*before, *FINISHED_AFTER.rows(self._connection, around)]
-            near = [build_of(row, "") for row in rows]
-            following = built_again(near)
-            for build in near:
+            rows = FINISHED_UP_TO.rows(self._connection, around)[::-1]
+            before = [build_of(row, "") for row in rows]
+            after = [build_of(row, "") for row in FINISHED_AFTER.rows(self._connection, around)]
+            following = built_again([*before, *after])
+            # Of the last builds in sight, what followed is not: theirs was settled before.
+            conclusive = [each for each in before if each.is_conclusive and each.judges]
+            for build in conclusive[-2:]:
                 if build.is_bad:
                     then = following.get(build.id)
                     again = {"of_build": build.id, "to_again": then and then.id}
