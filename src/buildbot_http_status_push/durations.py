@@ -1,8 +1,11 @@
-"""Durations in words, for chat messages, commands and their tables. Knows no other module."""
+"""Durations in words, and as people type them. Knows no other module."""
 
 from __future__ import annotations
 
+import re
+
 MINUTE, HOUR, DAY = 60, 3600, 86400
+UNITS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
 def duration(seconds: float) -> str:
@@ -29,3 +32,9 @@ def duration(seconds: float) -> str:
 def _two(whole: int, large: int, large_unit: str, small: int, small_unit: str) -> str:
     rest = whole % large // small
     return f"{whole // large} {large_unit}" + (f" {rest} {small_unit}" if rest else "")
+
+
+def read_duration(text: str) -> int | None:
+    """Return the seconds of a duration such as ``10m`` or ``3d``, None where it is none."""
+    found = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    return int(found[1]) * UNITS[found[2]] if found else None

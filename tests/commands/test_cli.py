@@ -45,7 +45,7 @@ class ArgumentTests(SynchronousTestCase):
         name = "buildbot-http-status-push outbox list"
         self.assertEqual(
             self.refusal("outbox", "list", "--bogus"),
-            f"{name}: error: there is no option --bogus; see {name} --help",
+            f"{name}: error: unrecognized option: --bogus; see {name} --help",
         )
         self.assertIn("; see buildbot-http-status-push --help", self.refusal())
 
@@ -71,12 +71,15 @@ class ArgumentTests(SynchronousTestCase):
         """An unknown option is told by its sub-command, with what was probably meant."""
         url = "http://127.0.0.1/"
         for arguments, words in (
-            (("ping", "--serverUrl", url), "ping: error: there is no option --serverUrl, did you"),
+            (
+                ("ping", "--serverUrl", url),
+                "ping: error: unrecognized option: --serverUrl; did you",
+            ),
             (("ping", "--serverUrl", url), "did you mean --server-url?"),
-            (("ping", f"--url={url}"), "ping: error: there is no option --url"),
-            (("demo", "--bord"), "demo: error: there is no option --bord, did you mean --board?"),
-            (("outbox", "list", "--since", "1d"), "list: error: there is no option --since"),
-            (("demo", "now"), "demo: error: there is nothing to be done with 'now'"),
+            (("ping", f"--url={url}"), "ping: error: unrecognized option: --url"),
+            (("demo", "--bord"), "demo: error: unrecognized option: --bord; did you mean --board?"),
+            (("outbox", "list", "--since", "1d"), "list: error: unrecognized option: --since"),
+            (("demo", "now"), "demo: error: unrecognized argument: now"),
         ):
             self.assertIn(words, self.refusal(*arguments))
 

@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar
 from attrs import define, field, frozen
 from twisted.logger import Logger
 
+from buildbot_http_status_push.durations import read_duration
+
 # Python has it from 3.11 on.
 tomllib: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
@@ -25,7 +27,6 @@ TEXT = 500
 """The most characters of a text."""
 VALUES = 50
 """The most values of one key."""
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 R = TypeVar("R")
 
@@ -209,8 +210,7 @@ def seconds_of(key: str, value: object, most: float) -> float | None:
     """
     if value is None:
         return None
-    found = re.fullmatch(r"([0-9]{1,6})([smhdw])", value) if isinstance(value, str) else None
-    seconds = int(found[1]) * UNITS[found[2]] if found else None
+    seconds = read_duration(value) if isinstance(value, str) else None
     if seconds is None or seconds > most:
         raise FileFault(
             f"{key} is {value!r:.60}: must be a number with s, m, h, d or w, of at most "

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from buildbot_http_status_push.board.toml_files import UNITS
 from buildbot_http_status_push.commands.credentials import first_line, key_file
+from buildbot_http_status_push.durations import read_duration
 from buildbot_http_status_push.signing import KeyFormatError, parse_key
 
 if TYPE_CHECKING:
@@ -262,12 +262,12 @@ def existing_file(text: str) -> Path:
 
 def seconds(text: str) -> float:
     """Take a time such as ``90d``."""
-    found = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", text)
+    found = read_duration(text)
     if not found:
         raise argparse.ArgumentTypeError(
             f"write a number with s, m, h, d or w, such as 90d, not {text!r}"
         )
-    return float(int(found[1]) * UNITS[found[2]])
+    return float(found)
 
 
 def size(text: str) -> int:

@@ -31,7 +31,7 @@ LIKENESS = 0.75
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells of an unknown option in its own sub-command, and before what is missing.
+    """Reports an unknown option in its own sub-command, and before what is missing.
 
     argparse itself names the missing option first, though it may be the misspelt one, and leaves
     what a sub-command does not know to the command, whose usage does not help.
@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
         self._check_options(args)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"there is nothing to be done with {unknown[0]!r}")
+            self.error(f"unrecognized argument: {unknown[0]}")
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
@@ -60,8 +60,8 @@ class Parser(argparse.ArgumentParser):
                 return
             if option.startswith("--") and not self._knows(option):
                 close = get_close_matches(option.lower(), self._option_string_actions, 1, LIKENESS)
-                hint = f", did you mean {close[0]}?" if close else ""
-                self.error(f"there is no option {option}{hint}")
+                hint = f"; did you mean {close[0]}?" if close else ""
+                self.error(f"unrecognized option: {option}{hint}")
 
     def _knows(self, option: str) -> bool:
         return any(known.startswith(option) for known in self._option_string_actions)

@@ -11,12 +11,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from buildbot_http_status_push.durations import read_duration
 from buildbot_http_status_push.model import State
 
 if TYPE_CHECKING:
     from buildbot_http_status_push.outbox.inspection import Selection
-
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -80,8 +79,8 @@ def parse_age(text: str) -> timedelta:
     Raises:
         ArgumentTypeError: It is none.
     """
-    if age := re.fullmatch(r"(\d{1,6})([smhdw])", text):
-        return timedelta(**{UNITS[age[2]]: int(age[1])})
+    if (age := read_duration(text)) is not None:
+        return timedelta(seconds=age)
     raise argparse.ArgumentTypeError(f"write a time such as 10m or 3d, not {text!r}")
 
 
@@ -96,11 +95,11 @@ def parse_time(text: str) -> datetime | timedelta:
         ArgumentTypeError: It is neither, or it has not come yet.
     """
     try:
-        if re.fullmatch(r"\d+[smhdw]", text):
-            return parse_age(text)
+        if (age := read_duration(text)) is not None:
+            return timedelta(seconds=age)
         # Python 3.10 does not know that Z is a time zone.
         moment = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).astimezone()
-    except (ValueError, OverflowError, argparse.ArgumentTypeError):
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             f"write an age such as 2h or 3d, or a time such as 2026-01-31T08:00, not {text!r}"
         ) from None
