@@ -212,6 +212,7 @@ class Board:
         globalLogPublisher.addObserver(self._accept_errors)
         self._port = self._reactor.listenTCP(settings.port, self._site, interface=settings.host)
         self._listening = self._in_thread(self._listener.listen)
+        await self._read_files()  # before anything is made of the lines of builds
         self.follower.start()
         if settings.notify is not None and settings.public_url is not None:
             owner = f"{socket.gethostname()}:{self._port.getHost().port}"
@@ -265,7 +266,8 @@ class Board:
         if self._known is not None:
             await self._in_thread(self._known.read)
             now = self._reactor.seconds()
-            self.store.know(tuple(each for each in self._known.entries if not each.is_expired(now)))
+            entries = tuple(each for each in self._known.entries if not each.is_expired(now))
+            self.store.know(entries, self._known.little)
 
     def use(self, access: Access) -> None:
         """Ask for these credentials from now on; browsers whose password has changed ask again."""

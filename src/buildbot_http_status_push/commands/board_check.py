@@ -34,7 +34,7 @@ def add_check(actions: SubParsers) -> None:
 
 def check(arguments: argparse.Namespace, output: Output) -> int:
     """Print the faults of files."""
-    from buildbot_http_status_push.board.failures.known_files import read_entry
+    from buildbot_http_status_push.board.failures.known_files import read_known
     from buildbot_http_status_push.board.toml_files import FileFault, read_rules, read_toml
     from buildbot_http_status_push.board.verdicts.rules import rules_of
 
@@ -53,7 +53,7 @@ def check(arguments: argparse.Namespace, output: Output) -> int:
             elif "verdict" in keys:
                 read_rules(path, rules_of)
             else:
-                read_entry(path)
+                read_known(path)
         except FileFault as fault:
             code = FAILED
             output.say(f"{path}: {fault}")

@@ -74,13 +74,14 @@ def replay(arguments: argparse.Namespace, output: Output) -> int:
         return complain(f"--database {masked(url)}: there is no such file")
     now = time.time()
     entries: tuple[Entry, ...] = ()
+    little: tuple[str, ...] = ()
     if arguments.known is not None:
         known = KnownFiles(arguments.known)
         known.read()
-        entries = known.entries
+        entries, little = known.entries, known.little
         for each in known.faults:
             output.say(f"--known {arguments.known}: {each}; this file is left out", "warning")
-    operation = partial(_rehearsed, notify, entries, now - arguments.since, now)
+    operation = partial(_rehearsed, notify, entries, little, now - arguments.since, now)
     try:
         database = open_snapshots(url)
         [found] = database.transact([operation])
@@ -92,13 +93,18 @@ def replay(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _rehearsed(
-    notify: Notify, entries: tuple[Entry, ...], since: float, until: float, connection: Any
+    notify: Notify,
+    entries: tuple[Entry, ...],
+    little: tuple[str, ...],
+    since: float,
+    until: float,
+    connection: Any,
 ) -> Rehearsal:
     from buildbot_http_status_push.board.notify.rehearsing import rehearse
     from buildbot_http_status_push.board.store.following import stored_history
     from buildbot_http_status_push.board.store.incidents import shown_incident
 
-    engine, history = stored_history(connection, since)
+    engine, history = stored_history(connection, since, little)
     shown = partial(shown_incident, entries=entries, is_open=False)
     return rehearse(notify.rules, notify.destinations, engine, history, since, until, shown)
 

@@ -167,6 +167,21 @@ class FilesTest(SynchronousTestCase):
         self.names()
         self.assertEqual(self.files.faults, ())
 
+    def test_says_little(self) -> None:
+        """Lines that say little are in files of their own, whose faults name line and key too."""
+        self.write("disk.toml", DISK)
+        self.write("wrapper.toml", 'says_little = "run.sh: step * ended"\n')
+        self.write("more.toml", 'says_little = ["see the log", "on line ?"]\n')
+        self.assertEqual(self.names(), ["disk"])
+        self.assertEqual(self.files.little, ("see the log", "on line ?", "run.sh: step * ended"))
+        self.write("more.toml", '\nsays_little = ["*"]\n')
+        self.write("wrapper.toml", 'says_little = "x"\ntitle = "y"\n')
+        self.names()
+        self.assertEqual(self.files.little, ())
+        first, second = self.files.faults
+        self.assertIn("more.toml: line 2: says_little is '*': must have a text", first)
+        self.assertIn("wrapper.toml: line 2: title: must be one of says_little", second)
+
     def test_gone(self) -> None:
         """A directory that is gone leaves no failure known."""
         self.write("disk.toml", DISK)
@@ -228,7 +243,7 @@ class KnownPagesTest(BoardCase):
         self.assertIn("is-known", (await self.get("/")).text)
         watcher = Watcher()
         self.board.hub.browsers.welcome(watcher, PreparedMessage(b"{}", False, False, False))
-        self.board.store.know(())
+        self.board.store.know((), ())
         await watcher.fetches
         self.assertNotIn("is-known", (await self.get("/")).text)
 

@@ -137,6 +137,19 @@ class KeptTests(KeptContract):
         self.assertEqual([each.kind for each in self.steps()], kinds)
         self.assertEqual([each.number for each in self.steps()], [1, 2, 3, 4, 5, 6])
 
+    def test_says_little(self) -> None:
+        """Builders whose only common line says little, by a file, have incidents of their own."""
+        self.follow()
+        lines = excerpts("wrapper: see the log"), excerpts("wrapper: see the log", "no such file")
+        for number, little, count in ((1, (), 1), (3, ("see the log",), 2)):
+            self.first.little = little
+            self.put(number, SUCCESS, "linux", "mac")
+            self.follow(now=LATER)
+            for name, line in zip(("linux", "mac"), lines, strict=True):
+                self.put(number + 1, FAILURE, name, **line)
+            self.follow()
+            self.assertEqual(len(self.incidents()), count)
+
     def test_first_look(self) -> None:
         """What is red when the board first looks is opened, marked, and never called new."""
         self.put(1, SUCCESS)

@@ -19,6 +19,8 @@ from buildbot_http_status_push.board.toml_files import FileFault, check_keys, te
 TEXTS = ("title", "link", "owner")
 LISTS = ("pattern", "signature", "builders", "steps", "branches")
 KEYS = (*TEXTS, *LISTS, "until")
+SAYS_LITTLE = "says_little"
+"""The only key of a file of lines that say little."""
 ADVISED = ("link", "owner", "until")
 """What an entry may lack, and had better have."""
 LATELY = 30
@@ -83,9 +85,7 @@ def entry_of(name: str, content: Mapping[str, Any]) -> Entry:
         raise FileFault('title: must be given, e.g. title = "Disk full on w3"')
     if link is not None and web_address(link) is None:
         raise FileFault(f"link is {link!r}: must begin with http:// or https://")
-    for pattern in lists["pattern"]:
-        if not pattern.replace("*", "").replace("?", "").strip():
-            raise FileFault(f"pattern is {pattern!r}: must have a text beside * and ?")
+    _check_texts("pattern", lists["pattern"])
     if not lists["pattern"] and not lists["signature"]:
         raise FileFault('pattern: must be given, or signature, e.g. pattern = "No space left"')
     known = Known(
@@ -104,6 +104,20 @@ def entry_of(name: str, content: Mapping[str, Any]) -> Entry:
         branches=lists["branches"],
         lacks=tuple(each for each in ADVISED if each not in content),
     )
+
+
+def little_of(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the globs of lines that could stand in any log, or raise ``FileFault``."""
+    check_keys(content, (SAYS_LITTLE,))
+    found = texts_of(SAYS_LITTLE, content[SAYS_LITTLE])
+    _check_texts(SAYS_LITTLE, found)
+    return found
+
+
+def _check_texts(key: str, globs: Sequence[str]) -> None:
+    for each in globs:
+        if not each.replace("*", "").replace("?", "").strip():
+            raise FileFault(f"{key} is {each!r}: must have a text beside * and ?")
 
 
 @frozen(kw_only=True)

@@ -53,12 +53,12 @@ MOST = 600
 
 
 def says_little(text: str, globs: Collection[str] = ()) -> bool:
-    """Return whether a line could stand in any log, or matches a glob of such lines."""
+    """Return whether a line could stand in any log, or contains what a glob of such lines says."""
     line = text[:MOST]
     return (
         BEGINNINGS.match(line) is not None
         or all(each.lower() in PLAIN or SIGNAL.fullmatch(each) for each in WORD.findall(line))
-        or any(name_fits(each, line) for each in globs)
+        or any(name_fits(f"*{each}*", line) for each in globs)
     )
 
 

@@ -25,6 +25,7 @@ class EndedBuild:
         tags: Its builder's tags.
         reasons: Why it is bad, as far as that is known.
         common: The signatures of reasons that come with many others, and say little.
+        little: Globs of more lines that say little.
         changes: Its changes: all since the builder's last success.
         ran: The names of the steps and test suites that are known to have run to their end.
         parent: The id, in the master's database, of the build that triggered it.
@@ -35,6 +36,7 @@ class EndedBuild:
     tags: tuple[str, ...] = ()
     reasons: tuple[IncidentReason, ...] = ()
     common: frozenset[str] = frozenset()
+    little: tuple[str, ...] = ()
     changes: Changes = field(default=Changes())
     ran: frozenset[str] = frozenset()
     parent: int | None = None
@@ -69,7 +71,8 @@ class EndedBuild:
         return tuple(
             each
             for each in self.reasons
-            if each.reason.signature not in self.common and not says_little(each.reason.text)
+            if each.reason.signature not in self.common
+            and not says_little(each.reason.text, self.little)
         )
 
     @property

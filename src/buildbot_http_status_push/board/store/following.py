@@ -153,8 +153,12 @@ class Following:
     """The incidents, kept in memory from one transaction to the next.
 
     A transaction that fails, or another board that writes, has them read again.
+
+    Args:
+        little: Globs of lines that say little, beside those that everybody has.
     """
 
+    little: tuple[str, ...] = ()
     _engine: Engine = field(factory=Engine, init=False)
     _version: int = field(default=-1, init=False)
     _written: int = field(default=-1, init=False)
@@ -277,6 +281,7 @@ class Following:
                 tags=tags_in(row.about_builder),
                 changes=changes_in(row.changes),
                 parent=row.parent,
+                little=self.little,
             )
             for row in rows
         ]
@@ -387,18 +392,21 @@ WARM = 2 * 86_400
 """Seconds of a history before it is replayed, from which is known how builders stood."""
 
 
-def stored_history(connection: Connection, since: float) -> tuple[Engine, Iterator[EndedBuild]]:
+def stored_history(
+    connection: Connection, since: float, little: tuple[str, ...] = ()
+) -> tuple[Engine, Iterator[EndedBuild]]:
     """Return the builds that have ended since some time, with what makes incidents of them.
 
     Args:
         connection: A transaction's connection.
         since: Seconds since the epoch; the builds of some days before that come too.
+        little: Globs of lines that say little.
 
     Returns:
         The engine, and the builds in the order that they ended in. Each must have been given to
         the engine before the next one is asked for.
     """
-    following = Following()
+    following = Following(little=little)
     return following.engine, following.history(connection, since - WARM)
 
 

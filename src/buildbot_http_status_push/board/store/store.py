@@ -192,8 +192,9 @@ class Store:
         self._move(followed.position or self.latest)
         return followed
 
-    def know(self, entries: tuple[Entry, ...]) -> None:
-        """Take note of the known failures that count now."""
+    def know(self, entries: tuple[Entry, ...], little: tuple[str, ...]) -> None:
+        """Take note of the known failures that count now, and of lines that say little."""
+        self._following.little = little
         if entries != self._cache.memories.entries:
             self._cache.memories.entries = entries
             self.known_changes += 1
