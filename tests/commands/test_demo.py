@@ -29,6 +29,7 @@ pytestmark = pytest.mark.once
 
 ENDINGS = {
     "passes": "success",
+    "tests": "success",
     "warns": "warnings",
     "fails": "failure",
     "breaks": "exception",
@@ -63,7 +64,7 @@ class DemoTests(SynchronousTestCase):
 
     def test_all_endings(self) -> None:
         """Builds end in every way, each has two statuses, and all of them arrive."""
-        code, output, errors = self.run_demo("--builds", "7")
+        code, output, errors = self.run_demo("--builds", "8")
         self.assertEqual((code, errors), (0, ""), output)
         arrived: dict[str, list[str]] = {}
         for builder, _, words in LINE.findall(output):
@@ -75,7 +76,7 @@ class DemoTests(SynchronousTestCase):
             arrived, {name: ["new", f"finished: {result}"] for name, result in ENDINGS.items()}
         )
         *_, last = output.splitlines()
-        self.assertEqual(last, "8 builds, 16 statuses, 16 delivered, 16 received. All is well.")
+        self.assertEqual(last, "9 builds, 18 statuses, 18 delivered, 18 received. All is well.")
         self.assertEqual(list(self.temporary.iterdir()), [])
 
     def test_shows_a_body(self) -> None:
@@ -117,12 +118,12 @@ class DemoTests(SynchronousTestCase):
         self.assertEqual(output.splitlines()[-1], "2 builds, 4 statuses, 4 delivered. All is well.")
 
     def test_board(self) -> None:
-        """With --board the builds are on a board, which stays and gets more until Ctrl-C."""
-        command = self.start("--board", "--builds", "7")
+        """With --board the builds are on a board, with reasons, which stays and gets more."""
+        command = self.start("--board", "--builds", "10")
         address = command.line(lambda line: line.startswith("The board is at")).split()[-1]
         self.assertEqual(
             command.line(lambda line: "All is well" in line).strip(),
-            "8 builds, 16 statuses, 16 delivered, 8 builds on the board. All is well.",
+            "11 builds, 22 statuses, 22 delivered, 11 builds on the board. All is well.",
         )
         port = urlsplit(address).port
         assert port is not None
@@ -131,6 +132,11 @@ class DemoTests(SynchronousTestCase):
         wanted = {(name, 1): result for name, result in ENDINGS.items()}
         again = {("retries", 1): "retry", ("retries", 2): "success"}
         self.assertLessEqual((wanted | again).items(), shown.items())
+        lines = json.loads(ask(port, "GET", "/api/failures").body)["failures"]
+        steps = {
+            each["build"]["builder_name"]: each["memory"]["reasons"][0]["step"] for each in lines
+        }
+        self.assertEqual(steps, {"breaks": "generic", "fails": "compile", "tests": "test"})
         while json.loads(ask(port, "GET", "/api/builds").body)["sequence"] == known["sequence"]:
             pass
         command.interrupt()

@@ -40,6 +40,9 @@ ARRIVAL_LIMIT = 15.0
 BETWEEN_BUILDS = 5.0
 """Seconds from one build to the next one while somebody watches the board."""
 
+FOR_BOARD = {"detail": "board", "want_excerpts": True, "want_tests": True}
+"""The reporter's arguments for all that a board shows."""
+
 
 @frozen
 class Settings:
@@ -72,6 +75,7 @@ class Settings:
             "auth": self.auth,
             "headers": dict(self.headers),
             "signing_secret": list(self.keys),
+            **(FOR_BOARD if self.board else {}),
         }
         return {name: value for name, value in given.items() if value}
 

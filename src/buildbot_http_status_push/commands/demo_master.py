@@ -99,13 +99,13 @@ class Master:
         return shielded(self._service.data.control(action, arguments, path))
 
     def outbox(self) -> list[Entry]:
-        """Return the deliveries in the reporter's outbox."""
+        """Return the deliveries of builds in the reporter's outbox."""
         database = open_database(file_url(self.folder / OUTBOX_FILE))
         try:
             (found,) = database.transact([inspection.entries])
         finally:
             database.close()
-        return list(found)
+        return [each for each in found if each.event.startswith("builds.")]
 
     def log_end(self) -> str:
         """Return the last lines of the log."""
