@@ -11,11 +11,16 @@ from buildbot.util.twisted import async_to_deferred
 from support.catchup import NOW, FakeMaster
 from support.commands import Command, run
 from support.master import EndWith, Master, ReporterTestCase, configuration
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
+from buildbot_http_status_push.board.body import read
+from buildbot_http_status_push.board.model import Filter
+from buildbot_http_status_push.board.store.store import Store
+from buildbot_http_status_push.database import file_url
 from buildbot_http_status_push.outbox.backfill_request import Backfill, Stage
 from buildbot_http_status_push.report import backfill
 from buildbot_http_status_push.report.backfill import PATIENCE, WAITING_MOST, Backfiller
@@ -24,7 +29,25 @@ from buildbot_http_status_push.report.builds import PAGE, BuildQueries
 from buildbot_http_status_push.report.events import Event
 from buildbot_http_status_push.reporter import HttpStatusPush
 
+LINE = "E   assert 3 == 4"
+REPORT = "<testsuite name='unit'><testcase name='test_sum'>{}</testcase></testsuite>"
 BUILDERS = {"success": [EndWith(SUCCESS)], "failure": [EndWith(FAILURE)]}
+
+
+class FailsInTurn(EndWith):
+    """A step that passes and fails in turn, and says why in its logs."""
+
+    async def _run(self) -> int:
+        is_bad = self.build.number % 2 == 0
+        output = await self.addLog("stdio")
+        output.addStdout(f"collected 1 item\n{LINE}\n" if is_bad else "1 passed\n")
+        report = await self.addLog("junit")
+        report.addStdout(REPORT.format("<failure message='assert 3 == 4'/>" if is_bad else ""))
+        return self.result if is_bad else SUCCESS
+
+    def run(self) -> Any:
+        """End."""
+        return Deferred.fromCoroutine(self._run())
 
 
 class FakeOutbox:
@@ -235,6 +258,37 @@ class MasterTests(ReporterTestCase):
         self.assertEqual(inbox.seen(), [("failure", 1, "builds.finished")])
 
     @async_to_deferred
+    async def test_reasons(self) -> None:
+        """A board's memory begins with older builds: their failing lines and tests come too."""
+        self.patch(backfill, "LOOK_EVERY", 0.1)
+        inbox, url = await self.open_inbox()
+        builders = {"linux": [FailsInTurn(FAILURE)]}
+        master = await self.start_master(configuration([HttpStatusPush(url)], builders))
+        for _ in range(4):
+            await master.build("linux")
+        await inbox.until(8)
+        inbox.forget()
+        push = HttpStatusPush(url, want_excerpts=True, want_tests=True)
+        await master.reconfigure(configuration([push], builders))
+        code, _ = await self.command("--since", "1h")
+        self.assertEqual(code, 0)
+        await inbox.until(4)
+        store = Store(reactor, maybeDeferred, file_url(self.folder / "board.sqlite"))
+        await store.open()
+        self.addCleanup(lambda: Deferred.fromCoroutine(store.close()))
+        for each in inbox.statuses:
+            status = read(each.body)
+            assert status is not None
+            await store.put(status)
+        [builder] = await store.builders(Filter())
+        assert builder.memory is not None
+        assert builder.tests is not None
+        reasons = {(each.rule, each.text) for each in builder.memory.reasons}
+        self.assertEqual(reasons, {("pytest", LINE), ("test", "test_sum")})
+        self.assertEqual((builder.memory.state, builder.memory.earlier), ("recurring", 1))
+        self.assertEqual((builder.tests.names, builder.tests.new), (("test_sum",), 1))
+
+    @async_to_deferred
     async def test_no_master(self) -> None:
         """Where no master runs, Ctrl-C leaves it for the next one, and --stop takes it back."""
         _, master = await self.begin()
@@ -254,7 +308,6 @@ class MasterTests(ReporterTestCase):
     def until_asked(self, where: tuple[str, ...]) -> None:
         """Wait until the request is written down."""
         from buildbot_http_status_push.commands.outbox_access import OUTBOX_FILE
-        from buildbot_http_status_push.database import file_url
         from buildbot_http_status_push.outbox import backfill as kept
         from buildbot_http_status_push.outbox.schema import open_database
 
