@@ -82,7 +82,10 @@ class Board:
 
 
 def body(number: int) -> dict[str, Any]:
-    """Return a status of one of the builders; each is of a build of its own."""
+    """Return a status of one of the builders; each is of a build of its own.
+
+    A builder stays as it is: one that breaks or is mended is two updates, its incident's too.
+    """
     place, began = number % BUILDERS, BEGAN + number
     return {
         "buildid": number + 1,
@@ -92,7 +95,7 @@ def body(number: int) -> dict[str, Any]:
         "started_at": began,
         "complete_at": began + 60,
         "complete": True,
-        "results": 0 if number % 7 else 2,
+        "results": 0 if place % 7 else 2,
         "state_string": "finished",
         "properties": {"workername": ["worker", "Worker"]},
         "url": f"https://ci.example.org/#/builders/{place}/builds/1",
@@ -182,7 +185,7 @@ def told(
     while heard < crowd.count:
         time.sleep(0.5)
         new = crowd.report()
-        heard += sum(count for each in new for number, _, count in each["seen"] if number == last)
+        heard += sum(count for each in new for number, _, count in each["seen"] if number >= last)
         reports += new
     lags: list[tuple[float, int]] = []
     for sequence, at, count in (each for report in reports for each in report["seen"]):

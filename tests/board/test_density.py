@@ -23,7 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.failures.grouping import causes
 from buildbot_http_status_push.board.http.documents import RouteRequest
-from buildbot_http_status_push.board.model import Builder, BuilderIncident, Source
+from buildbot_http_status_push.board.model import Builder, BuilderIncident, Source, SourceChange
 from buildbot_http_status_push.board.pages.overview import PAGE, groups
 from buildbot_http_status_push.board.pages.pages import Pages
 from buildbot_http_status_push.board.pages.wording import LONG, halves
@@ -82,6 +82,13 @@ class CausesTests(SynchronousTestCase):
         ):
             [cause] = causes([red(1, suspected=3, incident=incident)])
             self.assertEqual(cause.suspected, shown)
+
+    def test_no_suspects_of_a_flake(self) -> None:
+        """No change is suspected where the same code has passed."""
+        change = SourceChange(author="Ada", comment="Frees a frame", at=NOW)
+        for flaky, shown in ((False, 1), (True, 0)):
+            [cause] = causes([red(1, suspected=1, suspects=(change,), flaky=flaky)])
+            self.assertEqual((cause.suspected, len(cause.suspects)), (shown, shown))
 
 
 class GroupsTests(SynchronousTestCase):

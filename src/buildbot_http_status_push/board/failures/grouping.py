@@ -77,12 +77,16 @@ class Cause:
     @property
     def suspects(self) -> tuple[SourceChange, ...]:
         """The suspected changes: the incident's, else those of the builder with the fewest."""
+        if self.is_flake:
+            return ()
         known = self._known_suspects
         return self._narrowest.suspects if known is None else known.suspects
 
     @property
     def suspected(self) -> int:
-        """How many these are."""
+        """How many these are: none of a flake, which failed and passed without any change."""
+        if self.is_flake:
+            return 0
         known = self._known_suspects
         return self._narrowest.suspected if known is None else known.suspected or 0
 
