@@ -221,7 +221,7 @@ class FeedTests(SynchronousTestCase):
 
     def read(self, *found: StateChange) -> Any:
         """Return the feed as feedparser reads it, without a complaint of it."""
-        document = feed(found, ADDRESS, f"{ADDRESS}feed.atom", "epoch", {})
+        document = feed(found, ADDRESS, f"{ADDRESS}feed.atom", "epoch", {}, [])
         parsed = feedparser.parse(document.body)
         self.assertFalse(parsed.bozo, parsed.get("bozo_exception"))
         self.assertEqual(parsed.version, "atom10")

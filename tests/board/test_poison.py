@@ -133,7 +133,7 @@ class PoisonContract(Case):
         [*_, found] = ([], *news(builders, Filter()))
         documents = [
             cctray(projects(builders, "http://b/")),
-            feed(found, "http://b/", "http://b/f", "e", {}),
+            feed(found, "http://b/", "http://b/f", "e", {}, []),
         ]
         documents += [badge(each.name, each.last) for each in builders]
         for document in documents:

@@ -349,6 +349,7 @@ async def _workers_like(store: Store, wanted: str) -> list[WorkerDetail]:
 async def _failures(store: Store, asked: PageRequest) -> View:
     shown = {
         "found": await store.failures(asked.chosen, FAILURES),
+        "of": {each.id: each.master for each in await store.builders(Filter())},
         "has_reasons": await store.has_reasons(),
     }
     return View("failures.html", "Failures · board", shown)

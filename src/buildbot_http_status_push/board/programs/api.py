@@ -125,6 +125,7 @@ def _test(
         "name": test.name,
         "builder": builder.id,
         "builder_name": builder.name,
+        "master": builder.master.name,
         "branch": branch,
         "failed": failed,
         "ran": ran,

@@ -140,7 +140,10 @@ class ApiRoutes:
         quiet = [
             each for each in await self._store.quiet() if filters.fits_builder(chosen, each.builder)
         ]
-        return feed(found, asked.address, itself, self._store.latest.epoch, memories, quiet)
+        masters = await self._store.masters()
+        return feed(
+            found, asked.address, itself, self._store.latest.epoch, memories, masters, quiet
+        )
 
     async def _builders(self, asked: RouteRequest) -> Document:
         position = self._store.latest
@@ -196,7 +199,12 @@ class ApiRoutes:
     async def _incident_feed(self, asked: RouteRequest) -> Document:
         found = (await self._store.incidents())[::-1]
         closed = await self._store.closed_incidents(LATEST, FEED)
-        return incidents.feed([*found, *closed][:FEED], asked.address, self._store.latest.epoch)
+        return incidents.feed(
+            [*found, *closed][:FEED],
+            asked.address,
+            self._store.latest.epoch,
+            has_several_masters=len(await self._store.masters()) > 1,
+        )
 
     async def _tests(self, asked: RouteRequest) -> Document:
         position = self._store.latest

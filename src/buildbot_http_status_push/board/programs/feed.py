@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from xml.etree import ElementTree
 
@@ -12,7 +12,7 @@ from buildbot_http_status_push.board.cluster.quiet import Quiet
 from buildbot_http_status_push.board.failures.words import words_of
 from buildbot_http_status_push.board.filters import fits_build
 from buildbot_http_status_push.board.http.documents import Document
-from buildbot_http_status_push.board.model import RECENT, Build, Builder, Filter, Memory
+from buildbot_http_status_push.board.model import RECENT, Build, Builder, Filter, Master, Memory
 from buildbot_http_status_push.board.pages.wording import iso
 from buildbot_http_status_push.board.programs.xml_text import xml
 from buildbot_http_status_push.results import result_word
@@ -87,6 +87,7 @@ def feed(
     itself: str,
     epoch: str,
     memories: Mapping[int, Memory],
+    masters: Collection[Master],
     quiet: Sequence[Quiet] = (),
 ) -> Document:
     """Make the feed.
@@ -97,8 +98,10 @@ def feed(
         itself: The feed's own address.
         epoch: Names the board's store: its builds' numbers mean something within it only.
         memories: What is remembered of why builds are bad, by their number.
+        masters: All masters; of several each entry's is named.
         quiet: The builders that have gone quiet.
     """
+    of = {each.id: f" ({each.name})" for each in masters} if len(masters) > 1 else {}
     root = ElementTree.Element("feed", {"xmlns": ATOM})
     _add(root, "id", f"urn:buildbot-http-status-push:board:{epoch}")
     _add(root, "title", "Failures and recoveries")
@@ -109,38 +112,46 @@ def feed(
     author = ElementTree.SubElement(root, "author")
     _add(author, "name", "Buildbot")
     for each in quiet:
-        _quiet_entry(root, each, address, epoch)
+        _quiet_entry(root, each, of.get(each.builder.master.id, ""), address, epoch)
     for change in found:
-        _entry(root, change, address, epoch, memories.get(change.build.id, Memory()))
+        memory = memories.get(change.build.id, Memory())
+        _entry(root, change, of.get(change.build.master, ""), address, epoch, memory)
     return Document(body=xml(root), content_type=ATOM_TYPE)
 
 
-def _quiet_entry(root: ElementTree.Element, found: Quiet, address: str, epoch: str) -> None:
+def _quiet_entry(
+    root: ElementTree.Element, found: Quiet, of: str, address: str, epoch: str
+) -> None:
     builder = found.builder
     entry = ElementTree.SubElement(root, "entry")
     name = f"quiet:{builder.id}:{found.noticed_at}"
     _add(entry, "id", f"urn:buildbot-http-status-push:board:{epoch}:{name}")
-    _add(entry, "title", f"{builder.name}: quiet")
+    _add(entry, "title", f"{builder.name}{of}: quiet")
     _add(entry, "updated", iso(found.noticed_at))
     link(entry, f"{address}builders/{builder.id}", "alternate", "text/html")
     _add(entry, "summary", f"Quiet for {found.words(found.noticed_at)}")
 
 
 def _entry(
-    root: ElementTree.Element, change: StateChange, address: str, epoch: str, memory: Memory
+    root: ElementTree.Element,
+    change: StateChange,
+    of: str,
+    address: str,
+    epoch: str,
+    memory: Memory,
 ) -> None:
     build = change.build
     entry = ElementTree.SubElement(root, "entry")
     _add(entry, "id", f"urn:buildbot-http-status-push:board:{epoch}:build:{build.id}")
-    _add(entry, "title", _title(change))
+    _add(entry, "title", _title(change, of))
     _add(entry, "updated", iso(_ended(build)))
     link(entry, f"{address}builds/{build.id}", "alternate", "text/html")
     _add(entry, "summary", _summary(build, memory))
 
 
-def _title(change: StateChange) -> str:
+def _title(change: StateChange, of: str) -> str:
     word = "recovered" if change.recovered else result_word(change.build.results)
-    return f"{change.build.builder_name} #{change.build.number}: {word}"
+    return f"{change.build.builder_name}{of} #{change.build.number}: {word}"
 
 
 def _summary(build: Build, memory: Memory) -> str:

@@ -75,7 +75,9 @@ def step_json(step: Step) -> dict[str, Any]:
     }
 
 
-def feed(found: Sequence[Incident], address: str, epoch: str) -> Document:
+def feed(
+    found: Sequence[Incident], address: str, epoch: str, *, has_several_masters: bool
+) -> Document:
     """Return a feed of incidents."""
     root = ElementTree.Element("feed", {"xmlns": ATOM})
     itself = f"urn:buildbot-http-status-push:board:{epoch}:incidents"
@@ -87,6 +89,7 @@ def feed(found: Sequence[Incident], address: str, epoch: str) -> Document:
         entry = ElementTree.SubElement(root, "entry")
         is_over = each.closed_at is not None
         title = f"{'Closed' if is_over else 'Open'}: {headline(each)} on {whereabouts(each)}"
+        title += f" ({each.cluster})" if has_several_masters else ""
         summary = ended(each) if is_over else f"since {iso(each.opened_at)}"
         about = {
             "id": f"{itself}:{each.id}",
