@@ -21,7 +21,7 @@ from buildbot_http_status_push.excerpts.excerpt import (
     clean,
     has_reason,
 )
-from buildbot_http_status_push.excerpts.rules import RULES, needed_words, standard_book
+from buildbot_http_status_push.excerpts.rules import RULES, branches, needed_words, standard_book
 
 CORPUS = Path(__file__).with_name("corpus")
 INDEX: dict[str, Any] = json.loads(CORPUS.joinpath("index.json").read_text("utf-8"))
@@ -162,6 +162,21 @@ class ChoiceTest(SynchronousTestCase):
         self.assertTrue(has_reason(["ok", "E   assert 3 == 4"], standard_book()))
         self.assertFalse(has_reason(["make: *** [check] Error 2", "an error"], standard_book()))
 
+    def test_warnings_are_no_reason(self) -> None:
+        """A line that says itself to be a warning yields to errors, and reading goes on."""
+        warning = "  130:1  warning  This line has a length of 147  max-len"
+        self.assertFalse(has_reason([warning], standard_book()))
+        lines = ["E   assert 3 == 4", *["ok"] * 60, *[warning] * 30]
+        self.assertIn("E   assert 3 == 4", choose(lines)[0].lines)
+
+    def test_hints_without_a_cause(self) -> None:
+        """Hints around a failed test match where nothing in the part says why."""
+        lines = ["test_open FAILED", *["  frame"] * 8, "cannot open prices.toml"]
+        self.assertIn("cannot open prices.toml", texts(choose(lines)))
+        self.assertNotIn(
+            "cannot open prices.toml", texts(choose([*lines, "a.c:1:1: error: bad type"]))
+        )
+
 
 PASSED = [f"test_{number} (Sample) ... ok" for number in range(150)]
 
@@ -190,11 +205,20 @@ class LineTest(SynchronousTestCase):
             "#12 3.456 ",
             "web_1  | ",
             "Mar  1 10:00:00 host app[123]: ",
+            "    [javac] ",
+            "10:00:00     INFO - ",
             "2024-03-01T10:00:00Z web-1 | [task 2024-03-01] ",
         ):
             self.assertEqual(bare(f"{prefix}error: bad"), "error: bad")
-        for whole in ("a.c:1:2: error: x", "12 failed", "[ERROR] x", "E   assert 1"):
+        for whole in (
+            "a.c:1:2: error: x",
+            "12 failed",
+            "[ERROR] x",
+            "E   assert 1",
+            "a.js | 9 | 8",
+        ):
             self.assertEqual(bare(whole), whole)
+        self.assertEqual(bare("2024-03-01T10:00:00.123Z"), "")
 
 
 class LimitsTest(SynchronousTestCase):
@@ -232,6 +256,7 @@ class LimitsTest(SynchronousTestCase):
         self.assertEqual(needed_words(r"(?i)(?:Bad|Wrong) \w+"), {"bad", "wrong"})
         self.assertEqual(needed_words(r"errors? in|\[FAIL\]"), {"error", "[fail]"})
         self.assertEqual(needed_words(r"\d+:[ab]{0,3}"), set())
+        self.assertEqual(branches(r"(?i)a(?:b|c)|[|]d"), ["(?i)a(?:b|c)", "(?i)[|]d"])
 
     def test_linear_time(self) -> None:
         """No pattern takes more than a few times longer for a line that makes it backtrack."""

@@ -27,6 +27,8 @@ AGAIN, ALIKE = 0.3, 0.85
 """What is left of a line's score where a part with the same line, or the same rule, is chosen."""
 LAST = Rule("last-lines", Weight.HINT)
 LAST_POINTS = (2.5, 3.0, 4.5)
+LAST_LOOK = 12
+"""How many lines, noise not counted, are looked at for the last ones."""
 READ_MOST = 2000
 """Characters of a line that are searched: the first ones and the last ones."""
 SHOWN_MOST = 1000
@@ -51,7 +53,9 @@ PREFIX = re.compile(
     r"|\[ {0,6}\d{1,8}\.\d{1,9}s?\]|#\d{1,4} (?:\d{1,6}\.\d{1,4} )?|\d{1,6}\.\d{3,6}s? (?=[A-Z\[])"
     r"|\[(?:task|job|step|worker|stage|container|gw\d{1,3}|pid|proc|thread)[^\]\n]{0,80}\]"
     r"|\[\d{1,6}\]:?(?= )"
-    r"|[\w.-]{1,40} {0,30}\| (?=.)"
+    r"|\[(?:ant:\w{1,40}|exec|javac?|junit(?:launcher)?|testng|groovyc|scalac|checkstyle)\](?= )"
+    r"|(?:INFO|DEBUG|TRACE) {1,4}- (?=.)"
+    r"|[\w.-]{1,40} {0,30}\| (?! {0,30}[\d.]{1,8} {0,30}\|)(?=.)"  # no row of a table
     r"|[│┃║|>╎╷╵] (?! )"
     r")\s?"
 )
@@ -106,7 +110,7 @@ def bare(text: str) -> str:
     start = 0
     for _ in range(4):
         found = PREFIX.match(text, start)
-        if found is None or found.end() == start or found.end() >= len(text):
+        if found is None or found.end() == start:
             break
         start = found.end()
     return text[start:].lstrip()
@@ -122,6 +126,12 @@ POINTS = {
     Weight.OWN: 20.0,
 }
 NUMBERS = re.compile(r"[0-9a-f]*\d[0-9a-f]*")
+MILD = re.compile(
+    r"(?i)^.{0,120}?(?:\b(?:warn(?:ing)?|deprecated|note|hint|info|debug|notice)\b ?[:|\])>-]"
+    r"|\d {1,8}warning )|\bexpected (?:failure|to fail)"
+)
+"""How lines say themselves that they report no error."""
+MILDLY = 0.5
 
 
 def choose(
@@ -159,14 +169,17 @@ def choose(
 
 def has_reason(lines: Sequence[str], book: RuleBook) -> bool:
     """Return whether one of the lines names a failed test or says what is wrong."""
-    return any(_read(each, book).weight >= Weight.TEST for each in lines)
+    return any(_read(each, book).score >= POINTS[Weight.TEST] for each in lines)
 
 
 def _read(text: str, book: RuleBook) -> _Line:
     shown = clean(text)
     stripped = bare(shown)
     rule = book.match(stripped) if stripped else None
-    return _Line(shown, NUMBERS.sub("#", stripped), rule, POINTS[rule.weight] if rule else 0.0)
+    score = POINTS[rule.weight] if rule else 0.0
+    if rule and rule.weight < Weight.OWN and MILD.search(stripped):
+        score *= MILDLY
+    return _Line(shown, NUMBERS.sub("#", stripped), rule, score)
 
 
 def _end(read: Sequence[_Line]) -> int:
@@ -193,9 +206,14 @@ def _follow(read: Sequence[_Line]) -> None:
 def _rate_last(read: Sequence[_Line], end: int) -> None:
     """Rate the last lines before the end, where reasons are that no rule knows."""
     points = list(LAST_POINTS)
-    for line in reversed(read[max(0, end - 12) : end]):
-        if points and line.key and (line.rule is None or line.weight == Weight.SIGN):
-            line.rule, line.score = LAST, points.pop()
+    left = LAST_LOOK
+    for line in reversed(read[max(0, end - END_MOST) : end]):
+        if not points or not left:
+            break
+        if line.rule is None or line.weight != Weight.NOISE:
+            left -= 1
+            if line.key and (line.rule is None or line.weight == Weight.SIGN):
+                line.rule, line.score = LAST, points.pop()
 
 
 def _weigh(read: Sequence[_Line], end: int) -> None:
@@ -252,7 +270,8 @@ def _excerpt(
     start, stop, best = window
     texts = {number: _shown(read[number].text) for number in range(start, stop)}
     start, stop = _fit(texts, start, stop, best)
-    least = max(Weight.HINT, min(Weight.TEST, read[best].weight))
+    most = max(read[number].weight for number in range(start, stop))
+    least = Weight.TEST if most >= Weight.CAUSE else Weight.HINT
     matched = [
         number - start
         for number in range(start, stop)
