@@ -46,23 +46,8 @@ def _seconds(value: float | timedelta) -> float:
 class Options:
     """The options as a user gave them; those that are renderable are not yet rendered.
 
-    Args:
-        serverUrl: Where to POST: an http or https URL, or a renderable that yields one.
-        auth: A pair, a requests-style object, a renderable that yields one, or None.
-        headers: A dict of header names and values, renderables at any depth, or None.
-        debug: Whether to log every request and response.
-        verify: True or None to check certificates, False not to, or the path of a CA bundle.
-        cert: The path of a client certificate with its key, a pair of paths, or None.
-        skipEncoding: As the specification names it; the bytes on the wire are the same.
-        timeout: Seconds for one whole exchange.
-        concurrency: How many POSTs may be under way at once.
-        outbox: None for a file in the master's folder, a SQLAlchemy URL, or False.
-        give_up_after: Seconds after which a delivery that always failed is dead.
-        signing_secret: The key that deliveries are signed with, a list of keys while one takes
-            another's place, renderables at any depth, or None.
-        cloudevents: Whether requests are CloudEvents.
-        proxy: The URL of an HTTP proxy, ``environment``, a renderable that yields one, or None.
-        metrics: The description of a server endpoint where metrics are served, or None.
+    ``docs/options_table.py`` describes each, and writes the page of their reference from these
+    fields.
     """
 
     serverUrl: object

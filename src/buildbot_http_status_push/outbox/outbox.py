@@ -30,7 +30,7 @@ T = TypeVar("T")
 InThread: TypeAlias = Callable[..., Deferred[Any]]
 
 
-@frozen
+@frozen(eq=False)
 class _Ended:
     claim: LeasedDelivery
     disposition: Disposition
