@@ -62,7 +62,9 @@ def track_text(track: Track) -> str:
     return _json(
         {
             "reached": {
-                "sources": {name: astuple(each) for name, each in reached.sources.items()},
+                "sources": {
+                    name: astuple(each, recurse=False) for name, each in reached.sources.items()
+                },
                 "before": reached.before,
             },
             "last": track.last,
@@ -158,5 +160,4 @@ def _text(value: Any) -> str:
     return _json(asdict(value))
 
 
-def _json(content: dict[str, Any]) -> str:
-    return json.dumps(content, separators=(",", ":"), ensure_ascii=False, default=list)
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=list).encode

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from attrs import asdict, astuple, evolve, frozen
@@ -38,6 +40,7 @@ FIELDS = (
 BUILD_COLUMNS = (*(builds.c[name] for name in FIELDS), builds.c.master, builds.c.builder)
 """What a build is made of."""
 BUILD_NAMES = tuple(each.name for each in BUILD_COLUMNS)
+_of_build = attrgetter(*BUILD_NAMES)
 
 CHANGE_IDS = 10_000
 """How many ids of a build's changes are kept: the highest ones."""
@@ -106,6 +109,7 @@ def changes_in(kept: str | None) -> Changes:
     return Changes(ids=frozenset(content["ids"]), shown=shown, count=content["count"])
 
 
+@lru_cache(256)
 def tags_in(about_builder: str) -> tuple[str, ...]:
     """Return the builder's tags of a build's column."""
     return tuple(json.loads(about_builder)["tags"])
@@ -141,7 +145,7 @@ def cut_change(change: SourceChange) -> SourceChange:
 
 def build_of(row: Any, builder_name: str) -> Build:
     """Return a build."""
-    values = {name: getattr(row, name) for name in BUILD_NAMES}
+    values = dict(zip(BUILD_NAMES, _of_build(row), strict=True))
     values.update(sources=_sources(json.loads(row.sources)), judges=bool(row.judges))
     return Build(builder_name=builder_name, **values)
 
