@@ -26,7 +26,7 @@ MEANINGS = {
 
 HEAD = """# Excerpts
 
-`want_excerpts=True` adds `excerpts` to builds that finish as failure or exception: [Say why a build failed](../reporter/excerpts.md).
+`want_excerpts=True` adds `excerpts` to builds that finish as failure or exception: [Send failing log lines](../reporter/excerpts.md).
 
 ## Limits
 
