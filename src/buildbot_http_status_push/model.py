@@ -75,7 +75,7 @@ class Refused:
 
     def __str__(self) -> str:
         """Say it in words."""
-        return f"refused with {self.status}" + (f": {self.answer}" if self.answer else "")
+        return f"rejected with {self.status}" + (f": {self.answer}" if self.answer else "")
 
 
 @frozen

@@ -47,7 +47,7 @@ class AddressTest(SynchronousTestCase):
 
     @given(st.text())
     def test_anything(self, query: str) -> None:
-        """Whatever stands in an address is a filter, or is refused with a reason."""
+        """Whatever stands in an address is a filter, or is rejected with a reason."""
         try:
             wanted = filters.from_query(query)
         except ValueError as fault:

@@ -65,8 +65,8 @@ class ReloadTests(SynchronousTestCase):
         board.interrupt()
         code, _, errors = board.end()
         self.assertEqual(code, 0)
-        self.assertIn("reading keys and passwords again failed", errors)
-        self.assertEqual(errors.count("keys and passwords were read again"), 1)
+        self.assertIn("reloading keys and passwords failed", errors)
+        self.assertEqual(errors.count("keys and passwords reloaded"), 1)
 
 
 class CheckTests(SynchronousTestCase):

@@ -102,7 +102,7 @@ class ArgumentTests(SynchronousTestCase):
         self.assertEqual(make_parser().parse_args(["receive"]).port, 8099)
 
     def test_malformed_secret(self) -> None:
-        """A malformed key is refused without being shown."""
+        """A malformed key is rejected without being shown."""
         for key in ("whsec_notforyou", "", "whsk_notforyou", "notforyou\udcff"):
             refusal = self.refusal("receive", "--port", "0", "--secret", key)
             self.assertIn("argument --secret: a", refusal)
@@ -168,7 +168,7 @@ class ReceiveTests(SynchronousTestCase):
         self.assertEqual(
             [line.split()[1:] for line in lines], [["docs", "#7", "finished:", "failure"]] * 2
         )
-        self.assertEqual(count, "2 received, 1 repeated, 0 refused, 0 not answered.")
+        self.assertEqual(count, "2 received, 1 duplicate, 0 rejected, 0 unanswered.")
 
     def test_local_time(self) -> None:
         """A line begins with the local time."""
@@ -181,7 +181,7 @@ class ReceiveTests(SynchronousTestCase):
     def test_sigterm(self) -> None:
         """SIGTERM ends it like Ctrl-C."""
         output = self.end(self.start(), signal.SIGTERM)
-        self.assertEqual(output, "0 received, 0 repeated, 0 refused, 0 not answered.\n")
+        self.assertEqual(output, "0 received, 0 duplicate, 0 rejected, 0 unanswered.\n")
 
     def test_secret(self) -> None:
         """What is signed with one of the keys is taken, all else is answered 401 and told."""
@@ -195,8 +195,8 @@ class ReceiveTests(SynchronousTestCase):
         self.assertEqual(self.post(b"hello", headers), 200)
         self.assertEqual(self.post(b"hullo", headers), 401)
         output = self.end(command)
-        self.assertIn("refused with 401: no signature", output)
-        self.assertIn("1 received, 0 repeated, 1 refused", output)
+        self.assertIn("rejected with 401: no signature", output)
+        self.assertIn("1 received, 0 duplicate, 1 rejected", output)
 
     def test_save(self) -> None:
         """Each body is written into a file that is named after the delivery's id."""
@@ -221,7 +221,7 @@ class ReceiveTests(SynchronousTestCase):
         self.assertEqual((folder / "one.json").read_bytes(), b"precious")
         self.assertFalse((folder / "elsewhere").exists())
         for name in ("one", "two"):
-            self.assertIn(f"{folder / name}.json is there already, and stays as it is", output)
+            self.assertIn(f"{folder / name}.json exists, and is not overwritten", output)
 
     def test_save_impossible(self) -> None:
         """A folder that can't be made is told at once."""
@@ -254,7 +254,7 @@ class ReceiveTests(SynchronousTestCase):
         """With --fail every request is answered so."""
         command = self.start("--fail", "429")
         self.assertEqual(self.post(b"hello"), 429)
-        self.assertIn("refused with 429: failing on request", self.end(command))
+        self.assertIn("rejected with 429: failing on request", self.end(command))
 
     def test_fail_rate_and_seed(self) -> None:
         """With the same seed the same requests fail."""
@@ -280,7 +280,7 @@ class ReceiveTests(SynchronousTestCase):
             sender.settimeout(0.3)
             sender.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
             self.assertRaises(TimeoutError, sender.recv, 1)
-            self.assertIn("1 not answered", self.end(command))
+            self.assertIn("1 unanswered", self.end(command))
 
 
 class FileNameTests(SynchronousTestCase):

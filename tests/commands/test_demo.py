@@ -92,7 +92,7 @@ class DemoTests(SynchronousTestCase):
         code, output, _ = self.run_demo("--builds", "1", "--keep")
         (folder,) = self.temporary.iterdir()
         self.assertEqual(code, 0)
-        told = f"Starting a Buildbot master in {folder}, which stays"
+        told = f"Starting a Buildbot master in {folder}, which is kept"
         self.assertEqual(output.splitlines()[0], told)
         configuration = (folder / "master.cfg").read_text()
         self.assertIn("reporters.HttpStatusPush(serverUrl='http://127.0.0.1:", configuration)
@@ -150,9 +150,9 @@ class DemoTests(SynchronousTestCase):
         _, url = self.receive("--secret", "a key")
         code, output, errors = self.run_demo("--builds", "1", "--server-url", url)
         self.assertEqual((code, errors, LINE.findall(output)), (1, "", []), output)
-        self.assertEqual(output.count("not accepted: refused with 401"), 1)
+        self.assertEqual(output.count("not accepted: rejected with 401"), 1)
         *_, fault, advice, verdict = output.splitlines()
-        self.assertIn("2 of 2 statuses are not delivered: refused with 401", fault)
+        self.assertIn("2 of 2 statuses are not delivered: rejected with 401", fault)
         self.assertIn("'buildbot-http-status-push ping'", advice)
         self.assertTrue(verdict.endswith("That is wrong."), verdict)
 

@@ -49,8 +49,8 @@ WITHOUT_PRIVILEGE = (
 """Lets the modes of files count for root too."""
 OUTCOMES = {
     State.DELIVERED: "accepted with 200",
-    State.DEAD: "refused with 410: gone",
-    State.RETRYING: "refused with 422: \x1b[31mno",
+    State.DEAD: "rejected with 410: gone",
+    State.RETRYING: "rejected with 422: \x1b[31mno",
     State.SUPERSEDED: "a newer status was accepted",
 }
 
@@ -254,9 +254,9 @@ class ListTests(OutboxTestCase):
             self.lines("list"),
             [
                 "id                   age  state     tries  what              last answer",
-                "msg_dead       2 h 1 min  dead          1  build 2 finished  refused with 410: "
+                "msg_dead       2 h 1 min  dead          1  build 2 finished  rejected with 410: "
                 "gone",
-                "msg_retrying   3 h 1 min  retrying      1  build 3 finished  refused with 422: "
+                "msg_retrying   3 h 1 min  retrying      1  build 3 finished  rejected with 422: "
                 "[31mno",
                 "msg_waiting   4 min 30 s  waiting       0  build 5 finished  -",
             ],
@@ -306,7 +306,7 @@ class ListTests(OutboxTestCase):
             self.lines("list", "--limit", "1")[:3],
             [
                 f"7 × not tried yet, since {today}{came:%H:%M}",
-                f"1 × refused with 422: [31mno, since {earlier:%Y-%m-%d %H:%M}",
+                f"1 × rejected with 422: [31mno, since {earlier:%Y-%m-%d %H:%M}",
                 "",
             ],
         )
@@ -401,7 +401,7 @@ class ShowTests(OutboxTestCase):
                 "lane": "lane-3",
                 "state": "retrying",
                 "attempts": "1",
-                "last answer": "refused with 422: [31mno",
+                "last answer": "rejected with 422: [31mno",
                 "next attempt": "in 58 min 30 s",
                 "entered": "2 min 30 s ago",
                 "changed": "1 min 30 s ago",
@@ -1035,7 +1035,7 @@ class RunningMasterTests(ReporterTestCase):
         finished = listed["deliveries"][1]
         self.assertEqual(
             (finished["event"], finished["outcome"]),
-            ("builds.finished", "refused with 410: failing on request"),
+            ("builds.finished", "rejected with 410: failing on request"),
         )
         inbox.behave()
         await self.until(lambda found: found == {"redelivered": 1}, "redeliver", finished["id"])
@@ -1071,7 +1071,7 @@ class WordsTests(SynchronousTestCase):
         self.assertEqual(parse_time("5m"), timedelta(minutes=5))
 
     def test_no_times(self) -> None:
-        """What is no time is refused with what would be one."""
+        """What is no time is rejected with what would be one."""
         for text in ("", "2x", "h", "-2h", "yesterday", "2023-13-01", "9999999d", "0001-01-01"):
             with self.assertRaises(ArgumentTypeError) as refused:
                 parse_time(text)

@@ -435,7 +435,7 @@ class OtherOptionsTest(SynchronousTestCase):
     def test_outbox(self) -> None:
         """It is None, False or a URL of a database that is known; passwords are not shown."""
         right = (
-            "write None for a file in the master's folder, False for memory only, or a "
+            "write None for a file in the master's directory, False for memory only, or a "
             "SQLAlchemy URL (sqlite:///file or postgresql://user@host/database)"
         )
         for value, shown in (

@@ -359,7 +359,7 @@ class PauseTest(RelayTestCase):
         self.assertEqual(self.clock.seconds(), 1.0)
 
     def test_wrong_address(self) -> None:
-        """What all are refused with pauses it: nothing leaves its place, a begin least of all."""
+        """What all are rejected with pauses it: nothing leaves its place, a begin least of all."""
         for status in (307, 401, 403, 404, 405, 407, 421, 451):
             with self.subTest(status):
                 self.begin()
@@ -721,7 +721,7 @@ class NoticesTest(SynchronousTestCase):
                 setting.answer(Refused(status))
                 setting.clock.advance(2)
             [line] = setting.book.lines
-            self.assertIn(f"refused with {status} (build 1); ", line)
+            self.assertIn(f"rejected with {status} (build 1); ", line)
             self.assertIn(words, line)
 
     def test_numbers(self) -> None:
@@ -777,7 +777,7 @@ class NoticesTest(SynchronousTestCase):
             self.setting.answer(Refused(400, "bad branch"))
         self.assertEqual(
             self.setting.book.lines,
-            ["push: the receiver rejected build 0: refused with 400: bad branch. "
+            ["push: the receiver rejected build 0: rejected with 400: bad branch. "
              "Trying again later"],
         )  # fmt: skip
         self.setting.clock.advance(600)
@@ -804,7 +804,7 @@ class NoticesTest(SynchronousTestCase):
         self.assertEqual(
             self.setting.book.lines,
             [
-                "push: build 1 will not be sent any more: refused with 410: gone. "
+                "push: build 1 will not be sent any more: rejected with 410: gone. "
                 "'buildbot-http-status-push outbox list --dead' shows it, "
                 "'outbox redeliver' sends it"
             ],

@@ -106,7 +106,7 @@ class DecisionTest(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """410 says that it is never wanted: it is given up at once."""
-        self.assertEqual(disposition(Refused(410)), Disposition(State.DEAD, "refused with 410"))
+        self.assertEqual(disposition(Refused(410)), Disposition(State.DEAD, "rejected with 410"))
 
     def test_whose_trouble(self) -> None:
         """What has nothing to do with a delivery's content concerns the receiver."""
@@ -134,7 +134,7 @@ class DecisionTest(SynchronousTestCase):
     def test_quick_retries(self) -> None:
         """Trouble of its own is tried again soon, in its lane, and beside it from the fifth on."""
         found = [disposition(Refused(500, "oops"), failures=count) for count in range(1, 7)]
-        words = "refused with 500: oops"
+        words = "rejected with 500: oops"
         self.assertEqual(
             found,
             [
@@ -146,7 +146,7 @@ class DecisionTest(SynchronousTestCase):
     def test_refused_content(self) -> None:
         """What the receiver does not like holds up nobody: the next time is like this one."""
         found = disposition(Refused(422, "no"), failures=1)
-        self.assertEqual(found, Disposition(State.RETRYING, "refused with 422: no", 1001))
+        self.assertEqual(found, Disposition(State.RETRYING, "rejected with 422: no", 1001))
 
     def test_own_trouble_with_a_wish(self) -> None:
         """A delivery with troubles of its own waits as long as asked, beside its lane if long."""
@@ -160,7 +160,7 @@ class DecisionTest(SynchronousTestCase):
         self.assertEqual(disposition(Refused(400), failures=1, age=WEEK - 1).state, State.RETRYING)
         found = disposition(Refused(400, "no"), attempts=12, age=WEEK)
         self.assertEqual(
-            found, Disposition(State.DEAD, "refused with 400: no; given up after 12 attempts")
+            found, Disposition(State.DEAD, "rejected with 400: no; given up after 12 attempts")
         )
 
     @given(outcomes, st.just(0) | counts, counts, st.floats(0, 2 * WEEK), draws)

@@ -227,7 +227,7 @@ class UrlTests(SynchronousTestCase):
         self.assertEqual(list(shown.values()), [masked(url) for url in shown])
 
     def test_unusable(self) -> None:
-        """What names no database of ours is refused with what would be right."""
+        """What names no database of ours is rejected with what would be right."""
         for url in ("mysql://me:secret@h/db", "postgresql://me:secret@h:port/db", "secret"):
             trouble = self.assertRaises(StorageError, open_database, url)
             self.assertIn("write a SQLAlchemy URL such as sqlite:///", str(trouble))
@@ -284,7 +284,7 @@ class MemoryStandsInTests(FaultCase):
         unlock = self.lock()
         self.assertEqual([True, True], box.put(2, 3))
         self.assertFalse(box.outbox.durable)
-        self.assert_told(box, "locked): statuses are kept in memory and delivered from there")
+        self.assert_told(box, "locked): statuses are kept in memory and sent from there")
         self.assertEqual(["msg_2"], [c.delivery.id for c in self.deliver(box, 1)])
         self.wait_for_return(box)
         self.assertFalse(box.outbox.durable)
@@ -337,7 +337,7 @@ class MemoryStandsInTests(FaultCase):
         box.send(State.WAITING)
         self.deliver(box, 1)
         box.close()
-        self.assert_told(box, "statuses are kept in memory", "2 statuses that only memory holds")
+        self.assert_told(box, "statuses are kept in memory", "2 statuses in memory are lost")
         self.assertEqual([], box.clock.getDelayedCalls())
 
     def test_told_once(self) -> None:

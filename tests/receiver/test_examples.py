@@ -75,7 +75,7 @@ class Receiver(Case):
         self.assertEqual(self.results(), [(None, None)])
 
     def test_tampered(self) -> None:
-        """A change of body, id or time, another key and an old time are refused with 401."""
+        """A change of body, id or time, another key and an old time are rejected with 401."""
         now = int(time.time())
         changed: list[dict[str, Any]] = [
             {"sent_body": b'{"buildid": 2}'},
@@ -101,7 +101,7 @@ class Receiver(Case):
         self.assertEqual(self.example.ask("POST", "/submit", b"text", headers)[0], 401)
 
     def test_unsigned(self) -> None:
-        """A request without a signature is refused with 401."""
+        """A request without a signature is rejected with 401."""
         self.assertEqual(self.example.ask("POST", "/submit", b"{}", {})[0], 401)
 
     def test_late_start(self) -> None:
@@ -131,7 +131,7 @@ class Receiver(Case):
         self.assertEqual(self.results(), [])
 
     def test_no_build(self) -> None:
-        """A build's event without a build is refused with 422, and the next one is taken."""
+        """A build's event without a build is rejected with 422, and the next one is taken."""
         bodies: list[Any] = [b"no JSON", [], {"buildid": 1}, None]
         for body in bodies:
             self.assertEqual(self.post(body, NEW, "msg_1"), 422, body)

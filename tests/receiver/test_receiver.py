@@ -134,7 +134,7 @@ class ReceiverTests(TestCase):
             status, _ = await self.post(headers={"webhook-id": message_id})
             self.assertEqual(status, 200)
         self.assertEqual([received.id for received in receiver.received], ["one", "two"])
-        self.assertEqual(str(receiver.tally), "2 received, 1 repeated, 0 refused, 0 not answered")
+        self.assertEqual(str(receiver.tally), "2 received, 1 duplicate, 0 rejected, 0 unanswered")
 
     async def test_without_id(self) -> None:
         """Deliveries without an id, as the built-in reporter sends them, are all taken."""

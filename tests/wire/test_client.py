@@ -149,8 +149,8 @@ class AnswerTest(ClientTestCase):
         """Other answers refuse, with the beginning of their body."""
         found = self.outcome(answer(422, b'{"error": "no such branch"}'))
         self.assertEqual(found, Refused(422, '{"error": "no such branch"}'))
-        self.assertEqual(str(found), 'refused with 422: {"error": "no such branch"}')
-        self.assertEqual(str(self.outcome(answer(503))), "refused with 503")
+        self.assertEqual(str(found), 'rejected with 422: {"error": "no such branch"}')
+        self.assertEqual(str(self.outcome(answer(503))), "rejected with 503")
 
     def test_answer_in_words(self) -> None:
         """Of the body 200 characters are kept, in one line, without control characters."""

@@ -107,9 +107,9 @@ class MailTest(TestCase):
         server = self.serve(answer=lambda: next(answers))
         first, second = await self.send(server.port), await self.send(server.port)
         assert isinstance(first, Unreachable)
-        self.assertEqual((first.reason, first.unsent), ("refused with 452: no room", True))
+        self.assertEqual((first.reason, first.unsent), ("rejected with 452: no room", True))
         assert isinstance(second, Refused)
-        self.assertEqual(str(second), "refused with 554: no thanks")
+        self.assertEqual(str(second), "rejected with 554: no thanks")
 
     async def scripted(self, *answers: str) -> Outcome:
         """Send to a server that gives some answers in turn."""
@@ -135,9 +135,9 @@ class MailTest(TestCase):
         """A recipient may be refused, or for the moment only."""
         outcome = await self.scripted("250 ok", "450 greylisted")
         assert isinstance(outcome, Unreachable)
-        self.assertEqual((outcome.reason, outcome.unsent), ("refused with 450: greylisted", True))
+        self.assertEqual((outcome.reason, outcome.unsent), ("rejected with 450: greylisted", True))
         outcome = await self.scripted("250 ok", "550 no ada")
-        self.assertEqual(str(outcome), "refused with 550: no ada")
+        self.assertEqual(str(outcome), "rejected with 550: no ada")
 
     async def test_unexpected_success(self) -> None:
         """A 2yz before the mail was sent is no success."""

@@ -158,7 +158,7 @@ class RuleFile(Generic[R]):
             fault = f"{self.path.name}: {found}"
         if fault is not None and fault != self.fault:
             self._log.error(
-                "{option}: {fault}; the rules read before stay in force",
+                "{option}: {fault}; the previous rules stay in force",
                 option=self._option,
                 fault=fault,
             )

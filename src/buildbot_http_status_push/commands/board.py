@@ -301,12 +301,12 @@ class _Serving:
             access = values.access(arguments, os.environ)
         except values.SettingsError as fault:
             self._log.error(
-                "reading keys and passwords again failed: {fault}; the board keeps those it has",
+                "reloading keys and passwords failed: {fault}; the previous ones stay in force",
                 fault=fault,
             )
             return
         self.board.use(access)
-        self._log.info("keys and passwords were read again")
+        self._log.info("keys and passwords reloaded")
         self.board.read_files_again()
 
     async def end(self) -> None:

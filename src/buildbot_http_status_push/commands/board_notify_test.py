@@ -26,7 +26,7 @@ def add_notify_test(actions: SubParsers) -> None:
         "notify-test",
         help="send one made-up incident",
         description="Send one made-up incident to all destinations of a rule, whatever its "
-        "filters. Exit codes: 0 where all have accepted it, 1 where one has not.",
+        "filters. Exit codes: 0 if all accept it, 1 if one does not.",
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="file of --notify")
     parser.add_argument("rule", metavar="RULE", help="name of the rule")

@@ -28,9 +28,9 @@ def add_replay(actions: SubParsers) -> None:
     """Add ``replay``."""
     parser = actions.add_parser(
         "replay",
-        help="show what rules would have sent",
-        description="Replay the stored history by the rules of a file: what would have been sent "
-        "when, and why everything else would have been kept back. Nothing is sent.",
+        help="replay the stored history by the rules of --notify",
+        description="Replay the stored history by the rules of a file, and print each message with "
+        "its time, and why others were held back. Nothing is sent.",
     )
     parser.add_argument(
         "--notify", metavar="FILE", type=Path, required=True, help="TOML file of rules"
@@ -40,12 +40,12 @@ def add_replay(actions: SubParsers) -> None:
         metavar="TIME",
         type=values.seconds,
         default="7d",
-        help="how far back to begin, such as 30d (default: %(default)s)",
+        help="age from which to replay, e.g. 30d (default: %(default)s)",
     )
     parser.add_argument(
         "--database",
         metavar="URL",
-        help=f"the board's database (default: {values.FILE} in the current folder)",
+        help=f"the board's database (default: {values.FILE} in the current directory)",
     )
     parser.add_argument(
         "--known",
@@ -80,7 +80,7 @@ def replay(arguments: argparse.Namespace, output: Output) -> int:
         known.read()
         entries, little = known.entries, known.little
         for each in known.faults:
-            output.say(f"--known {arguments.known}: {each}; this file is left out", "warning")
+            output.say(f"--known {arguments.known}: {each}; ignoring this file", "warning")
     operation = partial(_rehearsed, notify, entries, little, now - arguments.since, now)
     try:
         database = open_snapshots(url)
@@ -119,7 +119,7 @@ def _print(found: Rehearsal, now: float, days: float, output: Output) -> None:
         output.say(f"{clock:%Y-%m-%d %H:%M} {name} {message.event.rpartition('.')[2]}: {headline}")
     for name, reasons in found.kept.items():
         for why, count in Counter(reasons.values()).most_common():
-            output.say(f"{name}: kept back: {count}: {KEPT_BACK[why]}")
+            output.say(f"{name}: held back: {count}: {KEPT_BACK[why]}")
     for name in found.kept:
         count = sum(to == name for _, to, _ in found.sent)
         output.say(f"{name}: {count} messages, {count / days:.1f} a day")

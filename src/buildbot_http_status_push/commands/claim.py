@@ -28,7 +28,8 @@ def add_claim(commands: SubParsers) -> None:
         "claim",
         help="claim an incident on a board",
         description="Claim an incident on a board. Its next messages name you, and the claim ends "
-        "with the incident. The board must know its readers (--read-auth).",
+        "with the incident. The board must authenticate its readers (--read-auth or "
+        "--user-header).",
     )
     parser.add_argument(
         "incident",
@@ -38,8 +39,8 @@ def add_claim(commands: SubParsers) -> None:
     parser.add_argument(
         "--board", metavar="URL", type=board_url, required=True, help="the board's address"
     )
-    parser.add_argument("--note", default="", help="what you do about it")
-    parser.add_argument("--link", help="where it is dealt with, such as an issue")
+    parser.add_argument("--note", default="", help="text shown beside your name")
+    parser.add_argument("--link", help="URL of an issue or a change")
     add_auth(parser)
     parser.set_defaults(run=run_claim)
 
@@ -89,5 +90,5 @@ def _ask(url: str, arguments: argparse.Namespace, given: Mapping[str, Any] | Non
         raise ClaimError(f"the board redirects to {answer.location}: give that URL")
     if answer.code >= 300:
         said = answer.body[:1000].decode("utf-8", "replace").strip()
-        raise ClaimError(f"the board refused with {answer.code}: {said}")
+        raise ClaimError(f"the board rejected with {answer.code}: {said}")
     return answer.body

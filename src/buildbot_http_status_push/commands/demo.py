@@ -139,7 +139,7 @@ class Demo:
             await self._destination.close()
 
     async def _play(self, master: Master) -> int:
-        stays = ", which stays" if self._settings.keep else ""
+        stays = ", which is kept" if self._settings.keep else ""
         self._say(f"Starting a Buildbot master in {master.folder}{stays}")
         await master.start()
         self._names = {each["builderid"]: each["name"] for each in await master.get("builders")}
@@ -160,7 +160,7 @@ class Demo:
 
     async def _go_on(self, master: Master) -> None:
         """Start a build now and then, until Ctrl-C."""
-        self._say(f"It goes on with a build every {BETWEEN_BUILDS:g} s, until Ctrl-C.")
+        self._say(f"Starting a build every {BETWEEN_BUILDS:g} s, until Ctrl-C.")
         with contextlib.suppress(defer.CancelledError):
             for number in itertools.count(self._settings.builds):
                 await self._force(master, number)

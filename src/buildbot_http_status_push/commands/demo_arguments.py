@@ -23,27 +23,28 @@ def add_demo(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "demo",
         help="run a real Buildbot master and show its statuses arriving",
-        description="Run a real Buildbot master in a temporary folder, with builds that end in "
-        "every way, and show their statuses as they arrive. Exit code 0 if all have arrived.",
+        description="Run a real Buildbot master in a temporary directory, with builds of every "
+        "result, and show their statuses as they arrive. Exit code 0 if all have arrived.",
     )
     parser.add_argument(
         "--builds",
         metavar="N",
         type=number(int, 1, 1000, "a number of builds"),
         default=12,
-        help="how many builds to start (%(default)s); one that ends as retry is built once more",
+        help="number of builds to start (default: %(default)s); Buildbot repeats one that ends as "
+        "retry",
     )
     places = parser.add_mutually_exclusive_group()
     places.add_argument(
         "--board",
         action="store_true",
-        help="show the builds on a board, which goes on with one now and then until Ctrl-C",
+        help="show the builds on a board, and start another one now and then until Ctrl-C",
     )
     places.add_argument(
         "--server-url",
         metavar="URL",
         type=server_url,
-        help="send the statuses there, instead of to a receiver of the demo's own",
+        help="URL of the receiver (default: one that the demo starts)",
     )
     add_credentials(parser)
     parser.add_argument(
@@ -52,7 +53,7 @@ def add_demo(commands: SubParsers) -> None:
     parser.add_argument(
         "--keep",
         action="store_true",
-        help="leave the master's folder, whose master.cfg holds the credentials given here",
+        help="keep the master's directory, whose master.cfg holds the credentials given here",
     )
     parser.set_defaults(run=run_demo)
 

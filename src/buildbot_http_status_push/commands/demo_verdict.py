@@ -119,7 +119,7 @@ def advice(url: str | None) -> str:
         url: Where the statuses were to go; ``None`` for the demo's own receiver.
     """
     if url is None:
-        return "With --keep the master's folder stays, and its twistd.log has more."
+        return "For details use --keep, and read twistd.log in the master's directory."
     return (
         "'buildbot-http-status-push ping', with the same --server-url, --auth, --header and "
         "--secret, shows one exchange with this receiver step by step."

@@ -240,7 +240,7 @@ def _url(text: str) -> str:
     # The text is not shown: it may hold a password.
     if not re.match(r"(sqlite|postgresql)(\+\w+)?://", text):
         raise argparse.ArgumentTypeError(
-            "write a SQLAlchemy URL such as sqlite:////folder/file or "
+            "write a SQLAlchemy URL such as sqlite:////directory/file or "
             "postgresql://user@host/database"
         )
     return text

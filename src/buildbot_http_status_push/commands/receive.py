@@ -92,7 +92,7 @@ def run_receive(arguments: argparse.Namespace, output: Output) -> int:
         try:
             arguments.save.mkdir(parents=True, exist_ok=True)
         except OSError as trouble:
-            return complain(f"--save: no folder can be made there: {trouble}")
+            return complain(f"--save: can't create the directory: {trouble}")
     from twisted.internet import reactor
 
     command = _Receive(reactor, arguments, output.say)
@@ -147,11 +147,11 @@ class _Receive:
         try:
             save(received, self._arguments.save)
         except FileExistsError as trouble:
-            self._say(f"--save: {trouble.filename} is there already, and stays as it is")
+            self._say(f"--save: {trouble.filename} exists, and is not overwritten")
 
     def _tell(self, answer: Answer) -> None:
         self._say(
-            f"{local_time(self._reactor.seconds())}  refused with {answer.status}: {answer.text}"
+            f"{local_time(self._reactor.seconds())}  rejected with {answer.status}: {answer.text}"
         )
 
 

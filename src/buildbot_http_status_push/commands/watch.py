@@ -33,7 +33,7 @@ def add_watch(commands: SubParsers) -> None:
     parser.add_argument(
         "--builders",
         metavar="GLOB",
-        help="ask only these builders: a part of their names, or a glob with * and ?",
+        help="only these builders: a part of their names, or a glob with * and ?",
     )
     parser.add_argument(
         "--until",

@@ -284,6 +284,6 @@ def _outbox_faults(value: object, is_renderable: IsRenderable) -> Iterator[str]:
     if not isinstance(value, str) or not re.match(r"(sqlite|postgresql)(\+\w+)?://", value):
         shown = repr(mask_url(value)) if isinstance(value, str) else repr(value)
         yield (
-            f"outbox is {shown}: write None for a file in the master's folder, False for memory "
+            f"outbox is {shown}: write None for a file in the master's directory, False for memory "
             "only, or a SQLAlchemy URL (sqlite:///file or postgresql://user@host/database)"
         )

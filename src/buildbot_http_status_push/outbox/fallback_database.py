@@ -183,7 +183,7 @@ class FallbackDatabase:
         if not self._trouble_logged:
             self._log.error(
                 "the outbox {url} can't be used ({trouble}): statuses are kept in memory and "
-                "delivered from there until it can",
+                "sent from there meanwhile",
                 url=masked(str(self._url)),
                 trouble=trouble,
             )
@@ -212,7 +212,7 @@ class FallbackDatabase:
         [waiting] = self._opened().transact([self._repository.waiting])
         if waiting:
             self._log.warn(
-                "the outbox {url} still can't be used: {waiting} statuses that only memory holds "
+                "the outbox {url} still can't be used: {waiting} statuses in memory "
                 "are lost at this shutdown; builds are found again in the master's database",
                 url=masked(str(self._url)),
                 waiting=waiting,

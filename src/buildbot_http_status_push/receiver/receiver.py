@@ -101,8 +101,8 @@ class Tally:
     def __str__(self) -> str:
         """Say it in words."""
         return (
-            f"{self.received} received, {self.repeated} repeated, "
-            f"{self.refused} refused, {self.unanswered} not answered"
+            f"{self.received} received, {self.repeated} duplicate, "
+            f"{self.refused} rejected, {self.unanswered} unanswered"
         )
 
 

@@ -48,8 +48,8 @@ class ClockCheck:
             return
         self._warned = True
         self.log.warn(
-            "the receiver's clock is {off:.0f} s {direction} of this machine's: set one of them "
-            "right, or the receiver will refuse signatures as too old or too new",
+            "the receiver's clock is {off:.0f} s {direction} of this machine's: correct one of "
+            "them, or the receiver will reject signatures as too old or too new",
             off=abs(theirs - now),
             direction="ahead" if theirs > now else "behind",
         )

@@ -133,7 +133,7 @@ def _outcome(answer: _Answer, mask: Mask) -> Outcome:
     if answer.code in PERMANENT:
         return Refused(answer.code, text)
     # Transient negative completion (RFC 5321, 4.2.1): the same mail may pass later.
-    verb = "refused with" if answer.code >= 400 else "unexpected answer"
+    verb = "rejected with" if answer.code >= 400 else "unexpected answer"
     return Unreachable(f"{verb} {answer.code}: {text}", unsent=True)
 
 

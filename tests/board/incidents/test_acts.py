@@ -91,7 +91,7 @@ class ReaderTest(Case):
         self.assertEqual(len((await self.board.store.incident(incident.id))[1]), 1)
 
     async def test_faults(self) -> None:
-        """What makes no sense is refused with the reason."""
+        """What makes no sense is rejected with the reason."""
         incident = await self.break_it()
         for kind, body, said in (
             ("claim", "link=javascript:alert(1)", "must begin with http"),
@@ -148,7 +148,7 @@ class ReaderTest(Case):
         self.assertEqual(code, 2)
         self.assertIn("neither an incident nor a builder", said)
         code, said = await self.run_claim(incident.id, *board[:3], "ada:guess")
-        self.assertIn("refused with 401", said)
+        self.assertIn("rejected with 401", said)
         await self.put(3, FAILURE, buildid=3000, **excerpts("error: no such file", step="compile"))
         await self.board.store.follow()
         code, said = await self.run_claim("linux", *board)

@@ -129,7 +129,7 @@ class ActTest(SynchronousTestCase):
         return str(caught.exception)
 
     def test_faults(self) -> None:
-        """What is not possible is refused with the reason."""
+        """What is not possible is rejected with the reason."""
         far, gone = 1e9 + 31 * 86_400, frozenset({"bsd"})
         every = frozenset({"linux", "mac", "win"})
         self.assertEqual(self.fault("claim", incident="x"), "incident 'x' is not open")

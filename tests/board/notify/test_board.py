@@ -88,7 +88,7 @@ class BoardTest(BoardCase):
             there.wake()
             await deferLater(reactor, 0.05)
         page = await self.get("/incidents")
-        self.assertIn("kept back: 1 claimed, oldest ", page.text)
+        self.assertIn("held back: 1 claimed, oldest ", page.text)
 
 
 class ArgumentsTest(SynchronousTestCase):

@@ -250,7 +250,7 @@ class HookTest(NotifierCase):
         await world.let_pass(120)
         aside.replace(path)  # in one step: what is absent for a moment would be made anew
         await world.until(lambda: len(hook.taken) == 1)
-        lines = [each for each in world.book.lines if "messages are made later" in each]
+        lines = [each for each in world.book.lines if "messages are sent later" in each]
         self.assertEqual(len(lines), 1)
 
     async def test_changed_file(self) -> None:

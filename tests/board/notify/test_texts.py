@@ -85,7 +85,7 @@ class SentencesTest(SynchronousTestCase):
         """What is kept back is counted, the most first; what only waits is not."""
         kept = ["known", "flaky", "flaky", "early", "no rule", "claimed"]
         ages = [9 * 86_400, 5, 6, 99 * 86_400, 1, 1]
-        expected = "kept back: 2 flaky, 1 known, 1 claimed, oldest 9 d"
+        expected = "held back: 2 flaky, 1 known, 1 claimed, oldest 9 d"
         self.assertEqual(texts.kept_back(kept, ages), expected)
         self.assertEqual(texts.kept_back(["early"], [5.0]), "")
 

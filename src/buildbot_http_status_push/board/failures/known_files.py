@@ -76,7 +76,7 @@ class KnownFiles:
         self.faults = tuple(faults)
         for fault in new:
             self._log.error(
-                "known failures: {fault}; this file is left out, the others are in force",
+                "known failures: {fault}; ignoring this file, using the others",
                 fault=fault,
             )
 

@@ -141,7 +141,7 @@ class Notifier:
             self._report(trouble)
         except Exception:  # of one look; the next may go well
             self._due = self._reactor.seconds() + AT_LEAST_EVERY
-            self._log.failure("notify: looking at the incidents failed; trying again")
+            self._log.failure("notify: reading the incidents failed; trying again")
         else:
             self._is_in_trouble = False
 
@@ -227,7 +227,7 @@ class Notifier:
         if not self._is_in_trouble:
             self._is_in_trouble = True
             self._log.error(
-                "notify: {url} can't be used: {trouble}; messages are made later",
+                "notify: {url} can't be used: {trouble}; messages are sent later",
                 url=masked(self._url),
                 trouble=trouble,
             )

@@ -183,7 +183,7 @@ def kept_back(kept: Sequence[str], ages: Sequence[float]) -> str:
         return ""
     oldest = max(age for each, age in zip(kept, ages, strict=True) if each in COUNTED)
     parts = (f"{count} {each}" for each, count in counts.most_common())
-    return f"kept back: {', '.join(parts)}, oldest {duration(oldest)}"
+    return f"held back: {', '.join(parts)}, oldest {duration(oldest)}"
 
 
 def headline_of(news: IncidentNews) -> str:
