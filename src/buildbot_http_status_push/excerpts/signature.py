@@ -10,7 +10,7 @@ import re
 
 from buildbot_http_status_push.excerpts.excerpt import bare, clean
 
-SIGNATURE_VERSION = 2
+SIGNATURE_VERSION = 3
 """Grows whenever the signature of some line changes: stored lines are signed again then."""
 
 LINE_MOST = 1000
@@ -69,26 +69,26 @@ PARTS = (
         r"|error|Error|ERROR|exception|Exception|curl:|TS|CS|ORA)"
         r"[ =:#(\[-]{1,3}-?(?:0x[0-9a-fA-F]{1,16}|[A-Z]{0,3}\d{1,10})(?: \(\d{5}\))?\b(?![.:/]\d)",
     ),
-    ("keep", r"\b\d{3} (?:[A-Z][a-z]{1,20} ?){1,4}|\b0x[cC]0000\w{3}\b"),
+    ("keep", r"\b\d{3} (?:[A-Z][a-z]{1,20} ?){1,4}|\b0x(?:[cC]0000\w{3}|800[0-9a-fA-F]{5})\b"),
     ("keep", r"\b[A-Z]{1,6}-?\d{3,5}\b(?!-)"),
     # Times.
     (
         "time",
-        r"\b\d{4}[-/]\d\d[-/]\d\d(?:[T_ -]\d\d[:.-]?\d\d(?:[:.-]?\d\d(?:[.,]\d{1,9})?)?)?"
+        r"\b\d{4}[-/]\d\d[-/]\d\d(?:[T_ -]\d\d[:._-]?\d\d(?:[:._-]?\d\d(?:[.,_]\d{1,9})?)?)?"
         r"(?:Z|\s?[+-]\d\d:?\d\d)?(?!\d)"
         r"|\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w{0,6},? )?(?:\d{1,2}[ /])?"
         r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}[ /]"
         r"(?:\d{1,2}(?:,? | {2})?)?(?:\d{4}[ :])?\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?"
         r"(?: [A-Z]{3,4})?(?: [+-]?\d{4})?"
         r"|\b\d{1,2}[/.]\d{1,2}[/.]\d{4}\b|\b\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[AP]M)?\b"
-        r"|\b\d{8}T\d{6}Z?\b|\b20\d{6}[-_.]?\d{4,6}\b",
+        r"|\b\d{8}T\d{6}Z?\b|\b20\d{6}[-_.]?\d{4,6}\b|\[\d{1,3}:\d\d\]",
     ),
     (
         "duration",
         r"(?<![\w.])(?:\d{1,9}(?:[.,]\d{1,9})? ?"
         r"(?:ns|[uµμ]s|ms|msecs?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|milliseconds?|days?)"
         r"(?![\w])(?: ?and)?[ :]?){1,4}|\b(?:\d{1,3}[hms]){2,3}(?![\w])|\bPT\d\S{1,20}"
-        r"|\b(?:elapsed|duration|took|time|uptime)(?:_ms|_s)?[:= ]{1,3}\d{1,12}(?:\.\d{1,9})?\b",
+        r"|\b(?:elapsed(?:[ _]?[Tt]ime)?|duration|took|time|uptime)(?:_ms|_s)?[:= ]{1,3}\d{1,12}(?:\.\d{1,9})?\b",
     ),
     # Identities.
     ("uuid", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
@@ -102,8 +102,8 @@ PARTS = (
     ("port", r"(?<=:)[1-6]\d{4}\b|\b(?i:port)[ =:]{1,3}[1-6]\d{4}\b"),
     (
         "process",
-        r"(?i)\b(?:pid|tid|process(?: id)?|thread(?: id)?|lwp|ppid)[ =:#-]{0,3}\d{1,10}\b"
-        r"|(?<=: )\d{2,10}(?= {1,8}(?:Segmentation|Killed|Aborted|Terminated|Bus|Illegal|Floating))"
+        r"(?i)(?:\b|(?<=_))(?:pid|tid|process(?: id)?|thread(?: id)?|lwp|ppid)[ =:#-]{0,3}T?\d{1,10}\b"
+        r"|\b\d{2,10}(?= {1,8}(?:Segmentation|Killed|Aborted|Terminated|Bus|Illegal|Floating))"
         r"|==\d{1,10}==|--\d{3,10}--|\(\d{4,10}\)|\[\d{3,10}\]",
     ),
     (
@@ -135,8 +135,8 @@ PARTS = (
         r"(?i)\b(?:worker|slave|agent|runner|node|host|builder|executor|rank|shard|replica|gpu"
         r"|cpu|core|slot|attempt|retry|try|iteration|iter|epoch|run|build|job|task|request|req"
         r"|connection|conn|session|client|instance|container|transaction|tx|id|partition)"
-        r"(?: ?#|[ =:_-]| id )?\s?(?:\d{1,10}|[0-9a-f]{6,40})(?!\w|\.\d)"
-        r"|\b(?:gw|rank|worker|cpu|gpu)\d{1,4}\b|\bThread-\d{1,6}\b|\bpool-\d{1,4}-thread-\d{1,4}\b"
+        r"(?:s?/| ?#|[ =:_-]| id )?\s?(?:\d{1,10}|[0-9a-f]{6,40})(?!\w|\.\d)"
+        r"|\b(?:gw|rank|worker|cpu|gpu)\d{1,4}\b|\bw\d{1,3}(?= |\Z)|\bThread-\d{1,6}\b|\bpool-\d{1,4}-thread-\d{1,4}\b"
         r"|(?<![\w&])#\d{1,10}\b",
     ),
     ("size", r"(?i)(?<![\w.])\d{1,15}(?:[.,]\d{1,9})? ?(?:[kmgt]i?b|bytes?|[kmgt]b?/s)(?!\w)"),
@@ -145,6 +145,13 @@ PARTS = (
         r"(?i)(?<![\w.])\d{1,9}(?= (?:tests?|failed|failures?|passed|errors?|warnings?|skipped"
         r"|examples?|assertions?|specs?|suites?|problems?|passing|failing|pending|more|others?"
         r"|deselected|xfailed|xpassed|lines? omitted|retries|attempts|times)\b)",
+    ),
+    # Names of temporary files, as of mktemp, and numbers of processes behind names.
+    (
+        "suffix",
+        r"(?<=[A-Za-z]\.)\d{3,10}\b"
+        r"|(?<=[.-])(?=[A-Za-z]{0,4}\d{1,4}[A-Za-z])(?=[a-z\d]{0,5}[A-Z])(?=[A-Z\d]{0,5}[a-z])"
+        r"[A-Za-z\d]{6}(?!\w)",
     ),
     ("hex", r"(?<![\w.])(?=[0-9a-fA-F]{0,40}\d)[0-9a-fA-F]{6,64}(?!\w)"),
     (
@@ -207,7 +214,7 @@ def _is_random(word: str) -> bool:
     runs = RUNS.findall(word)
     digits = sum(each.isdigit() for each in word)
     longest = max((len(each) for each in runs if each.isalpha()), default=0)
-    return digits >= 2 and longest < 4 and len(runs) >= 4
+    return digits >= 2 and len(runs) >= 4 and longest < (4 if len(runs) < 6 else 6)
 
 
 def _path(found: re.Match[str], words: int) -> str:
@@ -219,6 +226,7 @@ def _path(found: re.Match[str], words: int) -> str:
     if FILE.search(name) is None:
         if not above:
             return found[0]
+        place = ""  # a port, or a line of what is built in
     elif words - len(WORD.findall(path)) > FEW or FOREIGN.search(path):
         place = ""  # the words say it, and the line moves with every change above it
     if TEMPORARY.search(path):
