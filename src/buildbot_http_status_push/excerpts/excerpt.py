@@ -55,7 +55,7 @@ PREFIX = re.compile(
     r"|\[\d{1,6}\]:?(?= )"
     r"|\[(?:ant:\w{1,40}|exec|javac?|junit(?:launcher)?|testng|groovyc|scalac|checkstyle)\](?= )"
     r"|(?:INFO|DEBUG|TRACE) {1,4}- (?=.)"
-    r"|[\w.-]{1,40} {0,30}\| (?! {0,30}[\d.]{1,8} {0,30}\|)(?=.)"  # no row of a table
+    r"|[a-z][\w.-]{0,39} {0,30}\| (?! {0,30}[\d.]{1,8} {0,30}\|)(?=.)"  # no row of a table
     r"|[│┃║|>╎╷╵] (?! )"
     r")\s?"
 )

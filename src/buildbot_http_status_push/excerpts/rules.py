@@ -798,9 +798,9 @@ CAUSES = (
         r"|contain|match|deeply|throw|not|strictly|exist|raise|return|respond|receive|start"
         r"|end)|got |actual|received |, got)|did not (?:match|equal|raise|contain|throw)\b"
         r"|was not equal to|is not equal to|does not (?:match|equal|contain)"
-        r"|(?:doesn't|don't|didn't) (?:match|equal|contain)|Mismatch|mismatch(?:ed)?:"
-        r"|not equal|values? differ|(?:Files|files) .{1,200} differ\b"
-        r"|^Binary files .{1,200} differ|differs? from expected|\bNOT EQUAL\b|^Only in \S"
+        r"|(?:doesn't|don't|didn't) (?:match|equal|contain)|mismatch"
+        r"|not equal|values? differ|files .{1,200} differ\b|differs? from expected|^Only in \S"
+        r"|\bgot\b.{1,100}\b(?:want|expected)\b|\b(?:want|expected)\b.{1,100}\bgot\b"
         r"|^(?:REFTEST )?TEST-UNEXPECTED-|^PROCESS-CRASH",
     ),
     Rule(

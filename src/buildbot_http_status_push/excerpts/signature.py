@@ -88,7 +88,8 @@ PARTS = (
         r"(?<![\w.])(?:\d{1,9}(?:[.,]\d{1,9})? ?"
         r"(?:ns|[uµμ]s|ms|msecs?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|milliseconds?|days?)"
         r"(?![\w])(?: ?and)?[ :]?){1,4}|\b(?:\d{1,3}[hms]){2,3}(?![\w])|\bPT\d\S{1,20}"
-        r"|\b(?:elapsed(?:[ _]?[Tt]ime)?|duration|took|time|uptime)(?:_ms|_s)?[:= ]{1,3}\d{1,12}(?:\.\d{1,9})?\b",
+        r"|\b(?:elapsed(?:[ _]?[Tt]ime)?|duration|took|time|uptime)(?:_ms|_s)?[:= ]{1,3}"
+        r"\d{1,12}(?:\.\d{1,9})?\b",
     ),
     # Identities.
     ("uuid", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
@@ -102,7 +103,8 @@ PARTS = (
     ("port", r"(?<=:)[1-6]\d{4}\b|\b(?i:port)[ =:]{1,3}[1-6]\d{4}\b"),
     (
         "process",
-        r"(?i)(?:\b|(?<=_))(?:pid|tid|process(?: id)?|thread(?: id)?|lwp|ppid)[ =:#-]{0,3}T?\d{1,10}\b"
+        r"(?i)(?:\b|(?<=_))(?:pid|tid|process(?: id)?|thread(?: id)?|lwp|ppid)[ =:#-]{0,3}"
+        r"T?\d{1,10}\b"
         r"|\b\d{2,10}(?= {1,8}(?:Segmentation|Killed|Aborted|Terminated|Bus|Illegal|Floating))"
         r"|==\d{1,10}==|--\d{3,10}--|\(\d{4,10}\)|\[\d{3,10}\]",
     ),
@@ -136,7 +138,8 @@ PARTS = (
         r"|cpu|core|slot|attempt|retry|try|iteration|iter|epoch|run|build|job|task|request|req"
         r"|connection|conn|session|client|instance|container|transaction|tx|id|partition)"
         r"(?:s?/| ?#|[ =:_-]| id )?\s?(?:\d{1,10}|[0-9a-f]{6,40})(?!\w|\.\d)"
-        r"|\b(?:gw|rank|worker|cpu|gpu)\d{1,4}\b|\bw\d{1,3}(?= |\Z)|\bThread-\d{1,6}\b|\bpool-\d{1,4}-thread-\d{1,4}\b"
+        r"|\b(?:gw|rank|worker|cpu|gpu)\d{1,4}\b|\bw\d{1,3}(?= |\Z)"
+        r"|\bThread-\d{1,6}\b|\bpool-\d{1,4}-thread-\d{1,4}\b"
         r"|(?<![\w&])#\d{1,10}\b",
     ),
     ("size", r"(?i)(?<![\w.])\d{1,15}(?:[.,]\d{1,9})? ?(?:[kmgt]i?b|bytes?|[kmgt]b?/s)(?!\w)"),
