@@ -24,7 +24,6 @@ from support.statuses import a_body, as_bytes
 
 from bench.board_pages import Cost, costs
 from buildbot_http_status_push.board.failures.lines import REASONS, TEST, FailedLine, reason_of
-from buildbot_http_status_push.board.store.remembering import MOST_COUNTED
 from buildbot_http_status_push.board.store.rows import packed
 from buildbot_http_status_push.board.store.schema import open_database
 from buildbot_http_status_push.board.store.tables import (
@@ -37,6 +36,7 @@ from buildbot_http_status_push.board.store.tables import (
     tested,
     tests,
 )
+from buildbot_http_status_push.board.store.writing_failures import MOST_COUNTED
 from buildbot_http_status_push.board.test_results.results import NamedTest, suite_number
 from buildbot_http_status_push.database import file_url
 

@@ -36,7 +36,7 @@ FLOORS = (
         "results",
         "signing",
     },
-    {"database", "formats", "prepared", "time_slices"},
+    {"database", "formats", "prepared_statements", "time_slices"},
     {"outbox", "receiver", "wire"},
     {"delivery"},
     {"board", "report"},
@@ -49,7 +49,7 @@ FLOORS = (
 
 BOARD_FLOORS = (
     {"model", "storable", "toml_files"},
-    {"changes", "filters", "judgements", "personal"},
+    {"changes", "filters", "judgements", "personal_data"},
     {"failures", "test_results"},
     {"cluster", "verdicts"},
     {"body", "incidents"},
@@ -92,7 +92,7 @@ PURE = {
     "board.failures.words",
     "board.incidents",
     "board.incidents.acts",
-    "board.incidents.common",
+    "board.incidents.common_lines",
     "board.incidents.engine",
     "board.incidents.events",
     "board.incidents.incident",

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.model import State, Turn
 from buildbot_http_status_push.outbox.schema import IS_WAITING, deliveries
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared_statements import Prepared
 
 PAGE = 200
 SHARE_LEAST = 4

@@ -16,7 +16,7 @@ from buildbot_http_status_push.model import (
     State,
 )
 from buildbot_http_status_push.outbox.schema import deliveries, totals
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared_statements import Prepared
 
 _ENDED = [sa.literal(state.value) for state in State if state not in PENDING]
 _REVIVABLE = [

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.body import read
 from buildbot_http_status_push.board.failures.lines import LINE, REASONS
 from buildbot_http_status_push.board.model import Builder, Filter, Memory
-from buildbot_http_status_push.board.store import remembering
+from buildbot_http_status_push.board.store import writing_failures
 from buildbot_http_status_push.board.store.store import Store
 from buildbot_http_status_push.board.store.tables import (
     CLUSTER_TABLES,
@@ -376,7 +376,7 @@ class KeepingTest(MemoryCase):
         self.assertEqual(self.memory().earlier, 0)
         result(Deferred.fromCoroutine(self.store.close()))
         with (
-            mock.patch.object(remembering, "SIGNATURE_VERSION", 99),
+            mock.patch.object(writing_failures, "SIGNATURE_VERSION", 99),
             mock.patch(
                 "buildbot_http_status_push.board.failures.lines.signature",
                 lambda *parts: "".join(each for each in "/".join(parts) if not each.isdigit()),

@@ -7,7 +7,7 @@ from support.histories import histories
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.incidents.acts import Act, ActError, perform
-from buildbot_http_status_push.board.incidents.common import (
+from buildbot_http_status_push.board.incidents.common_lines import (
     MOST,
     has_stopped,
     is_source_step,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from buildbot_http_status_push.board.incidents.common import (
+from buildbot_http_status_push.board.incidents.common_lines import (
     is_of_machine,
     is_source_step,
     says_little,

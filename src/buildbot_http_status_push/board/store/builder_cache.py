@@ -20,7 +20,7 @@ from buildbot_http_status_push.board.model import (
     Builder,
     Master,
 )
-from buildbot_http_status_push.board.personal import (
+from buildbot_http_status_push.board.personal_data import (
     open_builder,
 )
 from buildbot_http_status_push.board.store import statements as sql
@@ -31,7 +31,7 @@ from buildbot_http_status_push.board.store.habits import habits_of
 from buildbot_http_status_push.board.store.incidents import (
     OpenIncidents,
 )
-from buildbot_http_status_push.board.store.memories import (
+from buildbot_http_status_push.board.store.reading_failures import (
     Memories,
 )
 from buildbot_http_status_push.board.store.rows import (

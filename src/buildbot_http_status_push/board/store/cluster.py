@@ -32,7 +32,7 @@ from buildbot_http_status_push.board.store.tables import (
     requests,
     workers,
 )
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared_statements import Prepared
 from buildbot_http_status_push.results import RETRY
 
 COMPLETE_FOR = 7 * 86_400

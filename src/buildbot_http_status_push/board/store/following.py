@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from buildbot_http_status_push.board.changes import objects
 from buildbot_http_status_push.board.failures.lines import failed_of
 from buildbot_http_status_push.board.incidents.acts import Act, perform
-from buildbot_http_status_push.board.incidents.common import has_stopped
+from buildbot_http_status_push.board.incidents.common_lines import has_stopped
 from buildbot_http_status_push.board.incidents.engine import Engine, Key, Track, place_key
 from buildbot_http_status_push.board.incidents.events import EndedBuild
 from buildbot_http_status_push.board.incidents.incident import Incident, IncidentReason, Step
@@ -32,7 +32,7 @@ from buildbot_http_status_push.board.store.incident_rows import (
 )
 from buildbot_http_status_push.board.store.incidents import POSITION, open_incidents
 from buildbot_http_status_push.board.store.masters import shown_masters
-from buildbot_http_status_push.board.store.memories import REASONS_OF, Memories
+from buildbot_http_status_push.board.store.reading_failures import REASONS_OF, Memories
 from buildbot_http_status_push.board.store.rows import (
     BUILD_COLUMNS,
     build_of,
@@ -57,7 +57,7 @@ from buildbot_http_status_push.board.store.tables import (
 from buildbot_http_status_push.board.store.writing import Writing
 from buildbot_http_status_push.board.test_results.results import results_of
 from buildbot_http_status_push.database import StorageError
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared_statements import Prepared
 from buildbot_http_status_push.results import FAILURE, SUCCESS, WARNINGS
 
 MORE = (builds.c.changes, builds.c.parent, builds.c.about_builder)

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.cluster.quiet import OWN, Habits, OwnBuild, habits
 from buildbot_http_status_push.board.store.tables import builds, built, revisions
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared_statements import Prepared
 
 MOST_REVISIONS = 2000
 """How many revisions of a branch are counted."""

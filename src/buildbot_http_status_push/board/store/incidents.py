@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from buildbot_http_status_push.board.failures.known import Entry
 from buildbot_http_status_push.board.incidents.engine import place_key
 from buildbot_http_status_push.board.incidents.incident import Incident, IncidentReason, Step
-from buildbot_http_status_push.board.personal import open_change, without_address
+from buildbot_http_status_push.board.personal_data import open_change, without_address
 from buildbot_http_status_push.board.store.incident_rows import incident_of, step_of
 from buildbot_http_status_push.board.store.tables import (
     incident_places,
@@ -20,7 +20,7 @@ from buildbot_http_status_push.board.store.tables import (
     incident_steps,
     incidents,
 )
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared_statements import Prepared
 
 AT_ONCE = 500
 """Of how many incidents the places are read at once."""

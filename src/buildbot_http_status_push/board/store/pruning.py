@@ -12,7 +12,6 @@ from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.model import Position
 from buildbot_http_status_push.board.store import statements as sql
-from buildbot_http_status_push.board.store.remembering import Remembering
 from buildbot_http_status_push.board.store.rows import ids_in, newest_in
 from buildbot_http_status_push.board.store.tables import (
     bodies,
@@ -26,6 +25,7 @@ from buildbot_http_status_push.board.store.tables import (
 )
 from buildbot_http_status_push.board.store.test_results import drop_builds
 from buildbot_http_status_push.board.store.writing import Writing
+from buildbot_http_status_push.board.store.writing_failures import Remembering
 
 AT_ONCE = 500
 """How many builds are deleted in one transaction."""

@@ -41,7 +41,7 @@ from buildbot_http_status_push.board.model import (
     Worker,
     WorkerDetail,
 )
-from buildbot_http_status_push.board.personal import (
+from buildbot_http_status_push.board.personal_data import (
     open_build,
     open_change,
     open_memory,
@@ -70,14 +70,14 @@ from buildbot_http_status_push.board.store.incidents import (
     steps_of,
 )
 from buildbot_http_status_push.board.store.masters import shown_masters
-from buildbot_http_status_push.board.store.memories import (
+from buildbot_http_status_push.board.store.merging import state_of
+from buildbot_http_status_push.board.store.reading_failures import (
     MOST_FIT,
     failed_builds,
     reason_in,
     reasons_like,
     reasons_since,
 )
-from buildbot_http_status_push.board.store.merging import state_of
 from buildbot_http_status_push.board.store.rows import (
     build_of,
     unpacked,

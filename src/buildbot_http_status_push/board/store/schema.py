@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.body import BodyError, Status, read
-from buildbot_http_status_push.board.store.remembering import sign_anew
 from buildbot_http_status_push.board.store.rows import body_of, new_row
 from buildbot_http_status_push.board.store.tables import (
     CLUSTER_TABLES,
@@ -30,6 +29,7 @@ from buildbot_http_status_push.board.store.tables import (
     versions,
 )
 from buildbot_http_status_push.board.store.writing import Writing
+from buildbot_http_status_push.board.store.writing_failures import sign_anew
 from buildbot_http_status_push.database import Database, Schema, Snapshots
 
 AT_ONCE = 500

@@ -25,7 +25,7 @@ from buildbot_http_status_push.board.store.rows import (
     line_of,
 )
 from buildbot_http_status_push.board.store.tables import builds, lines, source_changes
-from buildbot_http_status_push.prepared import Prepared, portions
+from buildbot_http_status_push.prepared_statements import Prepared, portions
 from buildbot_http_status_push.results import RETRY
 
 LOOKED_AT = 50

@@ -29,7 +29,7 @@ from buildbot_http_status_push.board.store.tables import (
     revisions,
     updates,
 )
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared_statements import Prepared
 
 MOST_RUNNING = 100
 """How many running builds of one builder are shown."""

@@ -42,7 +42,7 @@ from buildbot_http_status_push.board.test_results.results import (
     results_of,
     suite_number,
 )
-from buildbot_http_status_push.prepared import Prepared, portions
+from buildbot_http_status_push.prepared_statements import Prepared, portions
 
 T = TypeVar("T")
 

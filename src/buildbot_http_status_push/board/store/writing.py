@@ -23,7 +23,6 @@ from buildbot_http_status_push.board.model import GOOD, Build, Position, Source
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.cluster import ClusterKeeping
 from buildbot_http_status_push.board.store.merging import rank, state_of, suspects_of
-from buildbot_http_status_push.board.store.remembering import Remembering
 from buildbot_http_status_push.board.store.rows import (
     About,
     build_of,
@@ -37,6 +36,7 @@ from buildbot_http_status_push.board.store.rows import (
 from buildbot_http_status_push.board.store.source_changes import ChangeKeeping
 from buildbot_http_status_push.board.store.tables import bodies, builders, built, updates
 from buildbot_http_status_push.board.store.test_results import Keeping, failing_of
+from buildbot_http_status_push.board.store.writing_failures import Remembering
 
 
 class Stored(Enum):

@@ -30,7 +30,7 @@ from buildbot_http_status_push.board.store.tables import (
     signing,
 )
 from buildbot_http_status_push.excerpts.signature import SIGNATURE_VERSION
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared_statements import Prepared
 
 AROUND = 20
 """How many builds before and after one are looked at."""

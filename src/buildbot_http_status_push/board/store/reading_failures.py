@@ -26,7 +26,6 @@ from buildbot_http_status_push.board.model import (
     Source,
 )
 from buildbot_http_status_push.board.store import statements as sql
-from buildbot_http_status_push.board.store.remembering import MOST_COUNTED
 from buildbot_http_status_push.board.store.rows import BUILD_COLUMNS
 from buildbot_http_status_push.board.store.tables import (
     FIRST_REASON,
@@ -36,7 +35,8 @@ from buildbot_http_status_push.board.store.tables import (
     revisions,
     signatures,
 )
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.board.store.writing_failures import MOST_COUNTED
+from buildbot_http_status_push.prepared_statements import Prepared
 
 MOST_OCCURRENCES = 200
 """How many occurrences of a reason are looked at."""

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from support.postgres import DRIVERS, server
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.prepared import Prepared
+from buildbot_http_status_push.prepared_statements import Prepared
 
 numbers = sa.Table("numbers", sa.MetaData(), sa.Column("n", sa.Integer), sa.Column("half", sa.Text))
 
