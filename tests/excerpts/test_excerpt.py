@@ -216,6 +216,7 @@ class LineTest(SynchronousTestCase):
             "[ERROR] x",
             "E   assert 1",
             "a.js | 9 | 8",
+            "FAIL | x",
         ):
             self.assertEqual(bare(whole), whole)
         self.assertEqual(bare("2024-03-01T10:00:00.123Z"), "")
