@@ -500,7 +500,7 @@ class ChangeTests(OutboxTestCase):
         self.fill().one_of_each()
         refusal = self.refusal("redeliver", "msg_delivered")
         self.assertIn("it is delivered and its body is not kept", refusal)
-        self.assertIn("waits to be sent as it is", self.refusal("redeliver", "msg_waiting"))
+        self.assertIn("is waiting: it is sent without", self.refusal("redeliver", "msg_waiting"))
         self.assertIn("no delivery's id begins with 'x'", self.refusal("redeliver", "x"))
 
     def test_redeliver_what(self) -> None:

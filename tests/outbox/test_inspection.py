@@ -230,7 +230,10 @@ class InspectionTests(InspectionCase):
         """What waits, is not kept or would come too late is not sent again, and it is said why."""
         self.box.put(1)
         redeliver = intervention.redeliver
-        self.assertEqual("msg_1 waits to be sent as it is", self.refused(redeliver, "msg_1", NOW))
+        self.assertEqual(
+            "msg_1 is waiting: it is sent without 'outbox redeliver'",
+            self.refused(redeliver, "msg_1", NOW),
+        )
         self.box.put(*of_lane("old", 2, subject="build-1"))
         claims = self.box.claim()
         self.box.record(claims[1], State.DELIVERED)

@@ -34,7 +34,7 @@ def redeliver(connection: Connection, prefix: str, now: float) -> Entry:
     """
     entry = show(connection, prefix)
     if entry.state is State.WAITING:
-        raise NotPossibleError(f"{entry.id} waits to be sent as it is")
+        raise NotPossibleError(f"{entry.id} is waiting: it is sent without 'outbox redeliver'")
     if entry.state not in REDELIVERABLE or entry.size is None:
         raise NotPossibleError(
             f"{entry.id} can't be sent again: it is {entry.state.value} and its body is not kept; "
