@@ -6,13 +6,14 @@ import json
 import math
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.statuses import MASTER, NOW, a_body, as_bytes
 from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.body import DEEPEST, NAME, TAGS, BodyError, Status, read
 from buildbot_http_status_push.board.changes import LATEST
+from buildbot_http_status_push.board.storable import loads_storable, storable_json
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
 ANYTHING = st.recursive(
@@ -125,6 +126,17 @@ class ReadTests(SynchronousTestCase):
     def test_status_of_ping(self) -> None:
         """A test status is nothing to keep."""
         self.assertIsNone(read(b'{"test": true}'))
+
+    @given(ANYTHING, st.booleans())
+    @example("\x08", True)
+    @example(["\x0c\x7f", "\ud800"], True)
+    @example([math.inf, 2.5], True)
+    def test_kept(self, content: Any, is_ascii: bool) -> None:
+        """What is read from the store is as storable as what came in."""
+        kept = json.dumps(content, ensure_ascii=is_ascii).encode(errors="surrogatepass")
+        self.assertEqual(loads_storable(kept), storable_json(json.loads(kept)))
+        self.assertIsNone(loads_storable(b"1e999"))
+        self.assertEqual(loads_storable('"\\u001b"'.encode("utf-16-le")), "\ufffd")
 
 
 class RefusalTests(SynchronousTestCase):

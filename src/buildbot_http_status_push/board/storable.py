@@ -5,6 +5,7 @@ What comes from outside goes through here once, at the door.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
@@ -21,9 +22,25 @@ _UNSTORABLE = re.compile(
 )
 
 
+_ESCAPES = (b"\\u", b"\\b", b"\\f", b"\x7f", b"\0")
+"""What ASCII has where it may be JSON with unstorable texts: escapes, no ASCII at all (UTF-16)."""
+
+
 def storable(text: str) -> str:
     """Return a text with a replacement character for each that some format does not take."""
     return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def loads_storable(body: bytes) -> Any:
+    """Return what ``storable_json`` makes of JSON, without a look at each text if none needs it."""
+    content = json.loads(body, parse_float=_finite, parse_constant=lambda _: None)
+    is_plain = body.isascii() and not any(each in body for each in _ESCAPES)
+    return content if is_plain else storable_json(content)
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
 
 
 def storable_json(value: Any) -> Any:

@@ -98,9 +98,9 @@ def sentence(status: int, text: str, retry_after: int | None = None) -> Document
     )
 
 
-def with_etag(document: Document) -> Document:
+def with_etag(document: Document, level: int = GZIP_LEVEL) -> Document:
     """Return the document with a tag that is the same for the same bytes, and compressed."""
-    return evolve(document, etag=tag(document.body), gzipped=gzipped(document.body))
+    return evolve(document, etag=tag(document.body), gzipped=gzipped(document.body, level))
 
 
 def tag(body: bytes) -> str:
@@ -108,9 +108,9 @@ def tag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:20]}"'
 
 
-def gzipped(body: bytes) -> bytes | None:
+def gzipped(body: bytes, level: int) -> bytes | None:
     """Return a body compressed, None where that would save next to nothing."""
-    return gzip.compress(body, GZIP_LEVEL, mtime=0) if len(body) >= WORTHWHILE else None
+    return gzip.compress(body, level, mtime=0) if len(body) >= WORTHWHILE else None
 
 
 def answer(request: Request, document: Document, send: Callable[[Request, bytes], object]) -> None:

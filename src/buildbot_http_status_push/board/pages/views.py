@@ -463,7 +463,8 @@ async def _failed_tests(
 ) -> list[tuple[FailedTest, str, bool]]:
     """Return the failed tests, new ones first and flaky ones last, with what is known of them."""
     found = await store.build_tests(build, [each.test for each in results.failures])
-    made = [(each, found.get(each.test, Verdict())) for each in results.failures]
+    unknown = Verdict()
+    made = [(each, found.get(each.test, unknown)) for each in results.failures]
     made.sort(key=lambda pair: (not pair[1].is_new, pair[1].is_flaky))
     return [(each, words_of(verdict), verdict.is_new) for each, verdict in made]
 

@@ -266,7 +266,8 @@ class ApiRoutes:
 async def _tagged(
     make: Callable[[RouteRequest], Awaitable[Document]], asked: RouteRequest
 ) -> Document:
-    return with_etag(await make(asked))
+    # Each answer is compressed for one reader: twice the time saves a tenth of the bytes.
+    return with_etag(await make(asked), level=1)
 
 
 def _fault(asked: RouteRequest, status: int, told: str) -> Document:

@@ -26,7 +26,7 @@ from buildbot_http_status_push.board.model import (
     Source,
     SourceChange,
 )
-from buildbot_http_status_push.board.storable import storable_json
+from buildbot_http_status_push.board.storable import loads_storable
 from buildbot_http_status_push.board.store.merging import State
 from buildbot_http_status_push.board.store.tables import builds
 
@@ -91,7 +91,7 @@ def body_of(kept: bytes) -> bytes:
 def unpacked(kept: bytes) -> Mapping[str, Any]:
     """Return the JSON of a body that was kept."""
     # It is kept as it came.
-    content: Mapping[str, Any] = storable_json(json.loads(body_of(kept)))
+    content: Mapping[str, Any] = loads_storable(body_of(kept))
     return content
 
 

@@ -34,6 +34,7 @@ from buildbot_http_status_push.board.test_results.history import (
     Verdict,
     deciding,
     verdict,
+    whole_runs,
 )
 from buildbot_http_status_push.board.test_results.query import QueryOfTests
 from buildbot_http_status_push.board.test_results.results import (
@@ -650,15 +651,22 @@ def _lists(
 def _verdicts(
     connection: Connection, number: int, runs: Sequence[Run], some: Mapping[int, NamedTest]
 ) -> dict[int, Verdict]:
-    failed: dict[int, set[int]] = defaultdict(set)
+    here = frozenset(each.build for each in runs)
+    failed: dict[int, list[int]] = defaultdict(list)
     before: set[int] = set()
     for part in portions(sorted(some) if runs else []):
         given = {"of_tested": number, "since": runs[0].at, "some": part}
         for test, build in FAILURES.tuples(connection, given):
-            failed[test].add(build)
+            failed[test].append(build)
         before.update(row.id for row in FAILED_BEFORE.rows(connection, given))
+    whole = whole_runs(runs, {each.suite for each in some.values()})
     return {
-        each: verdict(runs, suite_number(test.suite), failed[each], failed_earlier=each in before)
+        each: verdict(
+            runs,
+            whole[test.suite],
+            here.intersection(failed[each]),
+            failed_earlier=each in before,
+        )
         for each, test in some.items()
     }
 

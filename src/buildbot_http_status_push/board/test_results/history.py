@@ -6,12 +6,12 @@ them. Knows no database and no template.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
 from buildbot_http_status_push.board.model import Build, Builder
-from buildbot_http_status_push.board.test_results.results import NamedTest
+from buildbot_http_status_push.board.test_results.results import NamedTest, suite_number
 
 WINDOW = 60
 """How many builds with test results are looked at."""
@@ -45,8 +45,9 @@ class Verdict:
     """What the latest runs of a test say of it, on one builder and branch.
 
     Args:
-        outcomes: Whether it failed in each run, oldest first; None where it did not run, or where
-            that is not known.
+        runs: The runs, oldest first.
+        ran_in: The builds in which it is known to have ended, by their numbers on the board.
+        failed_in: Those of them in which it failed.
         in_a_row: How many times it has failed since it last passed; 0 where it passed last.
         first_bad: The first of these failures.
         last: The last run in which it is known how it ended.
@@ -57,7 +58,9 @@ class Verdict:
         evidence: Failures, each with the run of the same code in which it passed.
     """
 
-    outcomes: tuple[tuple[Run, bool | None], ...] = ()
+    runs: Sequence[Run] = ()
+    ran_in: frozenset[int] = frozenset()
+    failed_in: frozenset[int] = frozenset()
     in_a_row: int = 0
     first_bad: Run | None = None
     last: Run | None = None
@@ -66,6 +69,14 @@ class Verdict:
     passed_before: bool = False
     failed_before: bool = False
     evidence: tuple[tuple[Run, Run], ...] = ()
+
+    @property
+    def outcomes(self) -> list[tuple[Run, bool | None]]:
+        """Whether it failed in each run, None where it did not run or that is not known."""
+        return [
+            (run, run.build in self.failed_in if run.build in self.ran_in else None)
+            for run in self.runs
+        ]
 
     @property
     def fails(self) -> bool:
@@ -99,51 +110,62 @@ class Verdict:
         return self.in_a_row == 1 and self.passed_before and not self.is_flaky
 
 
+def whole_runs(runs: Iterable[Run], suites: Iterable[str]) -> dict[str, frozenset[int]]:
+    """Return for each suite the builds that say of each of its tests how it ended."""
+    # Most runs are of the same suites.
+    alike: dict[frozenset[int], list[int]] = {}
+    for run in runs:
+        if run.is_whole:
+            alike.setdefault(run.suites, []).append(run.build)
+    return {
+        suite: frozenset().union(
+            *(ran for numbers, ran in alike.items() if suite_number(suite) in numbers)
+        )
+        for suite in suites
+    }
+
+
 def verdict(
-    runs: Sequence[Run], suite: int, failed: Collection[int], *, failed_earlier: bool = False
+    runs: Sequence[Run],
+    whole: frozenset[int],
+    failed: frozenset[int],
+    *,
+    failed_earlier: bool = False,
 ) -> Verdict:
     """Say what a test's runs on a builder and branch say of it.
 
     Args:
         runs: Builds with test results, oldest first.
-        suite: The test's suite, by ``suite_number``.
-        failed: The builds in which the test failed.
+        whole: Those that say of each test of its suite how it ended.
+        failed: Those in which the test failed.
         failed_earlier: Whether it failed in an older build than these, too.
     """
-    # A build's page has hundreds of tests of many runs: a call for each run would take the most.
-    outcomes = [
-        (
-            run,
-            True
-            if run.build in failed
-            else False
-            if run.is_whole and suite in run.suites
-            else None,
-        )
-        for run in runs
-    ]
-    known = [pair for pair in outcomes if pair[1] is not None]
+    # A build's page has hundreds of tests of many runs: what is done for each run costs the most.
+    known = whole | failed
     in_a_row = 0
-    for _, has_failed in reversed(known):
-        if not has_failed:
+    first_bad = last = None
+    for run in reversed(runs):
+        if run.build not in known:
+            continue
+        last = last or run
+        if run.build not in failed:
             break
-        in_a_row += 1
-    passed = {each.build: each for each, has_failed in known if not has_failed}
-    failures = len(known) - len(passed)
+        in_a_row, first_bad = in_a_row + 1, run
+    repeated = [(run, run.again) for run in runs if run.again and run.build in failed]
+    by_build = {run.build: run for run in runs} if repeated else {}
+    passed = whole - failed
     return Verdict(
-        outcomes=tuple(outcomes),
+        runs=runs,
+        ran_in=known,
+        failed_in=failed,
         in_a_row=in_a_row,
-        first_bad=known[-in_a_row][0] if in_a_row else None,
-        last=known[-1][0] if known else None,
-        failed=failures,
+        first_bad=first_bad,
+        last=last,
+        failed=len(failed),
         ran=len(known),
         passed_before=len(known) > in_a_row,
-        failed_before=failed_earlier or failures > in_a_row,
-        evidence=tuple(
-            (each, passed[each.again])
-            for each, has_failed in known
-            if has_failed and each.again in passed
-        ),
+        failed_before=failed_earlier or len(failed) > in_a_row,
+        evidence=tuple((run, by_build[again]) for run, again in repeated if again in passed),
     )
 
 
