@@ -90,5 +90,5 @@ def _ask(url: str, arguments: argparse.Namespace, given: Mapping[str, Any] | Non
         raise ClaimError(f"the board redirects to {answer.location}: give that URL")
     if answer.code >= 300:
         said = answer.body[:1000].decode("utf-8", "replace").strip()
-        raise ClaimError(f"the board rejected with {answer.code}: {said}")
+        raise ClaimError(f"the board answered {answer.code}: {said}")
     return answer.body

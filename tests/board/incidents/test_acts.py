@@ -148,7 +148,7 @@ class ReaderTest(Case):
         self.assertEqual(code, 2)
         self.assertIn("neither an incident nor a builder", said)
         code, said = await self.run_claim(incident.id, *board[:3], "ada:guess")
-        self.assertIn("rejected with 401", said)
+        self.assertIn("answered 401", said)
         await self.put(3, FAILURE, buildid=3000, **excerpts("error: no such file", step="compile"))
         await self.board.store.follow()
         code, said = await self.run_claim("linux", *board)
