@@ -25,7 +25,7 @@ class GroupCommit(Generic[Item, Answer]):
     Args:
         clock: The time.
         commit: Carries out some, in order; returns the answer to each, or raises for all.
-        is_of_one: Tells whether one of them is at fault for a failure: each is tried alone then.
+        is_of_one: Returns whether one of them is at fault for a failure: each is tried alone then.
         gather: Seconds from the end of a transaction to the next one, which carries out all that is
             asked for meanwhile; 0 to begin at once.
     """

@@ -104,7 +104,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         verify: object = None,
         **others: object,
     ) -> None:
-        """Tell every fault of the options through Buildbot's configuration errors."""
+        """Report every fault of the options through Buildbot's configuration errors."""
         given = by_name((serverUrl, auth, headers, generators, debug, verify), others)
         names = (
             *default_generator.GENERATOR_OPTIONS,
@@ -135,7 +135,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         """
         args, kwargs = sibling._config_args, sibling._config_kwargs
         if self.configured and is_same((self._config_args, self._config_kwargs), (args, kwargs)):
-            runtime_checks.tell_unmatched(self, self.log)  # builders may have got other names
+            runtime_checks.log_unmatched(self, self.log)  # builders may have got other names
             if self._states is not None:
                 self._states.configured()
             return
@@ -198,8 +198,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._has_generators = True
         target = self._parts()[0].target()
         self.keep_attributes(given, target)
-        runtime_checks.tell_unmatched(self, self.log)
-        runtime_checks.tell_unrendered(self, self.log, target)
+        runtime_checks.log_unmatched(self, self.log)
+        runtime_checks.log_unrendered(self, self.log, target)
         yield ensureDeferred(self._start_scans())
         self._states_wanted = wanted
         if before != wanted:

@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.configuration.runtime_checks import (
     SECRETS_LIMIT,
     file_faults,
-    tell_unmatched,
-    tell_unrendered,
+    log_unmatched,
+    log_unrendered,
     unmatched_names,
 )
 from buildbot_http_status_push.delivery.operator_log import OperatorLog
@@ -91,8 +91,8 @@ class StartTest(SynchronousTestCase):
         master = SimpleNamespace(config=CONFIG, reactor=self.clock)
         generators = [DefaultGenerator(**filters)]
         reporter = SimpleNamespace(name="Push", generators=generators, master=master)
-        tell_unmatched(reporter, self.log)
-        tell_unrendered(reporter, self.log, target)
+        log_unmatched(reporter, self.log)
+        log_unrendered(reporter, self.log, target)
 
     def test_nothing_wrong(self) -> None:
         """Where nothing is wrong, nothing is told."""

@@ -77,7 +77,7 @@ def _parts(chosen: Filter) -> Iterator[Chip]:
 
 
 def fits_builder(chosen: Filter, builder: Builder) -> bool:
-    """Tell whether a builder is to be shown, as far as it is not about single builds."""
+    """Return whether a builder is to be shown, as far as it is not about single builds."""
     return (
         (chosen.builder is None or name_fits(chosen.builder, builder.name))
         and chosen.tags.issubset(builder.tags)
@@ -87,7 +87,7 @@ def fits_builder(chosen: Filter, builder: Builder) -> bool:
 
 
 def fits_build(chosen: Filter, build: Build) -> bool:
-    """Tell whether a build is to be shown, as far as it is about single builds."""
+    """Return whether a build is to be shown, as far as it is about single builds."""
     return (
         (chosen.branch in (None, build.branch) or chosen.branch in build.branches)
         and chosen.worker in (None, build.worker)
@@ -97,12 +97,12 @@ def fits_build(chosen: Filter, build: Build) -> bool:
 
 
 def is_person(owner: str | None, name: str | None) -> bool:
-    """Tell whether an owner with a mail address has this name."""
+    """Return whether an owner with a mail address has this name."""
     return owner is not None and owner.startswith(f"{name} <")
 
 
 def name_fits(wanted: str, name: str) -> bool:
-    """Tell whether a builder's name is what was asked for; capitals don't matter.
+    """Return whether a builder's name is what was asked for; capitals don't matter.
 
     Args:
         wanted: A glob, where ``*`` stands for any text and ``?`` for any character; without

@@ -60,7 +60,7 @@ class Destination(Protocol):
 
 
 class Arrivals:
-    """Tells each status once it is accepted, and each kind of trouble once.
+    """Prints each status once it is accepted, and each kind of trouble once.
 
     Args:
         say: Prints a line.
@@ -81,7 +81,7 @@ class Arrivals:
         self._builds[build["buildid"], key[-1]] = build
 
     def show_new(self, entries: Iterable[Entry]) -> None:
-        """Tell what is new among the outbox's deliveries."""
+        """Print what is new among the outbox's deliveries."""
         for entry in sorted(entries, key=lambda entry: entry.updated_at):
             if entry.state is State.DELIVERED:
                 self._tell_accepted(entry)

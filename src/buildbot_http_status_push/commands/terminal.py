@@ -132,7 +132,7 @@ class _Repeated:
 
 
 def is_terminal() -> bool:
-    """Tell whether a person reads what is printed."""
+    """Return whether a person reads what is printed."""
     return sys.stdout.isatty()
 
 

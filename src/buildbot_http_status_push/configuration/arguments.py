@@ -23,14 +23,14 @@ def by_name(values: Sequence[Any], others: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    """Tell whether two reporters are configured in the same way, as far as can be known."""
+    """Return whether two reporters are configured in the same way, as far as can be known."""
     # Generators compare as equal where only their functions differ: with generators of a
     # user's own, nothing is known to be the same.
     return one == other and "generators" not in by_name(*other)
 
 
 def well_named(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options without a name that Buildbot would stumble over, which is told."""
+    """Return the options; report a ``name`` that is no text, and leave it out."""
     if isinstance(given.get("name"), str | bytes | None):
         return dict(given)
     config_error(f"HttpStatusPush: name is {given['name']!r}: write a text")
@@ -38,7 +38,7 @@ def well_named(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def generators_faults(generators: object) -> list[str]:
-    """Tell what is wrong with the ``generators`` option."""
+    """Return what is wrong with the ``generators`` option."""
     if generators is None:
         return []
     right = (
@@ -54,7 +54,7 @@ def generators_faults(generators: object) -> list[str]:
 
 
 def renderable_faults(given: Mapping[str, object], names: Iterable[str]) -> Iterator[str]:
-    """Tell which options hold a renderable that needs a build: none is rendered for one.
+    """Yield which options hold a renderable that needs a build: none is rendered for one.
 
     Without a build Buildbot renders them to nothing, without a word.
     """

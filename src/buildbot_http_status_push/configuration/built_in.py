@@ -31,7 +31,7 @@ class BuiltInAttributes:
     cert: Any = None
 
     def is_status_2xx(self, code: int) -> bool:
-        """Tell whether a status code means that a request was accepted."""
+        """Return whether a status code means that a request was accepted."""
         return code // 100 == 2
 
     def keep_attributes(self, given: Mapping[str, Any], target: Deferred[Target]) -> None:

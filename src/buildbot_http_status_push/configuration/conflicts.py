@@ -15,7 +15,7 @@ IsRenderable: TypeAlias = Callable[[object], bool]
 
 
 def faults(given: Mapping[str, object], is_renderable: IsRenderable) -> Iterator[str]:
-    """Tell which options contradict each other, as far as they are known."""
+    """Yield which options contradict each other, as far as they are known."""
     yield from _spellings(given)
     yield from _header_names(given.get("headers"))
     yield from _credentials(given, is_renderable)

@@ -94,7 +94,7 @@ def read(given: Mapping[str, object]) -> Options:
 def faults(
     given: Mapping[str, object], other_names: tuple[str, ...], is_renderable: IsRenderable
 ) -> Iterator[str]:
-    """Tell every fault of the options as written in master.cfg."""
+    """Yield every fault of the options as written in master.cfg."""
     yield from _unknown_names(given, (*OPTION_NAMES, "skip_encoding", *other_names))
     yield from _server_url_faults(given.get("serverUrl"), is_renderable)
     if fault := authentication.fault(given.get("auth"), is_renderable):

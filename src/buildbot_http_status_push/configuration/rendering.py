@@ -38,7 +38,7 @@ FILES_AGE = 1.0
 
 
 def is_renderable(value: object) -> bool:
-    """Tell whether a value is only known when the master runs."""
+    """Return whether a value is only known when the master runs."""
     return bool(IRenderable.providedBy(value))
 
 
@@ -328,7 +328,7 @@ def _begins_query_by_chance(url: str, secret: str) -> bool:
 
 
 def _nothing(_: object) -> bool:
-    """Tell that a value is no renderable: all were rendered."""
+    """Return False: all values are rendered."""
     return False
 
 

@@ -23,7 +23,7 @@ SECRETS_LIMIT = 30.0
 
 
 def file_faults(given: Mapping[str, Any]) -> list[str]:
-    """Tell which files of ``verify`` and ``cert`` can't be used.
+    """Return which files of ``verify`` and ``cert`` can't be used.
 
     A relative path is left to the start: checkconfig may run in another folder than the master.
     """
@@ -41,7 +41,7 @@ def file_faults(given: Mapping[str, Any]) -> list[str]:
 
 
 def metrics_faults(place: object) -> Iterator[str]:
-    """Tell what is wrong with where metrics are to be served."""
+    """Return what is wrong with where metrics are to be served."""
     if place is None:
         return
     if find_spec("prometheus_client") is None:
@@ -80,8 +80,8 @@ def unmatched_names(generators: Iterable[Any], config: Any) -> Iterator[tuple[st
                     yield option, name
 
 
-def tell_unmatched(reporter: Any, log: Logger) -> None:
-    """Say which names of the filters nothing has, a line for each."""
+def log_unmatched(reporter: Any, log: Logger) -> None:
+    """Log which names of the filters nothing has, a line for each."""
     for option, name in unmatched_names(reporter.generators, reporter.master.config):
         log.warn(
             "{name}: {option} contains {value!r}, but this master's configuration has no such "
@@ -92,8 +92,8 @@ def tell_unmatched(reporter: Any, log: Logger) -> None:
         )
 
 
-def tell_unrendered(reporter: Any, log: Logger, target: Deferred[Any]) -> None:
-    """Say what keeps secrets and other renderables from being rendered."""
+def log_unrendered(reporter: Any, log: Logger, target: Deferred[Any]) -> None:
+    """Log what keeps secrets and other renderables from being rendered."""
 
     def not_rendered(failure: Any) -> None:
         log.error(

@@ -285,7 +285,7 @@ class CircuitBreaker:
 
 
 def is_past(moment: float, now: float) -> bool:
-    """Tell whether a moment is over. One further ahead than any wait is: the clock was set back."""
+    """Return whether a moment is over, or further ahead than any wait: the clock was set back."""
     return not now < moment <= now + LONGEST_WAIT
 
 

@@ -38,7 +38,7 @@ ADDRESS_STATUSES = frozenset({401, 403, 404, 405, 407, 421, 451})
 
 
 def concerns_receiver(outcome: Outcome) -> bool:
-    """Tell whether a failure says something about the receiver, not about one delivery.
+    """Return whether a failure says something about the receiver, not about one delivery.
 
     Returns:
         True for no answer at all, for 408 (RFC 9110), 425 (RFC 8470), 429 (RFC 6585) and 5xx, and
@@ -53,7 +53,7 @@ def concerns_receiver(outcome: Outcome) -> bool:
 
 
 def may_have_arrived(outcome: Outcome) -> bool:
-    """Tell whether the receiver may have taken what was sent, though it did not say so.
+    """Return whether the receiver may have taken what was sent, though it did not say so.
 
     Returns:
         True where the request may have gone out, and no answer of the receiver came back.

@@ -37,7 +37,7 @@ class Discord(Format):
         return {**who, "embeds": [_embed(news)], "allowed_mentions": {"parse": []}}
 
     def faults(self) -> Iterator[str]:
-        """Tell every fault of what it was given."""
+        """Yield every fault of what it was given."""
         yield from super().faults()
         if self.username is not None and not _is_username(self.username):
             yield (

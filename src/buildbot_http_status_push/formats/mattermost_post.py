@@ -51,7 +51,7 @@ class Mattermost(Format):
         return {**given, "attachments": [attachment]}
 
     def faults(self) -> Iterator[str]:
-        """Tell every fault of what it was given."""
+        """Yield every fault of what it was given."""
         yield from super().faults()
         if self.channel is not None and not _is_text(self.channel):
             yield f"channel is {self.channel!r}: write a name such as 'builds' or '@user'"

@@ -152,12 +152,12 @@ class Format(ABC):
         results = build.get("results")
         return (RECOVERY in self.on and results in GOOD) or (BROKEN in self.on and results in BAD)
 
-    def tells(self, build: Mapping[str, Any]) -> bool:
-        """Tell whether there is a message."""
+    def has_message(self, build: Mapping[str, Any]) -> bool:
+        """Return whether there is a message."""
         return occasion(build, self.on) is not None
 
     def faults(self) -> Iterator[str]:
-        """Tell every fault of what it was given."""
+        """Yield every fault of what it was given."""
         if isinstance(self.on, str) or not self.on:
             yield f"on is {self.on!r}: write a tuple of names, such as on=('failure', 'recovery')"
             return

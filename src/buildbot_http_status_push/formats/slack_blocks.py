@@ -39,7 +39,7 @@ class Slack(Format):
         return {**where, "text": _headline(news), "attachments": [attachment]}
 
     def faults(self) -> Iterator[str]:
-        """Tell every fault of what it was given."""
+        """Yield every fault of what it was given."""
         yield from super().faults()
         if self.channel is not None and (not isinstance(self.channel, str) or not self.channel):
             yield f"channel is {self.channel!r}: write a name or an id, such as '#builds'"

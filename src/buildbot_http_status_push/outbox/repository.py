@@ -146,7 +146,7 @@ class DeliveryRepository:
         return [(rows[place.sequence], place.more) for place in places]
 
     def _may_be_late(self, found: Found) -> bool:
-        """Tell whether a newer status may have been sent: of others nothing is before its turn."""
+        """Return whether a newer status may have been sent; before an untouched one none was."""
         row, _ = found
         return row.attempts > 0 or row.owner not in (None, self.owner)
 
@@ -371,7 +371,7 @@ def find(connection: Connection, delivery_id: str) -> Any:
 
 
 def may_become(known: State, found: State) -> bool:
-    """Tell whether an attempt can move a delivery; only a person brings a dead one back."""
+    """Return whether an attempt can move a delivery; only a person brings a dead one back."""
     return found in MOVES[known] and (known in PENDING or found not in PENDING)
 
 

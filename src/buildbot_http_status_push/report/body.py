@@ -173,7 +173,7 @@ async def compare(master: Any, build: Build, form: Format) -> Build:
     """Return a build with ``compared_build`` and ``changes``, as far as a format needs them."""
     compared = await _last_conclusive(master, build) if form.compares(build) else None
     full = {**build, "compared_build": compared}
-    if form.tells(full):
+    if form.has_message(full):
         # Not before: a long row of failures has many changes.
         full["changes"] = await master.data.get(("builds", build["buildid"], "changes"))
     return full

@@ -38,14 +38,14 @@ class BuildOwnership:
         return frozenset(each["masterid"] for each in masters) - active
 
     async def is_leader(self) -> bool:
-        """Tell whether this master is to do what one of those with a common outbox must do."""
+        """Return whether this master is to do what one of those with a common outbox must do."""
         if not self.for_all_masters:
             return True  # it has an outbox of its own
         active = _active(await self._master.data.get(("masters",)))
         return bool(self._master.masterid == min(active, default=self._master.masterid))
 
     def includes(self, build: Mapping[str, Any]) -> bool:
-        """Tell whether a build is to be announced; one without a master is announced by each."""
+        """Return whether a build is to be announced; one without a master is announced by each."""
         ran_on = build.get("masterid")
         if self.for_all_masters or ran_on is None:
             return True

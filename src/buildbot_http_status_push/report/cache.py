@@ -104,7 +104,7 @@ class DataCache:
 
 
 def _has_several_stamps(found: dict[str, Any]) -> bool:
-    """Tell whether something is a buildset of several codebases.
+    """Return whether something is a buildset of several codebases.
 
     The data API orders their sourcestamps by what Buildbot's own caches hold when it is asked.
     """

@@ -241,7 +241,7 @@ class Catchup:
         return event if self._wants(_key(event, build)) else None
 
     def _is_start_due(self, build: Build) -> bool:
-        """Tell whether a running build may lack an announcement that can be made now.
+        """Return whether a running build may lack an announcement that can be made now.
 
         An outbox in memory does not know what it knew.
         """

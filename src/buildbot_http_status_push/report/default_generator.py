@@ -238,14 +238,14 @@ def renamed(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def deprecations(given: Mapping[str, object]) -> Iterator[str]:
-    """Tell for each old spelling what to write instead."""
+    """Yield for each old spelling what to write instead."""
     for old, new in OLD_SPELLINGS.items():
         if old in given:
             yield f"{old} is the old spelling of {new}: write {new}={given[old]!r}"
 
 
 def faults(given: Mapping[str, object]) -> Iterator[str]:
-    """Tell every fault of the default generator's options as written in master.cfg.
+    """Yield every fault of the default generator's options as written in master.cfg.
 
     Args:
         given: All options by name; others than the generator's are passed over.

@@ -180,7 +180,7 @@ def _write(value: object, texts: list[str]) -> Iterator[None]:
 
 
 def is_large(value: object) -> bool:
-    """Tell whether encoding a value takes so long that the reactor must not wait for it."""
+    """Return whether encoding a value takes so long that the reactor must not wait for it."""
     left, parts = LARGE, [value]
     while parts and left > 0:
         part = parts.pop()
@@ -229,7 +229,7 @@ def _explain(value: object, error: Exception) -> str:
 
 
 def _faults(value: object, path: str, parents: frozenset[int]) -> Iterator[str]:
-    """Tell the places of a value that have no JSON form."""
+    """Yield the places of a value that have no JSON form."""
     if id(value) in parents:
         yield f"{path} contains itself"
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Tells when a build that has just begun has the properties that it begins with.
+"""When a build that has just begun has the properties that it begins with.
 
 Buildbot announces a new build first, and stores what it makes up for it (its owners) afterwards.
 The next event of the build comes when that is done.

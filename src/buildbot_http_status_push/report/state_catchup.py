@@ -293,7 +293,7 @@ def _number(kind: str, row: Row) -> int:
 
 
 def _is_elsewhere(kind: str, row: Row) -> bool:
-    """Tell whether any running master's configuration has it."""
+    """Return whether any running master's configuration has it."""
     return bool(row["masterids" if kind == "builders" else "configured_on"])
 
 

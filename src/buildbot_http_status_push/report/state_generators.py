@@ -201,13 +201,13 @@ class RequestGenerator(StateGenerator):
 
 
 def has_builder(master: Any, name: str) -> bool:
-    """Tell whether a builder's requests are a master's to report: of several, its builders'."""
+    """Return whether a builder's requests are a master's to report: of several, its builders'."""
     config = master.config
     return not config.multiMaster or any(each.name == name for each in config.builders)
 
 
 def has_named(wants: DefaultGenerator, builder: Mapping[str, Any]) -> bool:
-    """Tell whether the filters let a builder through."""
+    """Return whether the filters let a builder through."""
     return (wants.builders is None or builder["name"] in wants.builders) and (
         wants.tags is None or not set(wants.tags).isdisjoint(builder["tags"])
     )

@@ -30,7 +30,7 @@ FORMATTER_NAMES = ("formatter", "start_formatter", "end_formatter")
 
 
 def are_seen(generators: Iterable[Any]) -> bool:
-    """Tell whether a formatter of these generators can see the responsible users."""
+    """Return whether a formatter of these generators can see the responsible users."""
     return not all(map(_is_blind, generators))
 
 

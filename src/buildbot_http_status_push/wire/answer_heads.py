@@ -48,7 +48,7 @@ class NotHTTPError(Exception):
 
 
 def could_be_http(head: bytes) -> bool:
-    """Tell whether what has come is the beginning of an answer, or may become one."""
+    """Return whether what has come is the beginning of an answer, or may become one."""
     line, newline, _ = head.partition(b"\n")
     if newline:
         return STATUS_LINE.fullmatch(line) is not None

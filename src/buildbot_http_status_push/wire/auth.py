@@ -32,7 +32,7 @@ IsRenderable: TypeAlias = Callable[[object], bool]
 
 
 def fault(auth: object, is_renderable: IsRenderable) -> str | None:
-    """Tell what is wrong with a value of the ``auth=`` option.
+    """Return what is wrong with a value of the ``auth=`` option.
 
     Returns:
         One sentence that names the type seen, never the value, or None if all is well.
@@ -58,7 +58,7 @@ def _pair_fault(pair: Sequence[object], is_renderable: IsRenderable) -> str | No
 
 
 def gives_credentials(auth: object) -> bool:
-    """Tell whether a value of the ``auth=`` option is sure to set the Authorization header.
+    """Return whether a value of the ``auth=`` option is sure to set the Authorization header.
 
     Of a function that is only known when it is called: ``wrap`` sees to that.
     """

@@ -18,19 +18,19 @@ CANCELLATIONS = (defer.CancelledError, error.ConnectingCancelledError)
 
 
 def was_stale(trouble: ResponseNeverReceived | RequestTransmissionFailed) -> bool:
-    """Tell whether the receiver had closed the connection, and for no reason of TLS."""
+    """Return whether the receiver had closed the connection, and for no reason of TLS."""
     closed = any(each.check(error.ConnectionDone, error.ConnectionLost) for each in trouble.reasons)
     return closed and not tls_errors.describe(trouble)
 
 
 def is_unsent(trouble: Exception) -> bool:
-    """Tell whether no connection came about: for this request, and none before it in its place."""
+    """Return whether neither the request nor one that it repeats had a connection."""
     no_connection = isinstance(trouble, error.ConnectError | error.DNSLookupError)
     return no_connection and trouble.__cause__ is None
 
 
 def is_cancelled(trouble: Exception) -> bool:
-    """Tell whether a request ended because it was cancelled."""
+    """Return whether a request ended because it was cancelled."""
     # Twisted's agent wraps a cancellation once a connection is there.
     reasons = trouble.reasons if isinstance(trouble, ResponseFailed) else ()
     return isinstance(trouble, CANCELLATIONS) or any(each.check(*CANCELLATIONS) for each in reasons)

@@ -76,29 +76,23 @@ class Cause:
 
     @property
     def suspects(self) -> tuple[SourceChange, ...]:
-        """The suspected changes: the incident's, else those of the builder with the fewest."""
-        if self.is_flake:
-            return ()
-        known = self._known_suspects
-        return self._narrowest.suspects if known is None else known.suspects
+        """The suspected changes, where these are few."""
+        return () if self._suspecting is None else self._suspecting.suspects
 
     @property
     def suspected(self) -> int:
-        """How many these are: none of a flake, which failed and passed without any change."""
+        """How many changes are suspected."""
+        return 0 if self._suspecting is None else self._suspecting.suspected or 0
+
+    @property
+    def _suspecting(self) -> Builder | BuilderIncident | None:
+        """What names the suspects: the incident, or else the builder with the fewest."""
         if self.is_flake:
-            return 0
-        known = self._known_suspects
-        return self._narrowest.suspected if known is None else known.suspected or 0
-
-    @property
-    def _known_suspects(self) -> BuilderIncident | None:
-        """The incident where it says which changes are suspected, or that it is not the code."""
+            return None  # it failed and passed without any change
         incident = self.incident
-        is_open_question = incident and incident.kind == "failure" and incident.suspected is None
-        return None if is_open_question else incident
-
-    @property
-    def _narrowest(self) -> Builder:
+        # One of another kind says that it is not the code.
+        if incident and (incident.kind != "failure" or incident.suspected is not None):
+            return incident
         known = [each for each in self.builders if each.suspected]
         return min(known, key=lambda each: each.suspected, default=self.first)
 

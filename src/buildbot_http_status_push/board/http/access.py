@@ -127,7 +127,7 @@ def _credentials(authorization: str) -> tuple[str, str]:
 
 
 def is_own_name(host: str, names: Collection[str]) -> bool:
-    """Tell whether a ``Host`` header names a loopback address, or one of some names.
+    """Return whether a ``Host`` header names a loopback address, or one of some names.
 
     A page elsewhere can have its own name resolved to a loopback address (DNS rebinding): to the
     browser it is then of the board's origin. Its ``Host`` gives it away.

@@ -365,7 +365,7 @@ class Hub(Generic[Message]):
 
 
 def pause(sent: int, browsers: int) -> float:
-    """Return how many seconds to gather changes after a frame of so many bytes."""
+    """Return the seconds between two frames, by the bytes of one and the number of browsers."""
     return max(GATHER, sent * browsers / BYTES_A_SECOND)
 
 

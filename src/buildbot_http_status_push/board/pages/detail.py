@@ -125,7 +125,7 @@ def contents(body: Mapping[str, Any]) -> Contents:
 
 
 def queued(build: Build) -> int | None:
-    """Tell how long a build's request waited until the build began.
+    """Return how long a build's request waited until the build began.
 
     Args:
         build: The build.

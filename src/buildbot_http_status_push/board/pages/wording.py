@@ -1,4 +1,4 @@
-"""How times, durations and results are told: pure functions of numbers.
+"""How times, durations and results are worded: pure functions of numbers.
 
 The script in the browser words times by the same rules. Knows no template and no database.
 """
@@ -32,7 +32,7 @@ def result_symbol(results: object) -> str:
 
 
 def span(seconds: float) -> str:
-    """Tell how long something takes, in its two largest units.
+    """Return how long something takes, in its two largest units.
 
     Args:
         seconds: How long; less than none is none.
@@ -47,7 +47,7 @@ def span(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """Tell how long ago something was, in its largest unit.
+    """Return how long ago something was, in its largest unit.
 
     Args:
         seconds: How long ago; a time to come is now.
@@ -65,7 +65,7 @@ def ago(seconds: float) -> str:
 
 
 def utc(at: float) -> str:
-    """Tell a time exactly, such as ``2026-01-31 10:02:03 UTC``.
+    """Return a time exactly, such as ``2026-01-31 10:02:03 UTC``.
 
     Args:
         at: Seconds since the epoch.
@@ -145,11 +145,11 @@ class Due:
     overdue_at: int
 
     def is_over(self, now: float) -> bool:
-        """Tell whether it takes strangely long."""
+        """Return whether it takes strangely long."""
         return now >= self.overdue_at
 
     def remaining(self, now: float) -> str:
-        """Tell what is left.
+        """Return what is left.
 
         Args:
             now: Seconds since the epoch.
@@ -166,14 +166,14 @@ class Due:
 
 
 def due(build: Build, usual: float | None) -> Due | None:
-    """Tell when a build should end.
+    """Return when a build should end.
 
     Args:
         build: A build that runs.
         usual: The seconds that its builder's builds take, None while unknown.
 
     Returns:
-        None where that can't be told. A quarter more than usual, and a minute at least, is
+        None where that is not known. A quarter more than usual, and a minute at least, is
         nothing strange: half of all builds take longer than the median.
     """
     if usual is None or not build.is_running:

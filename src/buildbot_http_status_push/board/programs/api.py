@@ -37,7 +37,7 @@ JSON = "application/json"
 
 
 def builders(written: Iterable[str], position: Position) -> Document:
-    """Tell all builders, each with what it says now, its running and its recent builds."""
+    """Return all builders, each with what it says now, its running and its recent builds."""
     head = _json(placed(position)).removesuffix("}")
     return Document(body=f'{head},"builders":[{",".join(written)}]}}'.encode(), content_type=JSON)
 
@@ -48,14 +48,14 @@ def builder_text(found: Builder) -> str:
 
 
 def builds(found: Sequence[Build], masters: Iterable[Master], position: Position) -> Document:
-    """Tell builds, the newest first."""
+    """Return builds, the newest first."""
     names = {each.id: each.name for each in masters}
     told = [build(each, names[each.master]) for each in found]
     return document({**placed(position), "builds": told})
 
 
 def detail(found: BuildDetail) -> Document:
-    """Tell one build, with the body of its latest status as it came."""
+    """Return one build, with the body of its latest status as it came."""
     return document(
         {
             **build(found.build, found.builder.master.name),
@@ -75,7 +75,7 @@ def tests(
     since: int,
     position: Position,
 ) -> Document:
-    """Tell how often tests of a name failed on each builder, and since when they fail.
+    """Return how often tests of a name failed on each builder, and since when they fail.
 
     Args:
         rates: How often they failed since ``since``.
@@ -100,7 +100,7 @@ def tests(
 
 
 def failing_tests(found: Iterable[TestPlaces], since: int, position: Position) -> Document:
-    """Tell the tests that fail now, with the rates of their latest runs."""
+    """Return the tests that fail now, with the rates of their latest runs."""
     told = [
         _test(each.test, at.builder, at.branch, (at.verdict.failed, at.verdict.ran), at, None)
         for each in found
@@ -143,7 +143,7 @@ def _test(
 
 
 def changes(found: Iterable[Update], position: Position) -> Document:
-    """Tell what was accepted after a sequence."""
+    """Return what was accepted after a sequence."""
     told = [
         {"sequence": each.sequence, "build": each.build, "builder": each.builder, "at": each.at}
         for each in found
@@ -167,7 +167,7 @@ def fault(status: int, sentence: str) -> Document:
 def failures(
     found: Iterable[FailedBuild], masters: Iterable[Master], position: Position
 ) -> Document:
-    """Tell bad builds and why they are so, the latest first."""
+    """Return bad builds and why they are so, the latest first."""
     names = {each.id: each.name for each in masters}
     told = [
         {"build": build(each.build, names[each.build.master]), "memory": memory(each.memory)}

@@ -80,7 +80,7 @@ class Listener:
 
 
 def _is_pooled(connection: Connection[Any]) -> bool:
-    """Tell whether a pooler answers: it names another process than the server's own."""
+    """Return whether a pooler answers: it names another process than the server's own."""
     [own] = connection.execute("SELECT pg_backend_pid()").fetchone() or (None,)
     return bool(own != connection.info.backend_pid)
 

@@ -68,7 +68,7 @@ class Store:
         in_thread: Runs a function in another thread, like ``twisted.internet.threads``.
         url: A SQLAlchemy URL of a SQLite or PostgreSQL database.
         names: The names of masters by their URL.
-        log: Where trouble is told.
+        log: Where trouble is logged.
         branch: The branch that builders are shown by, None for the one that most builds are of.
         is_open: Whether everybody may read: without mail addresses and paths.
 
@@ -296,7 +296,7 @@ class Store:
 
 
 def _is_of_one(failure: Failure) -> bool:
-    """Tell whether a status is at fault itself, and not the database."""
+    """Return whether a status is at fault itself, and not the database."""
     return bool(failure.check(UnstorableError) or not failure.check(StorageError, CancelledError))
 
 
