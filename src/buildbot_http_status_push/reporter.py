@@ -202,7 +202,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         runtime_checks.log_unrendered(self, self.log, target)
         yield ensureDeferred(self._start_scans())
         self._states_wanted = wanted
-        if before != wanted:
+        if before not in (None, wanted):
             self._report_states_again()  # another receiver, or other filters: it knows none
 
     async def _start_scans(self) -> None:
@@ -212,10 +212,11 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if self._backfiller is not None:
             self._backfiller.start()
         if self._states is not None:
-            beside = state_generators.StateGenerator
-            await self._states.start(
-                each.kind for each in self.generators if isinstance(each, beside)
-            )
+            await self._states.start(self._state_kinds())
+
+    def _state_kinds(self) -> set[str]:
+        beside = state_generators.StateGenerator
+        return {each.kind for each in self.generators if isinstance(each, beside)}
 
     async def _configure_delivery(self, given: Options) -> None:
         delivery = self._parts()[0]
@@ -310,6 +311,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         mine = self._ownership
         if event.kind == "builds" and mine is not None and not mine.includes(event.message):
             return succeed(None)  # another master's, which announces it
+        if self._states is not None and event.kind in self._state_kinds():
+            self._states.handled(event.kind, event.path[-1])
         return self._handle(event)
 
     def _handle(self, event: Event) -> Deferred[Event]:

@@ -104,11 +104,15 @@ class StateCatchupTests(SynchronousTestCase):
 
     def start(self, *kinds: str) -> None:
         """Start the reporter, and let it look twice."""
+        self.begin(*kinds)
+        self.wait(SETTLED)
+        self.wait(INTERVAL)
+
+    def begin(self, *kinds: str) -> None:
+        """Start the reporter."""
         self.states = StateCatchup(self.master, "push", self.outbox, self.report, Logger())
         self.successResultOf(Deferred.fromCoroutine(self.states.start(kinds)))
         self.addCleanup(lambda: Deferred.fromCoroutine(self.states.stop()))
-        self.wait(SETTLED)
-        self.wait(INTERVAL)
 
     def wait(self, seconds: float) -> list[tuple[str, int]]:
         """Let time pass, and return what is reported then."""
@@ -149,13 +153,24 @@ class StateCatchupTests(SynchronousTestCase):
         self.master.held = held = Deferred()
         self.start("buildrequests")
         self.assertEqual(self.reported, [])
-        key = ("buildrequests", "2", "claimed")
-        self.master.consumers["buildrequests", None, None](key, {})
+        self.states.handled("buildrequests", "2")
         self.states.again("buildrequests", "2")
         self.master.held = None
         held.callback(None)
         self.assertEqual(self.reported, [("buildrequests", 1), ("buildrequests", 3)])
         self.assertEqual(self.wait(SOON), [("buildrequests", 2)])
+
+    def test_events_before_the_first_scan(self) -> None:
+        """What an event came of since the start is reported again only where that failed."""
+        self.begin("buildrequests")
+        for number in "23":
+            self.states.handled("buildrequests", number)
+        self.states.again("buildrequests", "3")
+        self.assertEqual(set(self.wait(SETTLED)), {("buildrequests", 1), ("buildrequests", 3)})
+        self.states.handled("buildrequests", "2")
+        self.states.all_again()
+        every = [("buildrequests", number) for number in (1, 2, 3)]
+        self.assertEqual(self.wait(SOON), every)
 
     def test_builder_amid_a_look(self) -> None:
         """A builder that appears while all are read is reported by the next look."""

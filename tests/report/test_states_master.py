@@ -111,6 +111,25 @@ class States(ReporterTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
 
     @async_to_deferred
+    async def test_request_before_the_first_scan(self) -> None:
+        """A request between the reporter's start and its first scan is reported once."""
+        self.patch(state_catchup, "SETTLED", 3600.0)
+        make, made = StateGenerator._generate_safely, list[tuple[str, ...]]()
+
+        def record(generator: StateGenerator, master: Any, reporter: Any, *event: Any) -> Any:
+            made.append(event[0])
+            return make(generator, master, reporter, *event)
+
+        self.patch(StateGenerator, "_generate_safely", record)
+        inbox, url = await self.open_inbox()
+        reporter = HttpStatusPush(url, want_requests=True)
+        master = await self.start_master(config([reporter], "waiting"))
+        await master.submit("waiting")
+        await inbox.when(lambda: bool(newest(inbox, "requests")))
+        await reporter._states.scan()
+        self.assertEqual(made, [("buildrequests", "1", "new")])
+
+    @async_to_deferred
     async def test_agrees(self) -> None:
         """A life with a stopped worker, waiting and cancelled requests, and a renamed builder."""
         inbox, url = await self.open_inbox()

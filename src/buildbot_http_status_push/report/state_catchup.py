@@ -73,6 +73,7 @@ class StateCatchup:
         self._consumers: list[Any] = []
         self._seen: Seen | None = None
         self._requests_due = False
+        self._is_first = True
         self._looks = 0
         self._touched: set[tuple[str, int]] = set()
         self._again: set[tuple[str, int]] = set()
@@ -91,8 +92,6 @@ class StateCatchup:
 
     async def _listen(self) -> None:
         start = self._master.mq.startConsuming
-        for kind in ("buildrequests", "workers"):
-            self._consumers.append(await start(self._touch, (kind, None, None)))
         self._consumers.append(await start(self._changed, ("builders", None, None)))
         self._consumers.append(await start(self._changed, ("masters", None, "stopped")))
 
@@ -115,8 +114,13 @@ class StateCatchup:
     def all_again(self) -> None:
         """Look at everything again in a few seconds: what was reported may be lost."""
         if self._kinds:
+            self._is_first = False
             self._everything_is_due()
             self._timer.after(SOON)
+
+    def handled(self, kind: str, number: str) -> None:
+        """Take note of one that an event of Buildbot's is about: its report is under way."""
+        self._touched.add((kind, int(number)))
 
     def again(self, kind: str, number: str) -> None:
         """Look at one again in a while, which is longer each time: it could not be reported."""
@@ -128,12 +132,10 @@ class StateCatchup:
         self._requests_due = "buildrequests" in self._kinds
         self._looks = LOOKS
 
-    def _touch(self, key: tuple[str, str, str], message: object) -> None:
-        self._touched.add((key[0], int(key[1])))
-
     def _changed(self, key: tuple[str, str, str], message: Row) -> None:
         if key[0] == "masters":
             # What it had claimed is free again, and no event says so.
+            self._is_first = False
             self._requests_due |= "buildrequests" in self._kinds
         elif key[2] == "stopped" and message["name"] in self._configured("builders"):
             return  # a master that stops takes its builders with it
@@ -154,7 +156,8 @@ class StateCatchup:
         if not self._kinds:
             return
         begun = self._master.reactor.seconds()
-        self._touched.clear()
+        # What has had an event since the start is reported, unless that failed.
+        self._touched = self._touched - self._again if self._is_first else set()
         seen = await self._load()
         await self._look_at_failed()
         if self._looks:
@@ -166,6 +169,7 @@ class StateCatchup:
             since = min(seen.completed, int(begun) + OVERLAP) - OVERLAP
             await self._look_at_requests(since, seen.lowest)
             seen = await self._advanced(seen, begun, lowest)
+        self._is_first = False
         if not self._stopped and seen != self._seen:
             await self._save(seen)
 
