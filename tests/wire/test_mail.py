@@ -45,7 +45,9 @@ class MailTest(TestCase):
         self.addCleanup(server.stop)
         return server
 
-    def send(self, port: int, verify: Any = None, **changed: Any) -> Deferred[Outcome]:
+    def send(
+        self, port: int, verify: Any = None, body: bytes = BODY, **changed: Any
+    ) -> Deferred[Outcome]:
         """Make an attempt."""
         known = {
             "host": "localhost",
@@ -57,7 +59,7 @@ class MailTest(TestCase):
         target = MailTarget(**{**known, **changed})
         policy = tls.make_policy(self.trusted if verify is None else verify, None)
         client = MailClient(reactor, policy, lambda: succeed(target), 10.0)
-        return client.send(a_delivery(1, content_type="message/rfc822", body=BODY))
+        return client.send(a_delivery(1, content_type="message/rfc822", body=body))
 
     async def test_plain(self) -> None:
         """A mail arrives whole, for whom it is, without TLS where that is asked for."""
@@ -67,6 +69,16 @@ class MailTest(TestCase):
         self.assertEqual(mail["Message-ID"], "<1@example.org>")
         self.assertEqual(mail.get_content(), ".dots\r\n..\r\n")
         self.assertEqual(server.recipients, [["ada@example.org"]])
+
+    async def test_several_recipients(self) -> None:
+        """A mail of an earlier version to several recipients is sent to those not refused."""
+        server = self.serve(refused={"bob@example.org"})
+        body = BODY.replace(b"<ada@example.org>", b"<ada@example.org>, bob@example.org")
+        self.assertEqual(str(await self.send(server.port, body=body)), "accepted with 250")
+        self.assertEqual(server.recipients, [["ada@example.org"]])
+        server.refused.add("ada@example.org")
+        outcome = await self.send(server.port, body=body)
+        self.assertEqual(str(outcome), "rejected with 450: greylisted")
 
     async def test_starttls_and_login(self) -> None:
         """STARTTLS comes before the login; a wrong password is the server's refusal."""

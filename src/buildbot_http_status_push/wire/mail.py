@@ -69,7 +69,7 @@ class MailClient:
     timeout: float
 
     def send(self, delivery: Delivery) -> Deferred[Outcome]:
-        """Make one attempt; the delivery's body is the mail, whose ``To`` is its one recipient.
+        """Make one attempt; the delivery's body is the mail, its ``To`` the recipients.
 
         Returns:
             What came of it; trouble of the network is an outcome, not a failure.
@@ -174,7 +174,7 @@ class _Session(smtp.ESMTPClient):
             for kind in (smtp.PLAINAuthenticator, smtp.LOGINAuthenticator):
                 self.registerAuthenticator(kind(user.encode()))  # type: ignore[no-untyped-call]
         head = BytesHeaderParser(policy=SMTP).parsebytes(delivery.body)
-        [self._recipient] = [each.addr_spec for each in head["To"].addresses]
+        self._recipients = tuple(each.addr_spec for each in head["To"].addresses)
         self._delivery, self._target = delivery, target
         self._is_sent = False
         self._has_data = False
@@ -188,8 +188,8 @@ class _Session(smtp.ESMTPClient):
         return self._target.sender
 
     def getMailTo(self) -> tuple[str, ...]:  # noqa: N802 - Twisted's name
-        """Return the recipient."""
-        return (self._recipient,)
+        """Return the recipients: one, unless an earlier version has made the mail."""
+        return self._recipients
 
     def getMailData(self) -> io.BytesIO:  # noqa: N802 - Twisted's name
         """Return the mail, with the line ends that Twisted requires."""
@@ -204,7 +204,7 @@ class _Session(smtp.ESMTPClient):
         addresses: Sequence[tuple[str, int, bytes]],
         *__: object,
     ) -> None:
-        """Take the answer to the mail, or to the recipient that was refused."""
+        """Take the answer to the mail, or to the recipients if all were refused."""
         for each in addresses:
             if each[1] not in range(200, 300):
                 resp = each[2]
