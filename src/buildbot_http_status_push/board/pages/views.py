@@ -462,7 +462,7 @@ async def _failed_tests(
     store: Store, build: Build, results: BuildTests
 ) -> list[tuple[FailedTest, str, bool]]:
     """Return the failed tests, new ones first and flaky ones last, with what is known of them."""
-    found = await store.build_tests(build, [each.test for each in results.failures])
+    found = await store.build_tests(build)
     unknown = Verdict()
     made = [(each, found.get(each.test, unknown)) for each in results.failures]
     made.sort(key=lambda pair: (not pair[1].is_new, pair[1].is_flaky))

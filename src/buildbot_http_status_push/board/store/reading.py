@@ -657,9 +657,9 @@ class Reading:
         every = map(self._with_master, self._builders.values())
         return {each.id: each.name for each in every if fits_builder(chosen, each)}
 
-    def build_tests(self, build: Build, some: Sequence[NamedTest]) -> dict[NamedTest, Verdict]:
-        """Return what the runs up to a build say of tests that failed in it."""
-        return test_results.verdicts_of(self._connection, build.id, some)
+    def build_tests(self, build: Build) -> dict[NamedTest, Verdict]:
+        """Return what the runs up to a build say of the tests that failed in it."""
+        return test_results.verdicts_of(self._connection, build.id)
 
     def failing_tests(
         self, chosen: Filter, query: QueryOfTests, limit: int, most_places: int | None = None

@@ -9,6 +9,8 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -120,10 +122,14 @@ FINISHED_AFTER = Prepared(
     lambda: _builds_of_runs.where(_run_place > _given_place).order_by(*_order).limit(AROUND)
 )
 FAILURES = Prepared(
-    lambda **names: sa.select(_f.test, _f.build).where(
-        _f.test.in_(names["some"]),
-        _f.tested == _given("of_tested"),
-        _f.started_at >= _given("since"),
+    lambda **names: (
+        sa.select(_f.test, _f.build)
+        .where(
+            _f.test.in_(names["some"]),
+            _f.tested == _given("of_tested"),
+            _f.started_at >= _given("since"),
+        )
+        .order_by(_f.test)
     )
 )
 _failed_before = sa.exists().where(
@@ -373,21 +379,20 @@ def _flaked(connection: Connection, runs: Sequence[Run]) -> set[int]:
 
 
 def verdicts_of(
-    connection: Connection, build: int, some: Iterable[NamedTest]
+    connection: Connection, build: int, limit: int | None = None
 ) -> dict[NamedTest, Verdict]:
-    """Return what the runs up to a build say of tests that failed in it.
+    """Return what the runs up to a build say of the tests that failed in it.
 
     Args:
         connection: A transaction's connection.
         build: The build's number on the board.
-        some: The tests.
+        limit: Of how many of them, None for all.
     """
-    run = RUN.first(connection, {"of_build": build})
+    run = RUN.first(connection, _of(build))
     if run is None:
         return {}
-    by_digest = {each.digest: each for each in some}
-    known = _by_digest(connection, by_digest)
-    named = {number: by_digest[digest] for digest, number in known.items()}
+    rows = FAILED_TESTS.rows(connection, _of(build))[:limit]
+    named = {row.id: NamedTest(row.suite, row.name) for row in rows}
     runs = _runs(connection, run.tested, (run.started_at, run.number, build))
     found = _verdicts(connection, run.tested, runs, named)
     return {named[number]: each for number, each in found.items()}
@@ -476,8 +481,7 @@ def new_tests(connection: Connection, some: Iterable[int]) -> dict[int, list[Nam
     """Return which tests were new in builds, by the builds' numbers on the board."""
     found: dict[int, list[NamedTest]] = {}
     for build in some:
-        rows = FAILED_TESTS.rows(connection, _of(build))[:MOST_NEW]
-        verdicts = verdicts_of(connection, build, [NamedTest(row.suite, row.name) for row in rows])
+        verdicts = verdicts_of(connection, build, MOST_NEW)
         new = sorted(test for test, each in verdicts.items() if each.is_new)
         if new:
             found[build] = new
@@ -652,19 +656,22 @@ def _verdicts(
     connection: Connection, number: int, runs: Sequence[Run], some: Mapping[int, NamedTest]
 ) -> dict[int, Verdict]:
     here = frozenset(each.build for each in runs)
-    failed: dict[int, list[int]] = defaultdict(list)
+    failed: dict[int, frozenset[int]] = {}
     before: set[int] = set()
     for part in portions(sorted(some) if runs else []):
         given = {"of_tested": number, "since": runs[0].at, "some": part}
-        for test, build in FAILURES.tuples(connection, given):
-            failed[test].append(build)
-        before.update(row.id for row in FAILED_BEFORE.rows(connection, given))
+        # A build's page has thousands of these rows: none of them is looked at in Python.
+        for test, rows in groupby(FAILURES.tuples(connection, given), itemgetter(0)):
+            failed[test] = here.intersection(map(itemgetter(1), rows))
+        # What failed twice in sight has failed before, whatever there was earlier.
+        once = [each for each in part if len(failed.get(each, ())) < 2]
+        before.update(row.id for row in FAILED_BEFORE.rows(connection, given | {"some": once}))
     whole = whole_runs(runs, {each.suite for each in some.values()})
     return {
         each: verdict(
             runs,
             whole[test.suite],
-            here.intersection(failed[each]),
+            failed.get(each, frozenset()),
             failed_earlier=each in before,
         )
         for each, test in some.items()

@@ -152,8 +152,7 @@ def verdict(
             break
         in_a_row, first_bad = in_a_row + 1, run
     repeated = [(run, run.again) for run in runs if run.again and run.build in failed]
-    by_build = {run.build: run for run in runs} if repeated else {}
-    passed = whole - failed
+    by_build = {run.build: run for run in runs if run.build in whole} if repeated else {}
     return Verdict(
         runs=runs,
         ran_in=known,
@@ -165,7 +164,11 @@ def verdict(
         ran=len(known),
         passed_before=len(known) > in_a_row,
         failed_before=failed_earlier or len(failed) > in_a_row,
-        evidence=tuple((run, by_build[again]) for run, again in repeated if again in passed),
+        evidence=tuple(
+            (run, by_build[again])
+            for run, again in repeated
+            if again in by_build and again not in failed
+        ),
     )
 
 

@@ -81,19 +81,14 @@ class FailedTest:
 
     Args:
         test: Its name.
-        kind: ``failure`` for a failed assertion, else ``error``.
+        kind: ``failure`` for a failed assertion, else ``error``; with its file and the line in it
+            where they are known, such as ``failure in tests/test_login.py:12``.
         message: What it said.
-        seconds: How long it took.
-        file: Its file, where that is known.
-        line: The line in that file, where that is known.
     """
 
     test: NamedTest
     kind: str
     message: str
-    seconds: float
-    file: str | None
-    line: int | None
 
 
 @frozen(kw_only=True)
@@ -186,16 +181,18 @@ def _totals(value: object) -> Totals:
 
 
 def _failed_test(value: Mapping[str, Any]) -> FailedTest:
-    kind, line = value.get("kind"), value.get("line")
     name = (text(value.get("name")) or "").strip()[:NAME]
     return FailedTest(
         test=NamedTest((text(value.get("suite")) or "")[:NAME], name or UNNAMED),
-        kind=str(kind) if kind in KINDS else KINDS[0],
+        kind=_kind(value),
         message=(text(value.get("message")) or "")[:MESSAGE],
-        seconds=_seconds(value.get("seconds")),
-        file=(text(value.get("file")) or "")[:NAME] or None,
-        line=_count(line) or None,
     )
+
+
+def _kind(value: Mapping[str, Any]) -> str:
+    kind, file, line = value.get("kind"), text(value.get("file")), _count(value.get("line"))
+    place = f" in {file[:NAME]}" + (f":{line}" if line else "") if file else ""
+    return (kind if kind in KINDS else KINDS[0]) + place
 
 
 def _problems(value: object) -> Iterator[str]:
