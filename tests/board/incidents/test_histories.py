@@ -29,10 +29,10 @@ class HistoryTest(SynchronousTestCase):
             self.assertEqual(seen, Replay(history).seen(), name)
 
     def test_suspects(self) -> None:
-        """The suspects are as many as wanted."""
+        """The suspects are as many as wanted, also on a board that is restarted."""
         wrong = {}
         for name, history in histories().items():
-            replay = Replay(history)
+            replay = RestartedReplay(history)
             for number, letter in replay.letters.items():
                 suspects = replay.kept[number].suspects
                 count = "unchanged" if suspects.is_unchanged else str(suspects.count or "none")

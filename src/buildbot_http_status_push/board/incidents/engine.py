@@ -35,9 +35,11 @@ from buildbot_http_status_push.board.incidents.incident import (
 )
 from buildbot_http_status_push.board.incidents.ranges import (
     LastGood,
+    common_ids,
     overlap,
     range_of,
     share_changes,
+    since_good,
     suspects_of,
 )
 from buildbot_http_status_push.board.judgements import Reached, place
@@ -147,7 +149,10 @@ class Engine:
         build = ended.build
         is_telling = build.is_conclusive or build.is_inconclusive
         track = self.tracks.get(ended.key) or Track()
-        if not (is_telling and build.judges) or place(build) <= track.last:
+        if not (is_telling and build.judges):
+            return []
+        if place(build) <= track.last:
+            self._cut_down(ended)
             return []
         steps = self.advance(ended.at)
         self.tracks[ended.key] = track
@@ -155,6 +160,7 @@ class Engine:
             return [*steps, *self._inconclusive(ended, track)]
         if not track.reached.judge(build):
             self.tracked.add(ended.key)
+            self._cut_down(ended)
             return steps
         track.last = place(build)
         self._forget_attempts(ended.key, track)
@@ -211,6 +217,21 @@ class Engine:
         for incident, here in self._here(ended.key):
             steps += self._end_place(incident, here, ended.at, _ending(here, ended), ended)
         return steps
+
+    def _cut_down(self, ended: EndedBuild) -> None:
+        """Exclude from the suspects what a builder of an incident has built well in older code.
+
+        A good build of any other builder proves nothing: it may not fail on any code.
+        """
+        if ended.build.results not in GOOD:
+            return
+        for number in self._by_key.get(ended.key, ()):
+            incident, here = self.incidents[number], self._place(number, ended.key)
+            left = evolve(here, changes=since_good(here.changes, ended))
+            places = tuple(left if each is here else each for each in incident.places)
+            # Where no change is left that all share, a build was good, or bad, by chance.
+            if incident.kind == FAILURE and left != here and common_ids(places):
+                self.put(evolve(incident, places=places, suspects=suspects_of(places)), left)
 
     # A bad build.
 

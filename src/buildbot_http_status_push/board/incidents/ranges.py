@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
+from collections.abc import Collection, Iterable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from buildbot_http_status_push.board.incidents.events import Code, EndedBuild
 from buildbot_http_status_push.board.incidents.incident import ChangeRange, Place, Suspects
@@ -55,6 +54,22 @@ def range_of(ended: EndedBuild, good: LastGood) -> ChangeRange:
     )
 
 
+def since_good(changed: ChangeRange, good: EndedBuild) -> ChangeRange:
+    """Return what is left of a range after a good build of older code that ended after it.
+
+    Of several codebases the ids of changes do not say which of them were in that build.
+    """
+    if len(changed.code) != 1 or len(good.build.sources) != 1:
+        return changed
+    [source], ids = good.build.sources, changed.ids or frozenset()
+    built, is_same = source.change, source.codebase == changed.code[0][0]
+    if built is None or not is_same or built not in ids or changed.count != len(ids):
+        return changed
+    left = frozenset(each for each in ids if each > built)
+    shown = tuple(each for each in changed.shown if each.id in left)
+    return evolve(changed, ids=left, shown=shown, count=len(left)) if left else changed
+
+
 def overlap(one: ChangeRange, other: ChangeRange) -> bool:
     """Return whether a change may be in both: of a builder that was never good any may."""
     if not one.good_at or not other.good_at:
@@ -73,20 +88,28 @@ def share_changes(one: ChangeRange, other: ChangeRange) -> bool:
     return bool(one.ids & other.ids)
 
 
-def suspects_of(places: Iterable[Place]) -> Suspects:
-    """Return the changes that are in all ranges; in the smallest where none is in all."""
-    ranges = [each.changes for each in places if each.was_good and each.changes.count is not None]
-    if not ranges:
-        return Suspects()
-    if all(each.is_unchanged for each in ranges):
-        return Suspects(count=0, is_unchanged=True)
-    ranges = [each for each in ranges if not each.is_unchanged]
-    smallest = min(ranges, key=lambda each: each.count or 0)
+def common_ids(places: Iterable[Place]) -> frozenset[int]:
+    """Return the ids of the changes that are in all ranges; none where one's are not known."""
+    ranges = [each for each in _counted(places) if not each.is_unchanged]
     known = [each.ids for each in ranges if each.ids is not None]
-    common = reduce(frozenset.intersection, known) if known else frozenset[int]()
-    if not common or len(known) < len(ranges):
+    return frozenset.intersection(*known) if 0 < len(known) == len(ranges) else frozenset()
+
+
+def suspects_of(places: Collection[Place]) -> Suspects:
+    """Return the changes that are in all ranges; in the smallest where none is in all."""
+    counted = _counted(places)
+    ranges = [each for each in counted if not each.is_unchanged]
+    if not ranges:
+        return Suspects(count=0, is_unchanged=True) if counted else Suspects()
+    smallest = min(ranges, key=lambda each: each.count or 0)
+    common = common_ids(places)
+    if not common:
         changes, count = smallest.shown, smallest.count
     else:
         changes = tuple(each for each in smallest.shown if each.id in common)
         count = max(len(common), len(changes))
     return Suspects(changes=changes if count == len(changes) <= SUSPECTS else (), count=count)
+
+
+def _counted(places: Iterable[Place]) -> list[ChangeRange]:
+    return [each.changes for each in places if each.was_good and each.changes.count is not None]
