@@ -210,8 +210,10 @@ class Hub(Generic[Message]):
     async def _follow(self) -> None:
         while True:
             await self._wakeup.wait(POLL)
+            began = self._clock.seconds()
             sent = await self._turn_safely()
-            await deferLater(self._clock, pause(sent, len(self.browsers)))
+            took = self._clock.seconds() - began
+            await deferLater(self._clock, pause(sent, len(self.browsers), took))
 
     async def _turn_safely(self) -> int:
         try:
@@ -364,9 +366,15 @@ class Hub(Generic[Message]):
         self._store_failed = True
 
 
-def pause(sent: int, browsers: int) -> float:
-    """Return the seconds between two frames, by the bytes of one and the number of browsers."""
-    return max(GATHER, sent * browsers / BYTES_A_SECOND)
+def pause(sent: int, browsers: int, took: float) -> float:
+    """Return after how many seconds the next frame may be sent.
+
+    Args:
+        sent: The bytes of the last one.
+        browsers: How many were sent it.
+        took: For how many seconds it was sent.
+    """
+    return max(GATHER, sent * browsers / BYTES_A_SECOND, took) - took
 
 
 def expect_cancelling(failure: Failure) -> None:
