@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from support.statuses import MASTER, NOW, a_body, as_bytes
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.body import DEEPEST, NAME, TAGS, BodyError, Status, read
+from buildbot_http_status_push.board.body import (
+    DEEPEST,
+    MOST_VALUES,
+    NAME,
+    TAGS,
+    BodyError,
+    Status,
+    read,
+)
 from buildbot_http_status_push.board.changes import LATEST
 from buildbot_http_status_push.board.storable import loads_storable, storable_json
 from buildbot_http_status_push.results import FAILURE, SUCCESS
@@ -212,6 +220,16 @@ class RefusalTests(SynchronousTestCase):
         for _ in range(DEEPEST):
             deep = [deep]
         self.check("within each other", deep=deep)
+
+    def test_too_many_values(self) -> None:
+        """A body of few bytes a value would take seconds; its number of values is bounded."""
+        for many in (
+            [[]] * MOST_VALUES,
+            [[0] * 500] * 500,
+            dict.fromkeys(map(str, range(MOST_VALUES))),
+        ):
+            self.check(f"it has more than {MOST_VALUES:,} values", many=many)
+        self.assertEqual(read(as_bytes(a_body(many=[0] * (MOST_VALUES - 100)))).builder, "linux")
 
     @given(ANYTHING)
     def test_anything(self, content: Any) -> None:

@@ -33,6 +33,8 @@ from buildbot_http_status_push.results import CANCELLED
 
 DEEPEST = 60
 """How many lists and objects may stand within each other."""
+MOST_VALUES = 250_000
+"""How many values a body may have: more cost seconds, however few bytes each of them has."""
 NAME = 500
 """Characters that are kept of names: more does not fit into an index of PostgreSQL."""
 SENTENCE = 2000
@@ -228,20 +230,25 @@ def _content(body: bytes) -> Mapping[str, Any]:
         raise BodyError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {fault}") from fault
     if not isinstance(content, dict):
         raise _refusal(f"the body is a JSON {type(content).__name__}, not an object")
-    if _is_deeper(content, DEEPEST):
-        raise _refusal(f"more than {DEEPEST} lists and objects stand within each other")
+    _check_shape(content)
     known: Mapping[str, Any] = storable_json(content)
     return known
 
 
-def _is_deeper(content: object, limit: int) -> bool:
-    level = [content]
-    for _ in range(limit):
+def _check_shape(content: dict[str, Any]) -> None:
+    """Refuse what would break or block whatever looks through it."""
+    level: list[Any] = [content]
+    values = 0
+    for _ in range(DEEPEST):
+        values += sum(map(len, level))
+        if values > MOST_VALUES:
+            raise _refusal(f"it has more than {MOST_VALUES:,} values")
         level = [inner for outer in level for inner in _inner(outer)]
-    return bool(level)
+    if level:
+        raise _refusal(f"more than {DEEPEST} lists and objects stand within each other")
 
 
-def _inner(value: Any) -> Iterator[object]:
+def _inner(value: Any) -> Iterator[Any]:
     values = value.values() if isinstance(value, dict) else value
     return (each for each in values if isinstance(each, dict | list))
 
