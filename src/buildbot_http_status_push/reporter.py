@@ -90,6 +90,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         self._has_generators = False
         self._states_wanted: object = None
         self._users_are_seen = True
+        self._state_kinds: set[str] = set()
         self.cache: DataCache | None = None
         self.properties_gate: PropertiesGate | None = None
         super().__init__(*args, **well_named(kwargs))
@@ -194,6 +195,8 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if generators is None:
             generators = self._create_default_generators()
         self._users_are_seen = self.delivers_for_itself or users.are_seen(generators)
+        beside = state_generators.StateGenerator
+        self._state_kinds = {each.kind for each in generators if isinstance(each, beside)}
         yield super().reconfigService(generators=generators)
         self._has_generators = True
         target = self._parts()[0].target()
@@ -212,11 +215,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         if self._backfiller is not None:
             self._backfiller.start()
         if self._states is not None:
-            await self._states.start(self._state_kinds())
-
-    def _state_kinds(self) -> set[str]:
-        beside = state_generators.StateGenerator
-        return {each.kind for each in self.generators if isinstance(each, beside)}
+            await self._states.start(self._state_kinds)
 
     async def _configure_delivery(self, given: Options) -> None:
         delivery = self._parts()[0]
@@ -311,7 +310,7 @@ class HttpStatusPush(BuiltInAttributes, ReporterBase):  # type: ignore[misc]  # 
         mine = self._ownership
         if event.kind == "builds" and mine is not None and not mine.includes(event.message):
             return succeed(None)  # another master's, which announces it
-        if self._states is not None and event.kind in self._state_kinds():
+        if self._states is not None and event.kind in self._state_kinds:
             self._states.handled(event.kind, event.path[-1])
         return self._handle(event)
 
