@@ -1,4 +1,4 @@
-"""The browsers that watch, and which of them keep up.
+"""The browsers that watch, how far each has got, and which of them keep up.
 
 Knows no connection: a browser is whatever accepts messages. What a browser does not read costs
 nothing: it is sent no more until it has read all, and then a message that makes it fetch its page.
@@ -6,14 +6,17 @@ nothing: it is sent no more until it has read all, and then a message that makes
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
+
+from buildbot_http_status_push.board.model import Position
 
 PATIENCE = 60.0
 """For how many seconds a browser may read nothing before it is dropped."""
@@ -35,88 +38,113 @@ class Browser(Protocol[Accepted]):
 
 
 @define(eq=False)
-class _Broadcast(Generic[Message]):
-    """A message, and the browsers that it has yet to be sent to."""
+class _Stand(Generic[Message]):
+    """How far some browsers have got, and what leads them from there to the latest change."""
 
-    message: Message
-    is_lossy: bool
-    pending: dict[Browser[Message], None]
-    done: Deferred[None] = field(factory=Deferred, init=False)
-    fault: Failure | None = field(default=None, init=False)
+    position: Position
+    broadcasts: int
+    """How many broadcasts that no browser may miss there were until here."""
+    message: Message | None = field(default=None, init=False)
+    reached: Deferred[None] = field(factory=Deferred, init=False)
+    """Fires when no browser is behind."""
 
 
 @define
-class _Full:
-    """Since when a browser's buffer has been full, and the last broadcast that it was sent."""
+class _Full(Generic[Message]):
+    """Since when a browser's buffer has been full, and how far it had got."""
 
     since: float
-    last: int
+    stand: _Stand[Message]
 
 
 @define(eq=False)
 class Browsers(Generic[Message]):
-    """All browsers that watch.
+    """All browsers that watch, in the order of their turns.
 
-    A message is sent in slices, and the next one after it: so all browsers get the same ones in
-    the same order, and requests are answered in between.
+    In its turn a browser is sent all that it has not got yet. So a change reaches all of them
+    within one round, also while an earlier one is on its way. Requests are answered in between.
+
+    Args:
+        clock: Has the turns of the reactor.
+        snapshot: Makes the message for a browser that missed something.
     """
 
     _clock: IReactorTime
     _snapshot: Callable[[], Message]
-    _keeping_up: set[Browser[Message]] = field(factory=set, init=False)
-    _full: dict[Browser[Message], _Full] = field(factory=dict, init=False)
-    _last: int = field(default=0, init=False)
-    """The number of the last broadcast that no browser may miss."""
-    _queue: deque[_Broadcast[Message]] = field(factory=deque, init=False)
+    _stands: deque[_Stand[Message]] = field(init=False)
+    """Where browsers stand, the oldest first; at the last one are those that have got all."""
+    _turns: OrderedDict[Browser[Message], _Stand[Message]] = field(factory=OrderedDict, init=False)
+    _full: dict[Browser[Message], _Full[Message]] = field(factory=dict, init=False)
     _next_slice: IDelayedCall | None = field(default=None, init=False)
+    _fault: Failure | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._stands = deque([_Stand(Position("", 0), 0)])
 
     def __len__(self) -> int:
-        return len(self._keeping_up) + len(self._full)
+        return len(self._turns) + len(self._full)
 
     @property
     def behind(self) -> int:
         """How many do not read what they are sent."""
         return len(self._full)
 
+    @property
+    def position(self) -> Position:
+        """The position of browsers that have been sent everything."""
+        return self._stands[-1].position
+
+    @property
+    def positions(self) -> set[Position]:
+        """The positions of all browsers that keep up."""
+        return {each.position for each in self._stands}
+
     def welcome(self, browser: Browser[Message], message: Message) -> None:
-        """Let a browser in."""
-        self._keeping_up.add(browser)
+        """Let a browser in, with a message that leads to ``position``."""
+        self._turns[browser] = self._stands[-1]
         browser.send(message)
 
     def leave(self, browser: Browser[Message]) -> None:
         """Forget a browser."""
-        self._keeping_up.discard(browser)
+        self._turns.pop(browser, None)
         self._full.pop(browser, None)
-        self._withdraw(browser)
 
-    def broadcast(self, message: Message) -> Deferred[None]:
-        """Send a message that no browser may miss.
+    def broadcast(
+        self, position: Position, message: Callable[[Position], Message]
+    ) -> Deferred[None]:
+        """Send all browsers what leads to a position; none may miss it.
+
+        Args:
+            position: The position.
+            message: Returns the message for browsers at one of ``positions``.
 
         Returns:
-            Fires when all have been sent it, with what a browser raised, if one did. The caller
-            waits with the next one: messages that have not been sent are kept, however many.
+            Fires when all have been sent it, with what a browser raised, if one did.
         """
-        self._last += 1
-        return self._enqueue(message, is_lossy=False)
+        for stand in self._stands:
+            stand.message = message(stand.position)
+        return self._begin(_Stand(position, self._stands[-1].broadcasts + 1))
 
     def broadcast_lossy(self, message: Message) -> Deferred[None]:
-        """Send a message that may be missed."""
-        return self._enqueue(message, is_lossy=True)
+        """Send a message that may be missed to browsers that have got everything else."""
+        head = self._stands[-1]
+        head.message = message
+        return self._begin(_Stand(head.position, head.broadcasts))
 
     def pause(self, browser: Browser[Message]) -> None:
         """Send a browser no more: its buffer is full."""
-        if browser in self._keeping_up:
-            self._keeping_up.remove(browser)
-            missed = self._withdraw(browser)
-            self._full[browser] = _Full(self._clock.seconds(), self._last - missed)
+        stand = self._turns.pop(browser, None)
+        if stand is not None:
+            self._full[browser] = _Full(self._clock.seconds(), stand)
 
     def resume(self, browser: Browser[Message]) -> None:
         """Go on with a browser that has read all it was sent."""
         full = self._full.pop(browser, None)
         if full is None:
             return
-        self._keeping_up.add(browser)
-        if full.last != self._last:
+        head = self._stands[-1]
+        self._turns[browser] = head
+        if full.stand.broadcasts != head.broadcasts:
             browser.send(self._snapshot())
 
     def drop_stalled(self) -> None:
@@ -129,43 +157,41 @@ class Browsers(Generic[Message]):
 
     def drop_all(self) -> None:
         """Drop everyone, and send nothing more."""
-        self._queue.clear()
         if self._next_slice is not None:
             self._next_slice.cancel()
             self._next_slice = None
-        for browser in (*self._keeping_up, *self._full):
+        for browser in (*self._turns, *self._full):
             self.leave(browser)
             browser.drop()
+        self._pass_stands()
 
-    def _enqueue(self, message: Message, *, is_lossy: bool) -> Deferred[None]:
-        broadcast = _Broadcast(message, is_lossy, dict.fromkeys(self._keeping_up))
-        self._queue.append(broadcast)
+    def _begin(self, head: _Stand[Message]) -> Deferred[None]:
+        self._stands.append(head)
         if self._next_slice is None:
             self._send_slice()
-        return broadcast.done
+        return head.reached
 
     def _send_slice(self) -> None:
         self._next_slice = None
-        broadcast = self._queue[0]
-        pending, message = broadcast.pending, broadcast.message
-        for _ in range(min(SLICE, len(pending))):
-            browser, _ = pending.popitem()
+        for browser, stand in tuple(islice(self._turns.items(), SLICE)):
+            if stand.message is None:
+                break
+            if self._turns.get(browser) is not stand:
+                continue  # it has left, or got full, while another one was sent something
+            self._turns[browser] = self._stands[-1]
+            self._turns.move_to_end(browser)
             try:
-                browser.send(message)
+                browser.send(stand.message)
             except Exception:
-                broadcast.fault = Failure()
-        if not pending:
-            self._queue.popleft()
-        if self._queue:
+                self._fault = Failure()
+        self._pass_stands()
+        if len(self._stands) > 1:
             self._next_slice = self._clock.callLater(0, self._send_slice)
-        if not pending:
-            broadcast.done.callback(broadcast.fault)
 
-    def _withdraw(self, browser: Browser[Message]) -> int:
-        """Send a browser no broadcast of the queue; returns how many it may not miss."""
-        missed = 0
-        for broadcast in self._queue:
-            if browser in broadcast.pending:
-                del broadcast.pending[browser]
-                missed += not broadcast.is_lossy
-        return missed
+    def _pass_stands(self) -> None:
+        """Drop the stands that all browsers have left behind."""
+        oldest = next(iter(self._turns.values()), self._stands[-1])
+        while self._stands[0] is not oldest:
+            self._stands.popleft()
+            fault, self._fault = self._fault, None
+            self._stands[0].reached.callback(fault)

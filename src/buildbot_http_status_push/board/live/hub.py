@@ -7,7 +7,7 @@ and no template.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from operator import attrgetter
@@ -139,8 +139,6 @@ class Hub(Generic[Message]):
     observe_lag: Callable[[float], None] = field(default=lambda seconds: None, init=False)
     """Called for each change that browsers are sent, with the seconds since it was accepted."""
     browsers: Browsers[Message] = field(init=False)
-    position: Position = field(init=False)
-    """The position of browsers that keep up."""
     _updates: UpdateLog = field(init=False)
     _wakeup: Wakeup = field(init=False)
     _requests: list[_Request] = field(factory=list, init=False)
@@ -162,7 +160,7 @@ class Hub(Generic[Message]):
         """
         self._known_changes = self._source.known_changes
         await self._start_at(await self._source.position())
-        self.position = self._updates.position
+        self.browsers.broadcast(self._updates.position, lambda _: self._snapshot())
         self._endings.append(self._source.subscribe(self._wakeup.set))
         following = Deferred.fromCoroutine(self._follow())
         following.addErrback(expect_cancelling)
@@ -203,6 +201,11 @@ class Hub(Generic[Message]):
         return request.answer
 
     @property
+    def position(self) -> Position:
+        """The position of browsers that have been sent everything."""
+        return self.browsers.position
+
+    @property
     def is_storing(self) -> bool:
         """Whether the board can write what it is sent."""
         return self._source.is_storing
@@ -210,10 +213,8 @@ class Hub(Generic[Message]):
     async def _follow(self) -> None:
         while True:
             await self._wakeup.wait(POLL)
-            began = self._clock.seconds()
             sent = await self._turn_safely()
-            took = self._clock.seconds() - began
-            await deferLater(self._clock, pause(sent, len(self.browsers), took))
+            await deferLater(self._clock, pause(sent, len(self.browsers)))
 
     async def _turn_safely(self) -> int:
         try:
@@ -236,15 +237,16 @@ class Hub(Generic[Message]):
         try:
             await self._read()
             await self._look_for_known()
-            starts = self._starts({request.since for request in requests})
-            texts = await self._frames_since({self.position, *starts.values()})
+            asked = {request.since for request in requests}
+            starts = self._starts({*asked, *self.browsers.positions})
+            texts = await self._frames_since(set(starts.values()))
         except StorageError as error:
             self._log_error(error)
             return 0
         if self._store_failed:
             self._store_failed = False
             self._log.info("live: reading the database works again")
-        sent = await self._broadcast_updates(texts[self.position])
+        sent = self._broadcast_updates({each: texts[start] for each, start in starts.items()})
         del self._requests[: len(requests)]
         for request in requests:
             if not request.answer.called:  # else its asker has left and cancelled it
@@ -270,7 +272,8 @@ class Hub(Generic[Message]):
             await self._renderer.open()
             self._known_changes = changes
             self._updates = UpdateLog(self._updates.position)  # who comes back fetches its page
-            await self.browsers.broadcast(self._snapshot())
+            snapshot = self._snapshot()
+            await self.browsers.broadcast(self.position, lambda _: snapshot)
 
     async def _start_at(self, position: Position) -> None:
         await self._renderer.open()
@@ -324,15 +327,19 @@ class Hub(Generic[Message]):
         summary, is_storing = self._renderer.summary, self._source.is_storing
         return frames.updates(since.sequence, position, found, shared, summary, now, is_storing)
 
-    async def _broadcast_updates(self, frame: bytes) -> int:
-        if self.position == self._updates.position:
+    def _broadcast_updates(self, texts: Mapping[Position, bytes]) -> int:
+        position = self._updates.position
+        if self.position == position:
             return 0
         accepted = self._updates.accepted_after(self.position)
-        self.position = self._updates.position
-        await self.browsers.broadcast(self._prepare(frame))
+        sent = len(texts[self.position])
+        reached = self.browsers.broadcast(position, lambda since: self._prepare(texts[since]))
+        reached.addCallbacks(lambda _: self._observe(accepted), self._log_fault)
+        return sent
+
+    def _observe(self, accepted: Sequence[float]) -> None:
         for at in accepted:
             self.observe_lag(self._clock.seconds() - at)
-        return len(frame)
 
     def _cancel_requests(self) -> None:
         while self._requests:
@@ -347,14 +354,15 @@ class Hub(Generic[Message]):
             masters = await self._source.masters()
             now, is_storing = self._clock.seconds(), self._source.is_storing
             frame = frames.heard(self.position, masters, now, is_storing)
-            await self.browsers.broadcast_lossy(self._prepare(frame))
+            self.browsers.broadcast_lossy(self._prepare(frame)).addErrback(self._log_fault)
         except StorageError:
             return  # `_turn` logs it
         except Exception:
             self._log_fault()
 
-    def _log_fault(self) -> None:
-        self._log.failure("live: sending changes failed; browsers that missed them reconnect")
+    def _log_fault(self, failure: Failure | None = None) -> None:
+        text = "live: sending changes failed; browsers that missed them reconnect"
+        self._log.failure(text, failure=failure)
 
     def _log_error(self, error: StorageError) -> None:
         if not self._store_failed:
@@ -366,15 +374,9 @@ class Hub(Generic[Message]):
         self._store_failed = True
 
 
-def pause(sent: int, browsers: int, took: float) -> float:
-    """Return after how many seconds the next frame may be sent.
-
-    Args:
-        sent: The bytes of the last one.
-        browsers: How many were sent it.
-        took: For how many seconds it was sent.
-    """
-    return max(GATHER, sent * browsers / BYTES_A_SECOND, took) - took
+def pause(sent: int, browsers: int) -> float:
+    """Return the seconds between two frames, by the bytes of one and the number of browsers."""
+    return max(GATHER, sent * browsers / BYTES_A_SECOND)
 
 
 def expect_cancelling(failure: Failure) -> None:
