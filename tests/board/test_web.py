@@ -12,6 +12,7 @@ from pathlib import Path
 from support.boards import PATIENCE, BoardCase
 from support.reasons import excerpts
 from support.results import results_key
+from support.states import a_builder, a_request, a_worker
 from support.statuses import a_body, as_bytes
 from twisted.internet.threads import deferToThread
 
@@ -305,6 +306,36 @@ class PersonalTests(BoardCase):
         found = json.loads((await self.get("/api/builds?owner=Ada+Novak")).text)["builds"]
         self.assertEqual([each["number"] for each in found], [2])
         self.assertIn("git@host:x", (await self.get("/search?q=git@host:x")).text)
+
+    async def test_what_people_write(self) -> None:
+        """The same holds for incidents, the queue, workers, descriptions, and names of values."""
+        said = "ada@example.org in /home/secret-place/src/x.c"
+        builder = {"name": "linux", "tags": [], "description": said}
+        await self.put(state_string=said, builder=builder)
+        environment = {"ada@example.org": 1, "/home/secret-place/x": 2}
+        properties = {"environment": [environment, "Step"]}
+        about = {"builder": builder, "state_string": said, "properties": properties}
+        lines = (f"error one: {said}", f"error two: {said}")  # the second is added to the incident
+        for number in (2, 3):
+            await self.put(number, FAILURE, **about, **excerpts(*lines[: number - 1]))
+        for state in (
+            a_worker("workers.paused", "w1", paused=True, pause_reason=said),
+            a_request("requests.new", 7, buildset={"reason": said, "sourcestamps": []}),
+            a_builder("builders.configured", "linux", description=said),
+        ):
+            self.assertEqual((await self.ask("POST", "/", json.dumps(state))).status, 200)
+        while not (await self.board.store.follow()).is_at_end:
+            pass
+        [incident] = await self.board.store.incidents()
+        of_it = f"incidents/{incident.id}"
+        paths = ("/", "/builders/1", "/builds/2", "/incidents", f"/{of_it}", f"/api/{of_it}",
+                 "/api/incidents", "/incidents.atom", "/search?q=error", "/queue", "/workers/w1",
+                 "/api/builders", "/api/builds", "/api/builds/2", "/feed.atom")  # fmt: skip
+        for path in paths:
+            text = (await self.get(path)).text
+            for personal in ("ada@", "secret-place"):
+                self.assertNotIn(personal, text, path)
+        self.assertIn("ada in …/x.c", (await self.get(f"/{of_it}")).text)
 
 
 class PrivateTests(BoardCase):

@@ -18,6 +18,7 @@ from buildbot_http_status_push.board.model import (
     ReasonSummary,
     Revision,
     SourceChange,
+    Worker,
 )
 
 # Lengths are bounded, so that a long text takes time in proportion to its length only.
@@ -37,8 +38,8 @@ _IN_TEXT = re.compile(
     r"|(?<!\w)[A-Za-z]:[\\/]{1,2}(?:[\w .@+%~()-]{1,255}[\\/]{1,2}){1,40}"
     r"(?P<windows>[\w.@+%~-]{1,255})"
 )
-LOG_KEYS = frozenset({"lines", "message", "problems"})
-"""What is of logs in a body: lines of ``excerpts``, messages and problems of ``tests``."""
+TEXT_KEYS = frozenset({"lines", "message", "problems", "state_string", "reason", "description"})
+"""What is text in a body, with paths anywhere within: lines of logs, and what people write."""
 
 
 def without_address(text: str) -> str:
@@ -57,7 +58,7 @@ def without_paths(text: str) -> str:
 
 
 def open_line(text: str) -> str:
-    """Return a line of a log as everybody may see it."""
+    """Return a line of a log, or what somebody wrote, as everybody may see it."""
     return without_address(without_paths(text))
 
 
@@ -76,31 +77,35 @@ def open_reason(reason: Reason) -> Reason:
     return evolve(reason, text=open_line(reason.text))
 
 
-def without_personal(value: Any, *, is_log: bool = False) -> Any:
+def without_personal(value: Any, *, is_text: bool = False) -> Any:
     """Return JSON without mail addresses in its texts, and with paths shortened to their end.
 
     Args:
         value: What JSON gives.
-        is_log: Whether its texts are of logs, where paths are anywhere within.
+        is_text: Whether paths are anywhere within its texts.
     """
-    if isinstance(value, str) and is_log:
+    if isinstance(value, str) and is_text:
         return open_line(value)
     if isinstance(value, str):
         path = _PATH.fullmatch(value) if len(value) < 4096 else None
         return f"…/{path[path.lastgroup or 0]}" if path else without_address(value)
     if isinstance(value, dict):
         return {
-            key: without_personal(each, is_log=is_log or key in LOG_KEYS)
+            without_personal(key): without_personal(each, is_text=is_text or key in TEXT_KEYS)
             for key, each in value.items()
         }
     if isinstance(value, list):
-        return [without_personal(each, is_log=is_log) for each in value]
+        return [without_personal(each, is_text=is_text) for each in value]
     return value
 
 
 def open_build(build: Build) -> Build:
     """Return a build as everybody may see it."""
-    return build if build.owner is None else evolve(build, owner=without_address(build.owner))
+    return evolve(
+        build,
+        owner=build.owner and without_address(build.owner),
+        state_string=open_line(build.state_string),
+    )
 
 
 def open_change(change: SourceChange) -> SourceChange:
@@ -114,6 +119,7 @@ def open_builder(builder: Builder) -> Builder:
     """Return a builder as everybody may see it."""
     return evolve(
         builder,
+        description=builder.description and open_line(builder.description),
         last=builder.last and open_build(builder.last),
         first_bad=builder.first_bad and open_build(builder.first_bad),
         last_good=builder.last_good and open_build(builder.last_good),
@@ -121,6 +127,11 @@ def open_builder(builder: Builder) -> Builder:
         recent=tuple(map(open_build, builder.recent)),
         suspects=tuple(map(open_change, builder.suspects)),
     )
+
+
+def open_worker(worker: Worker) -> Worker:
+    """Return a worker as everybody may see it."""
+    return evolve(worker, pause_reason=worker.pause_reason and open_line(worker.pause_reason))
 
 
 def open_revision(revision: Revision) -> Revision:

@@ -11,8 +11,13 @@ from sqlalchemy.engine import Connection
 
 from buildbot_http_status_push.board.failures.known import Entry
 from buildbot_http_status_push.board.incidents.engine import place_key
-from buildbot_http_status_push.board.incidents.incident import Incident, IncidentReason, Step
-from buildbot_http_status_push.board.personal_data import open_change, without_address
+from buildbot_http_status_push.board.incidents.incident import Incident, IncidentReason, Place, Step
+from buildbot_http_status_push.board.personal_data import (
+    open_change,
+    open_line,
+    open_reason,
+    without_address,
+)
 from buildbot_http_status_push.board.store.incident_rows import incident_of, step_of
 from buildbot_http_status_push.board.store.tables import (
     incident_places,
@@ -75,10 +80,21 @@ def shown_incident(incident: Incident, entries: Iterable[Entry], *, is_open: boo
     claim, suspects = shown.claim, shown.suspects
     return evolve(
         shown,
+        reasons=tuple(map(_open_reason, reasons)),
+        places=tuple(map(_open_place, shown.places)),
+        cause=shown.cause and open_line(shown.cause),
         suspects=evolve(suspects, changes=tuple(map(open_change, suspects.changes))),
-        claim=claim
-        and evolve(claim, by=without_address(claim.by), note=without_address(claim.note)),
+        claim=claim and evolve(claim, by=without_address(claim.by), note=open_line(claim.note)),
     )
+
+
+def _open_reason(reason: IncidentReason) -> IncidentReason:
+    return evolve(reason, reason=open_reason(reason.reason))
+
+
+def _open_place(place: Place) -> Place:
+    # Where no steps were sent it is what the build said.
+    return evolve(place, step=open_line(place.step)) if place.step else place
 
 
 def shown_step(step: Step, *, is_open: bool) -> Step:
@@ -88,7 +104,7 @@ def shown_step(step: Step, *, is_open: bool) -> Step:
     return evolve(
         step,
         by=step.by and without_address(step.by),
-        about=step.about and without_address(step.about),
+        about=step.about and open_line(step.about),
     )
 
 

@@ -44,11 +44,12 @@ from buildbot_http_status_push.board.model import (
 from buildbot_http_status_push.board.personal_data import (
     open_build,
     open_change,
+    open_line,
     open_memory,
     open_reason,
     open_revision,
     open_summary,
-    without_address,
+    open_worker,
     without_personal,
 )
 from buildbot_http_status_push.board.store import statements as sql
@@ -432,7 +433,7 @@ class Reading:
                 submitted_at=row.submitted_at,
                 claimed=bool(row.claimed),
                 priority=row.priority,
-                reason=self._open(without_address, row.reason),
+                reason=self._open(open_line, row.reason),
                 sources=sources_in(row.sources),
             )
             for row in rows
@@ -441,7 +442,7 @@ class Reading:
     def workers(self, name: str | None, limit: int) -> list[WorkerDetail]:
         """Return workers, those that are missed first, removed ones last."""
         every = [
-            evolve(each, master=self._masters[each.master.id])
+            self._open(open_worker, evolve(each, master=self._masters[each.master.id]))
             for each in self._cache.cluster.workers.values()
             if name in (None, each.name)
         ]
@@ -693,7 +694,8 @@ class Reading:
 
     def reasons_like(self, text: str, limit: int) -> list[Reason]:
         """Return the reasons that have a text, those seen last first."""
-        return reasons_like(self._connection, text, limit)
+        found = reasons_like(self._connection, text, limit)
+        return [self._open(open_reason, each) for each in found]
 
     def tests_like(self, query: QueryOfTests, limit: int) -> list[NamedTest]:
         """Return tests that have failed and fit."""
