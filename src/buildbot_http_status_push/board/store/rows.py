@@ -145,9 +145,14 @@ def cut_change(change: SourceChange) -> SourceChange:
 
 def build_of(row: Any, builder_name: str) -> Build:
     """Return a build."""
-    values = dict(zip(BUILD_NAMES, _of_build(row), strict=True))
-    values.update(sources=_sources(json.loads(row.sources)), judges=bool(row.judges))
-    return Build(builder_name=builder_name, **values)
+    return _build(_of_build(row), builder_name)
+
+
+@lru_cache(maxsize=8_192)  # each status is judged by the same builds before it
+def _build(values: tuple[Any, ...], builder_name: str) -> Build:
+    named = dict(zip(BUILD_NAMES, values, strict=True))
+    named.update(sources=_sources(json.loads(named["sources"])), judges=bool(named["judges"]))
+    return Build(builder_name=builder_name, **named)
 
 
 def _sources(values: Iterable[Sequence[Any]]) -> tuple[Source, ...]:

@@ -127,16 +127,19 @@ _newest = _builds.where(_of_builder).order_by(*newest_first)
 _of_line = _newest.where(_b.line == _given("of_line"))
 NEWEST_BUILD = Prepared(lambda: _newest.limit(1))
 RUNNING_BUILDS = Prepared(lambda: _newest.where(sa.text(RUNNING)).limit(MOST_RUNNING))
-# All that say something of a builder's branch, but for the first bad ones of a long row; a build
-# may come more than once.
+# All that say something of a builder's branch, but for the first bad ones of a long row.
 TELLING_BUILDS = Prepared(
-    lambda: sa.union_all(
-        *(
-            sa.select(some.subquery())
-            for some in (
-                _of_line.limit(RECENT),
-                _of_line.where(sa.text(judging(CONCLUSIVE))).limit(LOOKED_AT),
-                _of_line.where(sa.text(judging(GOOD))).limit(LOOKED_AT),
+    lambda: _builds.where(
+        _b.id.in_(
+            sa.union(
+                *(
+                    sa.select(some.with_only_columns(_b.id).subquery())
+                    for some in (
+                        _of_line.limit(RECENT),
+                        _of_line.where(sa.text(judging(CONCLUSIVE))).limit(LOOKED_AT),
+                        _of_line.where(sa.text(judging(GOOD))).limit(LOOKED_AT),
+                    )
+                )
             )
         )
     )

@@ -353,8 +353,8 @@ class Writing:
 
     def _telling(self, of_line: Mapping[str, Any]) -> list[Build]:
         """Return the builds that say all that there is to say of a builder's branch."""
-        rows = {row.id: row for row in sql.TELLING_BUILDS.rows(self._connection, of_line)}
-        builds = {number: build_of(row, "") for number, row in rows.items()}
+        rows = sql.TELLING_BUILDS.rows(self._connection, of_line)
+        builds = {row.id: build_of(row, "") for row in rows}
         good = (place(each) for each in builds.values() if each.results in GOOD and each.judges)
         after = max(good, default=sql.FIRST_PLACE)
         if any(each.is_bad and place(each) > after for each in builds.values()):
