@@ -14,13 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from buildbot_http_status_push.board.body import (
     DEEPEST,
     MOST_VALUES,
-    NAME,
     TAGS,
     BodyError,
     Status,
     read,
 )
-from buildbot_http_status_push.board.changes import LATEST
+from buildbot_http_status_push.board.changes import LATEST, NAME, OBJECTS, SENTENCE
 from buildbot_http_status_push.board.storable import loads_storable, storable_json
 from buildbot_http_status_push.results import FAILURE, SUCCESS
 
@@ -113,6 +112,15 @@ class ReadTests(SynchronousTestCase):
         tags = [str(number) for number in range(TAGS + 5)]
         status = self.read(builder={"name": "x" * 2 * NAME, "tags": tags})
         self.assertEqual((len(status.builder), len(status.tags)), (NAME, TAGS))
+
+    def test_bounded_changes(self) -> None:
+        """Of changes the first are read, and of each as much as is shown."""
+        long = "x" * 2 * SENTENCE
+        change = {"author": long, "comments": long, "revision": long, "revlink": f"http://x/{long}"}
+        [first, *others] = self.read(changes=[change, *[{}] * 2 * OBJECTS]).changes
+        self.assertEqual((len(others), first.url), (OBJECTS - 1, None))
+        lengths = [*map(len, (first.author, first.comment, first.revision or ""))]
+        self.assertEqual(lengths, [NAME, SENTENCE, NAME])
 
     def test_unstorable_text(self) -> None:
         """What some database, page or XML document does not take is replaced, wherever it is."""

@@ -9,6 +9,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from buildbot_http_status_push.board.failures.grouping import red_since
 from buildbot_http_status_push.board.model import Revision
+from buildbot_http_status_push.board.pages.detail import (
+    LINKS,
+    PROPERTIES,
+    SOURCES,
+    STEPS,
+    contents,
+)
 from buildbot_http_status_push.board.pages.grid import COLUMNS, table
 from buildbot_http_status_push.board.pages.history import history
 from buildbot_http_status_push.board.pages.overview import State, overview, state
@@ -66,6 +73,25 @@ class TemplatesTest(SynchronousTestCase):
         for name in ("overview.html", "_page.html"):
             environment("/here/").get_template(name)
         self.assertEqual(made.globals["root"], "/here/")
+
+
+class ContentsTest(SynchronousTestCase):
+    """What a build's page shows of its body."""
+
+    def test_bounded(self) -> None:
+        """However many steps, links, codebases and properties a body has, a page shows some."""
+        many = [{"name": "x" * 10_000}] * (STEPS + 1)
+        steps = [{"urls": many, "logs": many, "state_string": "x" * 10_000}, *many]
+        properties = {f"p{number}": [100_000 * "x", "s"] for number in range(PROPERTIES + 1)}
+        shown = contents(
+            {"steps": steps, "buildset": {"sourcestamps": many}, "properties": properties}
+        )
+        self.assertEqual(
+            [*map(len, (shown.steps, shown.steps[0].links, shown.sources, shown.properties))],
+            [STEPS, 2 * LINKS, SOURCES, PROPERTIES],
+        )
+        longest = (shown.steps[0].says, shown.steps[1].name, shown.properties[0].value)
+        self.assertEqual([*map(len, longest)], [2000, 500, 10_000])
 
 
 class HistoryTest(SynchronousTestCase):

@@ -19,6 +19,8 @@ from attrs import frozen
 from buildbot_http_status_push.board.changes import (
     LATEST,
     MOST,
+    NAME,
+    SENTENCE,
     changes_of,
     failing_step,
     objects,
@@ -35,10 +37,6 @@ DEEPEST = 60
 """How many lists and objects may stand within each other."""
 MOST_VALUES = 250_000
 """How many values a body may have: more cost seconds, however few bytes each of them has."""
-NAME = 500
-"""Characters that are kept of names: more does not fit into an index of PostgreSQL."""
-SENTENCE = 2000
-"""Characters that are kept of other texts."""
 TAGS = 50
 SOURCES = 20
 """How many codebases of a build are kept."""

@@ -6,6 +6,7 @@ Pure: takes what JSON gives and trusts none of it. Knows no database and no temp
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,13 @@ MOST = 2**53
 LATEST = 253402300800
 """The year 10000 in seconds since the epoch: no calendar here can show it."""
 
+NAME = 500
+"""Characters that are kept of names: more does not fit into an index of PostgreSQL."""
+SENTENCE = 2000
+"""Characters that are kept of other texts."""
+OBJECTS = 10_000
+"""How many objects of a list are looked at: of each of them something is made."""
+
 
 def changes_of(body: Mapping[str, Any]) -> tuple[SourceChange, ...]:
     """Return the changes in a body, in its order; they are as Buildbot's data API gives them."""
@@ -24,9 +32,9 @@ def changes_of(body: Mapping[str, Any]) -> tuple[SourceChange, ...]:
 
 
 def objects(value: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects of a JSON list; nothing where it is no list."""
+    """Yield the first objects of a JSON list; nothing where it is no list."""
     if isinstance(value, list):
-        yield from (each for each in value if isinstance(each, dict))
+        yield from islice((each for each in value if isinstance(each, dict)), OBJECTS)
 
 
 def text(value: object) -> str | None:
@@ -43,7 +51,7 @@ def moment(value: object) -> int | None:
 
 def web_address(value: object) -> str | None:
     """Return a link that a browser may follow: http and https only."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > SENTENCE:  # half a link leads nowhere
         return None
     try:
         parts = urlsplit(value)
@@ -53,8 +61,8 @@ def web_address(value: object) -> str | None:
 
 
 def first_line(value: object) -> str:
-    """Return the first line of a text that says something."""
-    lines = value.strip().splitlines() if isinstance(value, str) else []
+    """Return the first line of a text that says something, as much of it as is kept."""
+    lines = value.lstrip()[:SENTENCE].splitlines() if isinstance(value, str) else []
     return lines[0].strip() if lines else ""
 
 
@@ -73,11 +81,11 @@ def _change(change: Mapping[str, Any]) -> SourceChange:
     is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < MOST
     codebase = change.get("codebase") or (stamp.get("codebase") if isinstance(stamp, dict) else "")
     return SourceChange(
-        author=text(change.get("author")) or text(change.get("who")) or "unknown",
+        author=(text(change.get("author")) or text(change.get("who")) or "unknown")[:NAME],
         comment=first_line(change.get("comments")),
         at=moment(change.get("when_timestamp")),
-        revision=text(change.get("revision")),
+        revision=(text(change.get("revision")) or "")[:NAME] or None,
         url=web_address(change.get("revlink")),
         id=number if is_id else None,
-        codebase=codebase if isinstance(codebase, str) else "",
+        codebase=(text(codebase) or "")[:NAME],
     )

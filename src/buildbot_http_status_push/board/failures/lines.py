@@ -126,7 +126,8 @@ def reason_of(failed: FailedLine) -> Reason:
 
 def _excerpt(value: Mapping[str, Any]) -> Excerpt:
     first, matched, lines = value.get("first_line"), value.get("matched"), value.get("lines")
-    chosen = {each for each in matched if _is_number(each)} if isinstance(matched, list) else set()
+    given = matched[:LINES] if isinstance(matched, list) else []
+    chosen = {each for each in given if _is_number(each)}
     begin = first if _is_number(first) else None
     return Excerpt(
         step=_name(value.get("step")) or "step",

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from attrs import frozen
 
 from buildbot_http_status_push.board.changes import (
+    NAME,
+    SENTENCE,
     changes_of,
     first_line,
     moment,
@@ -22,6 +25,17 @@ from buildbot_http_status_push.board.changes import (
 from buildbot_http_status_push.board.model import Build, SourceChange
 from buildbot_http_status_push.board.pages.wording import result_symbol
 from buildbot_http_status_push.results import result_word
+
+STEPS = 500
+"""How many steps of a build are shown."""
+LINKS = 20
+"""How many links, and how many logs, of a step are shown."""
+SOURCES = 20
+"""How many codebases of a build are shown."""
+PROPERTIES = 500
+"""How many properties of a build are shown."""
+VALUE = 10_000
+"""How many characters of a property's value are shown."""
 
 
 @frozen
@@ -115,11 +129,12 @@ def contents(body: Mapping[str, Any]) -> Contents:
         body: A status's JSON.
     """
     buildset = _object(body.get("buildset"))
+    steps = (each for each in objects(body.get("steps")) if not each.get("hidden"))
     return Contents(
         reason=first_line(buildset.get("reason")) or None,
-        steps=tuple(_step(each) for each in objects(body.get("steps")) if not each.get("hidden")),
+        steps=tuple(map(_step, islice(steps, STEPS))),
         changes=changes_of(body),
-        sources=tuple(map(_source, objects(buildset.get("sourcestamps")))),
+        sources=tuple(map(_source, islice(objects(buildset.get("sourcestamps")), SOURCES))),
         properties=tuple(_properties(_object(body.get("properties")))),
     )
 
@@ -146,35 +161,43 @@ def _step(step: Mapping[str, Any]) -> Step:
     is_over = results is not None
     waits = not is_over and began is None
     return Step(
-        name=text(step.get("name")) or "step",
+        name=_name(step.get("name")) or "step",
         symbol=result_symbol(results) if is_over else "unknown" if waits else "running",
         word=result_word(results) if is_over else "waiting" if waits else "running",
-        says=text(step.get("state_string")) or "",
+        says=(text(step.get("state_string")) or "")[:SENTENCE],
         duration=None if began is None or ended is None else max(ended - began, 0),
-        links=tuple(map(_link, [*objects(step.get("urls")), *objects(step.get("logs"))])),
+        links=tuple(
+            _link(each)
+            for kind in ("urls", "logs")
+            for each in islice(objects(step.get(kind)), LINKS)
+        ),
     )
 
 
 def _link(link: Mapping[str, Any]) -> Link:
-    return Link(text(link.get("name")) or "link", web_address(link.get("url")))
+    return Link(_name(link.get("name")) or "link", web_address(link.get("url")))
+
+
+def _name(value: object) -> str | None:
+    return (text(value) or "")[:NAME] or None
 
 
 def _source(stamp: Mapping[str, Any]) -> Source:
-    repository = text(stamp.get("repository"))
+    repository = _name(stamp.get("repository"))
     return Source(
-        codebase=text(stamp.get("codebase")),
-        project=text(stamp.get("project")),
+        codebase=_name(stamp.get("codebase")),
+        project=_name(stamp.get("project")),
         repository=Link(repository, web_address(repository)) if repository else None,
-        branch=text(stamp.get("branch")),
-        revision=text(stamp.get("revision")),
+        branch=_name(stamp.get("branch")),
+        revision=_name(stamp.get("revision")),
         is_patched=bool(stamp.get("patch")),
     )
 
 
 def _properties(properties: Mapping[str, Any]) -> Iterator[Property]:
-    for name in sorted(properties):
+    for name in sorted(properties)[:PROPERTIES]:
         given = properties[name]
         has_source = isinstance(given, list) and len(given) == 2
         value, source = given if has_source else (given, None)
         written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        yield Property(name=name, value=written, source=text(source) or "")
+        yield Property(name=name[:NAME], value=written[:VALUE], source=_name(source) or "")

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import asdict, astuple, evolve, frozen
 
-from buildbot_http_status_push.board.body import NAME, SENTENCE, Status
+from buildbot_http_status_push.board.body import Status
 from buildbot_http_status_push.board.judgements import place
 from buildbot_http_status_push.board.model import (
     Build,
@@ -132,15 +132,7 @@ def _changes_text(changes: Sequence[SourceChange]) -> str | None:
 
 def cut_change(change: SourceChange) -> SourceChange:
     """Return a change as it is kept: no text of it is longer than is shown."""
-    return evolve(
-        change,
-        author=change.author[:COMMENT],
-        comment=change.comment[:COMMENT],
-        revision=change.revision and change.revision[:NAME],
-        # Half a link leads nowhere.
-        url=change.url if len(change.url or "") <= SENTENCE else None,
-        codebase=change.codebase[:NAME],
-    )
+    return evolve(change, author=change.author[:COMMENT], comment=change.comment[:COMMENT])
 
 
 def build_of(row: Any, builder_name: str) -> Build:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from attrs import asdict, define, field
 from sqlalchemy.engine import Connection
 
-from buildbot_http_status_push.board.body import NAME, Status
+from buildbot_http_status_push.board.body import Status
 from buildbot_http_status_push.board.model import Build, SourceChange
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.rows import (
@@ -97,8 +97,8 @@ class ChangeKeeping:
             self._found[key] = {
                 "master": master,
                 "number": key[1],
-                "codebase": each.codebase[:NAME],
-                "revision": str(each.revision)[:NAME],
+                "codebase": each.codebase,
+                "revision": str(each.revision),
                 "branch": branches.get(each.codebase, ""),
                 "line": line_of(status),
                 "seen_at": status.started_at,
