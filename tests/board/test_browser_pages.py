@@ -97,7 +97,8 @@ class PagesTest(SynchronousTestCase):
         red = self.window.run("return document.querySelector('.red .why').pathname")
         running = self.window.run("return document.querySelector('.runs a').pathname")
         kinds = ("", "grid", "revisions", "builders/9", red[1:], running[1:], "?kiosk=1",
-                 "?group=tag", "search?q=debug", "search?q=watanabe")  # fmt: skip
+                 "?group=tag", "search?q=debug", "search?q=watanabe", "tests", "failures",
+                 "incidents", "queue", "workers")  # fmt: skip
         return [*kinds, "?builder=debug&tag=stable&result=failure", "?builder=none", "nowhere"]
 
 
@@ -177,15 +178,18 @@ class ScreenTest(PagesTest):
     def test_many_builders(self) -> None:
         """So does one for many builders of which many are red."""
         made = [
-            Plan(f"{each.name} {place}", each.tags, each.usual, (FAILURE, result))
+            Plan(f"{each.name} {place}", each.tags, each.usual, (SUCCESS, FAILURE, result))
             for place in range(5)
             for each, result in zip(plans(), (FAILURE, None, SUCCESS, SUCCESS) * 10, strict=True)
         ]
         self.window.resize(1920, 1080)
         with BoardProcess.running() as board:
-            why = excerpts(f"E   AssertionError: {'a long line ' * 20}")
-            sent = Sample(int(time.time()), made, builds=2).bodies()
-            board.send({**each, **(why if each["results"] == FAILURE else {})} for each in sent)
+            sent = list(Sample(int(time.time()), made, builds=3).bodies())
+            for each in sent:
+                if each["results"] == FAILURE:
+                    line = f"E   {each['builder']['name']}: {'a long line ' * 20}"
+                    each.update(excerpts(line))
+            board.send(sent)
             self.window.open(board.address + "?kiosk=1")
             self.assertEqual(self.window.text("h1"), " 100 red")
             self.assertEqual(self.window.run(CUT), [])

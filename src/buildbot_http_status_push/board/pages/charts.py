@@ -100,7 +100,9 @@ def runs_strip(verdict: Verdict) -> Markup:
     ran = sum(has_failed is not None for _, has_failed in shown)
     return Markup(  # noqa: S704  numbers and fixed words only
         f'<svg class="strip" width="{width}" height="{SHAPE}" viewBox="0 0 {width} {SHAPE}" '
-        f'role="img" aria-label="failed {failed} of {ran} times">{shapes}</svg>'
+        # Where there is less room, the newest ones are shown.
+        f'preserveAspectRatio="xMaxYMid slice" role="img" '
+        f'aria-label="failed {failed} of {ran} times">{shapes}</svg>'
     )
 
 
