@@ -105,6 +105,15 @@ class ReaderTest(Case):
             answer = await self.act(incident.id, kind, body, Authorization=ADA)
             self.assertEqual((answer.status, said in answer.text), (409, True), answer.text)
 
+    async def test_strange_names(self) -> None:
+        """Names that no database takes are answered like others that are on no incident."""
+        incident = await self.break_it()
+        json_headers = {"Authorization": ADA, "Content_Type": "application/json"}
+        for value in ("\ud800", "\0", ["\udfff"], {"x": "\ud800"}):
+            body = json.dumps({"builder": value})
+            answer = await self.act(incident.id, "split", body, **json_headers)
+            self.assertEqual((answer.status, "is not on" in answer.text), (409, True), answer.text)
+
     async def test_split_and_mute(self) -> None:
         """Builders are split off into an incident of their own, and one is muted."""
         incident = await self.break_it("linux", "mac")

@@ -111,19 +111,20 @@ class Acting:
 
 
 def _values(delivery: Delivery) -> dict[str, list[str]]:
-    """Return what a form or a JSON object says."""
+    """Return what a form or a JSON object says, in texts that may be answered and stored."""
     try:
         text = delivery.body.decode()
         kind = delivery.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == FORM:
-            return parse_qs(text, max_num_fields=MOST_BUILDERS + 10)
+            given = parse_qs(text, max_num_fields=MOST_BUILDERS + 10)
+            return {name: [*map(storable, values)] for name, values in given.items()}
         content = json.loads(text or "{}")
     except (ValueError, RecursionError) as fault:
         raise ActError("an act must be a form, or a JSON object") from fault
     if not isinstance(content, dict):
         raise ActError("an act must be a form, or a JSON object")
     return {
-        name: [str(each) for each in (value if isinstance(value, list) else [value])]
+        name: [storable(str(each)) for each in (value if isinstance(value, list) else [value])]
         for name, value in content.items()
         if value is not None
     }
@@ -131,13 +132,13 @@ def _values(delivery: Delivery) -> dict[str, list[str]]:
 
 def _act(kind: str, incident: str, person: str, now: float, values: Mapping[str, list[str]]) -> Act:
     def one(name: str) -> str:
-        return storable(next(iter(values.get(name, ())), "")).strip()
+        return next(iter(values.get(name, ())), "").strip()
 
     until = None
     if kind == "mute":
         hours = one("hours")
         most = LONGEST_MUTE // 3600
-        is_number = re.fullmatch(r"\d{1,4}(?:\.\d{1,3})?", hours)
+        is_number = re.fullmatch(r"[0-9]{1,4}(?:\.[0-9]{1,3})?", hours)
         if not is_number or not 0 < float(hours) <= most:
             raise ActError(
                 f"hours is {hours[:NAME]!r}: must be a number above 0 and up to {most}, "
