@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from email import message_from_bytes
+from email.policy import SMTP
 from pathlib import Path
 
 import jsonschema
@@ -80,6 +82,16 @@ class SentencesTest(SynchronousTestCase):
         to = Addressee(name="c", kind="mail", envelope=envelope)
         head = delivery_of(opened(incident), to, URL, AT).body.partition(b"\r\n\r\n")[0]
         self.assertNotIn(b"\r\nBcc:", head)
+
+    def test_encoded_words(self) -> None:
+        """What looks like an encoded word in a line stays text: it holds no line end in a mail."""
+        reason = an_incident().reasons[0]
+        named = evolve(reason.reason, text="=?utf-8?q?=0D=0ABcc:_a@b.example?=")
+        incident = an_incident(reasons=(evolve(reason, reason=named),))
+        envelope = Envelope(sender="b@example.org", recipient="c@example.org")
+        to = Addressee(name="c", kind="mail", envelope=envelope)
+        mail = message_from_bytes(delivery_of(opened(incident), to, URL, AT).body, policy=SMTP)
+        self.assertIn("?utf-8?q?=0D=0ABcc:_a@b.example?", mail["Subject"])
 
     def test_kept_back(self) -> None:
         """What is kept back is counted, the most first; what only waits is not."""

@@ -236,7 +236,10 @@ def _mail(
     """Return a mail; all of an incident are one thread (RFC 5322, 3.6.4)."""
     domain = envelope.sender.rpartition("@")[2].strip("<> ")
     mail = EmailMessage(policy=SMTP)
-    mail["Subject"] = thread if own == first else f"Re: {thread}"
+    # What looks like an encoded word (RFC 2047) would be decoded: it may hold line ends, of which
+    # older versions of Python make headers.
+    plain = thread.replace("=?", "= ?")
+    mail["Subject"] = plain if own == first else f"Re: {plain}"
     mail["From"] = envelope.sender
     mail["To"] = envelope.recipient
     mail["Date"] = format_datetime(datetime.fromtimestamp(now, timezone.utc))
