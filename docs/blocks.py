@@ -224,7 +224,7 @@ class Machine:
         edits = EDITS.search(block)
         if edits:
             self.change(BEFORE_EDITS)
-        text = PATHS.sub(f"{self.root}/", block).replace(" -o buildbot", "")
+        text = re.sub(" -o (buildbot|10001)", "", PATHS.sub(f"{self.root}/", block))
         text = re.sub(r"buildbot (?:re)?start ", rf"\g<0>--start_timeout={PATIENCE} ", text)
         text = text.replace("reconfig /", f"reconfig --progress_timeout={PATIENCE} /")
         done = subprocess.run(

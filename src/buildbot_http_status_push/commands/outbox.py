@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from buildbot_http_status_push.commands.console import SubParsers
 
 
-TIMES = "Times are seconds since the epoch."
+TIMES = "Times are seconds since the epoch"
+ENTRY = ", ".join(outbox_output.ENTRY_KEYS)
 FOLLOW = ("--follow", "show changes until Ctrl-C")
 
 
@@ -57,7 +58,7 @@ def _add_action(
     name: str,
     act: Action,
     words: str,
-    keys: Sequence[str] = (),
+    keys: str = "",
     other_output: Sequence[tuple[str, str]] = (),
     refuse: Refuse = refuse,
     to_write: bool = False,
@@ -66,9 +67,7 @@ def _add_action(
         name,
         help=words,
         description=f"{words[0].upper()}{words[1:]}.",
-        epilog=f"--json prints one document. Its keys: {', '.join(keys)}. {TIMES}"
-        if keys
-        else None,
+        epilog=f"--json prints one document. Its keys: {keys}." if keys else None,
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -98,7 +97,7 @@ def _add_flags(parser: argparse.ArgumentParser, outputs: Sequence[tuple[str, str
 def _add_stats(actions: SubParsers) -> None:
     words = "count deliveries by state and report problems; exit code 1 if the counts do not add up"
     counts = f"all and each of reporters with {', '.join(outbox_output.STATS_KEYS)}"
-    keys = ("holds", counts)
+    keys = f"holds, {counts}. {TIMES}"
     openmetrics = ("--openmetrics", "print the OpenMetrics format, for Prometheus")
     _add_action(actions, "stats", queries.stats, words, keys, [openmetrics, FOLLOW])
 
@@ -107,7 +106,7 @@ def _add_list(actions: SubParsers) -> None:
     words = (
         "list deliveries, oldest first (default: those that are neither delivered nor superseded)"
     )
-    keys = ("more", "total", "causes", "deliveries", *outbox_output.ENTRY_KEYS)
+    keys = f"more, total, causes, deliveries, {ENTRY}. {TIMES}"
     parser = _add_action(actions, "list", queries.list_deliveries, words, keys, [FOLLOW])
     add_selection(parser)
     parser.add_argument("--newest", action="store_true", help="newest first")
@@ -129,15 +128,14 @@ def _add_list(actions: SubParsers) -> None:
 
 def _add_show(actions: SubParsers) -> None:
     words = "show one delivery with its body"
-    keys = (*outbox_output.ENTRY_KEYS, "body")
+    keys = f"{ENTRY}, body. {TIMES}"
     _add_id(_add_action(actions, "show", queries.show, words, keys))
 
 
 def _add_export(actions: SubParsers) -> None:
-    keys = ", ".join((*outbox_output.ENTRY_KEYS, "body"))
     words = (
         "print deliveries with their bodies as JSON lines (default: all deliveries). The keys of "
-        f"a line: {keys}. {TIMES[:-1]}"
+        f"a line: {ENTRY}, body. {TIMES}"
     )
     add_selection(_add_action(actions, "export", queries.export, words))
 
@@ -147,7 +145,7 @@ def _add_check(actions: SubParsers) -> None:
         "check outbox health (Nagios plugin format). Exit codes: 0 OK, 1 more than --max-dead "
         "dead, 2 oldest over --max-age or counts inconsistent, 3 outbox unreadable"
     )
-    keys = ("status", "waiting", "oldest", "given_up", "reason where the status is 3")
+    keys = "status, waiting, oldest (age in seconds), given_up, reason where the status is 3"
     parser = _add_action(actions, "check", queries.check, words, keys, refuse=queries.unknown)
     parser.add_argument(
         "--max-age",
@@ -167,9 +165,7 @@ def _add_check(actions: SubParsers) -> None:
 
 def _add_redeliver(actions: SubParsers) -> None:
     words = "send deliveries again; a running master starts within seconds"
-    parser = _add_action(
-        actions, "redeliver", edits.redeliver, words, ("redelivered",), to_write=True
-    )
+    parser = _add_action(actions, "redeliver", edits.redeliver, words, "redelivered", to_write=True)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("id", metavar="ID", nargs="?", help="delivery ID or a unique prefix")
     which.add_argument("--dead", action="store_true", help="all dead deliveries")
@@ -184,7 +180,7 @@ def _add_redeliver(actions: SubParsers) -> None:
 
 def _add_drop(actions: SubParsers) -> None:
     words = "mark deliveries dead and delete their bodies; they are not sent"
-    parser = _add_action(actions, "drop", edits.drop, words, ("dropped",), to_write=True)
+    parser = _add_action(actions, "drop", edits.drop, words, "dropped", to_write=True)
     parser.add_argument("id", metavar="ID", nargs="?", help="delivery ID or a unique prefix")
     parser.add_argument("--reporter", metavar="NAME", help="all deliveries of this reporter")
     parser.add_argument(
@@ -198,7 +194,7 @@ def _add_drop(actions: SubParsers) -> None:
 
 def _add_move(actions: SubParsers) -> None:
     words = "reassign pending and dead deliveries to a renamed reporter"
-    parser = _add_action(actions, "move", edits.move, words, ("moved",), to_write=True)
+    parser = _add_action(actions, "move", edits.move, words, "moved", to_write=True)
     parser.add_argument(
         "--from", dest="of", metavar="OLD", required=True, help="the reporter's old name"
     )
@@ -211,7 +207,7 @@ def _add_backfill(actions: SubParsers) -> None:
         "have a running master send the finishes of past builds again, rebuilt from its database, "
         "with their original IDs"
     )
-    keys = ("stage", "done", "total")
+    keys = "stage, done, total"
     parser = _add_action(actions, "backfill", backfill.backfill, words, keys, to_write=True)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(

@@ -41,7 +41,7 @@ def add_ping(commands: SubParsers) -> None:
         metavar="SECONDS",
         type=number(float, 0.1, 86400, "a timeout in seconds"),
         default=30.0,
-        help="longest wait for the connection, and again for the answer (default: %(default)g)",
+        help="deadline for the first connection, and again for the attempt (default: %(default)g)",
     )
     parser.set_defaults(run=partial(run_ping, parser))
 
