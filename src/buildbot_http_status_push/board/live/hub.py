@@ -361,8 +361,9 @@ class Hub(Generic[Message]):
             self._log_fault()
 
     def _log_fault(self, failure: Failure | None = None) -> None:
-        text = "live: sending changes failed; browsers that missed them reconnect"
-        self._log.failure(text, failure=failure)
+        self._log.failure(
+            "live: sending changes failed; browsers that missed them reconnect", failure=failure
+        )
 
     def _log_error(self, error: StorageError) -> None:
         if not self._store_failed:
