@@ -162,7 +162,7 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="host name that a board without a key and --user answers to, e.g. "
+        help="host name that a board with neither a key nor --user answers to, e.g. "
         "board.example.org; repeatable (default: loopback names, --host and the host of "
         "--public-url)",
     )
@@ -202,8 +202,8 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         "--keep",
         metavar="TIME",
         type=values.seconds,
-        help="age from which builds are deleted, e.g. 90d, except a builder's last one (default: "
-        "never)",
+        help="age from which builds are deleted, e.g. 90d, except each builder's latest, first red "
+        "and last good ones (default: never)",
     )
     parser.add_argument(
         "--max-body",

@@ -27,9 +27,9 @@ def add_claim(commands: SubParsers) -> None:
     parser = commands.add_parser(
         "claim",
         help="claim an incident on a board",
-        description="Claim an incident on a board. Its next messages name you, and the claim ends "
-        "with the incident. The board must authenticate its readers (--read-auth or "
-        "--user-header).",
+        description="Claim an incident on a board: until it ends, the board shows your name and, "
+        "by default, sends no messages about it. The board must authenticate its readers "
+        "(--read-auth or --user-header).",
     )
     parser.add_argument(
         "incident",

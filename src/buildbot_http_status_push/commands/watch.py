@@ -17,10 +17,10 @@ def add_watch(commands: SubParsers) -> None:
     """Add ``watch``: what a release script or a bot calls instead of polling a master."""
     parser = commands.add_parser(
         "watch",
-        help="wait for the verdict on a revision",
+        help="wait for the result of a revision",
         description="Wait until all builders have finished a revision, and print each result. Exit "
         "code 0 if all are good or red for known reasons only, 1 if one is red otherwise, 2 if "
-        "there is no verdict.",
+        "the result is unknown.",
     )
     parser.add_argument("revision", metavar="SHA", help="revision, or its beginning")
     parser.add_argument(
