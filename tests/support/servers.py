@@ -84,9 +84,11 @@ class Connection(Protocol):
         """Collect requests."""
         self._received += data
         head, end, rest = self._received.partition(b"\r\n\r\n")
+        if not end:
+            return  # nor is it read yet: a client that begins TLS sends anything
         sizes = Request(head, b"").values("Content-Length")
         size = int(sizes[0]) if sizes else 0
-        if not end or len(rest) < size:
+        if len(rest) < size:
             return
         self._received = rest[size:]
         self.served += 1
