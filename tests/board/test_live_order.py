@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import LogBook
@@ -33,17 +35,34 @@ WAITS = st.lists(st.sampled_from([None, 0.0, 0.004, 0.03, GATHER, POLL]), min_si
 """How long nothing happens afterwards; None: not even a turn of the reactor."""
 
 
+class BusyClock(Clock):
+    """A clock of a reactor whose turns take their time: a frame comes while one is being sent.
+
+    Args:
+        turn: How many seconds a turn takes.
+    """
+
+    def __init__(self, turn: float) -> None:
+        super().__init__()
+        self.turn = turn
+
+    def callLater(self, delay: float, *call: Any, **kwargs: Any) -> Any:
+        """Call in the next turn at the earliest."""
+        return super().callLater(max(delay, self.turn), *call, **kwargs)
+
+
 class Story:
     """A hub, its store, and browsers that come and go.
 
     Args:
         slowness: How many seconds each reading of the store takes.
+        turn: How many seconds a turn of the reactor takes.
     """
 
-    def __init__(self, slowness: float) -> None:
+    def __init__(self, slowness: float, turn: float) -> None:
         self.slowness = slowness
         self.book = LogBook()
-        self.clock = Clock()
+        self.clock = BusyClock(turn)
         self.store = MemoryStore(self.clock, slowness=self.slowness)
         self.outside: list[Watcher] = []
         self.inside: list[Watcher] = []
@@ -52,7 +71,7 @@ class Story:
         for _ in range(2):
             self.do_open_page(0)
             self.do_join(0)
-        self.clock.pump([slowness, GATHER] * 3)
+        self.clock.pump([slowness, GATHER] * 6)
 
     def start(self) -> None:
         """Start a hub."""
@@ -60,7 +79,7 @@ class Story:
         self.hub = Hub(self.clock, self.store, renderer, bytes, self.book.log)
         self.started = Deferred.fromCoroutine(self.hub.start())
         self.store.trouble = None
-        self.clock.pump([self.slowness] * 4)
+        self.clock.pump([self.slowness, self.clock.turn] * 4)
 
     def step(self, name: str, value: int) -> None:
         """Let something happen."""
@@ -130,7 +149,8 @@ class Story:
             self.do_join(0)
         for number in range(len(self.inside)):
             self.do_drain(number)
-        self.clock.pump([self.slowness, GATHER] * 20 + [POLL, self.slowness] * 4)
+        # A step of the clock makes one step of what waits for the store or for a turn.
+        self.clock.pump([GATHER] * 40 + [POLL, *[GATHER] * 40] * 2)
 
     def _one(self, number: int) -> list[Watcher]:
         return self.inside[number % len(self.inside) :][:1] if self.inside else []
@@ -149,12 +169,12 @@ class OrderTest(SynchronousTestCase):
         """Send in the smallest slices."""
         self.patch(browsers, "SLICE", 1)
 
-    @given(STEPS, WAITS, st.sampled_from([0.0, 0.005, 0.05]))
+    @given(STEPS, WAITS, st.sampled_from([0.0, 0.005, 0.05]), st.sampled_from([0.0, 0.03, GATHER]))
     def test_no_hole_and_no_repeat(
-        self, steps: list[tuple[str, int]], waits: list[float | None], slowness: float
+        self, steps: list[tuple[str, int]], waits: list[float | None], slowness: float, turn: float
     ) -> None:
         """Every browser sees every change once, in order, and in the end all see the truth."""
-        story = Story(slowness)
+        story = Story(slowness, turn)
         for (name, value), seconds in zip(steps, waits, strict=False):
             story.step(name, value)
             story.wait(seconds)
@@ -167,4 +187,5 @@ class OrderTest(SynchronousTestCase):
             self.assertEqual(watcher.position, story.store.here)
             self.assertEqual(watcher.shown, story.store.versions)
         story.hub.stop()
+        story.clock.advance(GATHER)  # what the store was asked for last is answered
         self.assertEqual(story.clock.getDelayedCalls(), [])

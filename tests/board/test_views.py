@@ -7,12 +7,12 @@ from jinja2 import Environment
 from support.builders import build, builder
 from twisted.trial.unittest import SynchronousTestCase
 
+from buildbot_http_status_push.board.changes import SOURCES
 from buildbot_http_status_push.board.failures.grouping import red_since
 from buildbot_http_status_push.board.model import Revision
 from buildbot_http_status_push.board.pages.detail import (
     LINKS,
     PROPERTIES,
-    SOURCES,
     STEPS,
     contents,
 )

@@ -21,6 +21,7 @@ from buildbot_http_status_push.board.changes import (
     MOST,
     NAME,
     SENTENCE,
+    SOURCES,
     changes_of,
     failing_step,
     objects,
@@ -38,8 +39,6 @@ DEEPEST = 60
 MOST_VALUES = 250_000
 """How many values a body may have: more cost seconds, however few bytes each of them has."""
 TAGS = 50
-SOURCES = 20
-"""How many codebases of a build are kept."""
 
 PULL_REFERENCE = re.compile(r"refs/(pull|pull-requests|merge-requests|changes)/")
 PULL_CATEGORIES = ("pull", "merge_request")

@@ -22,6 +22,8 @@ NAME = 500
 """Characters that are kept of names: more does not fit into an index of PostgreSQL."""
 SENTENCE = 2000
 """Characters that are kept of other texts."""
+SOURCES = 20
+"""How many codebases of a build are kept and shown."""
 OBJECTS = 10_000
 """How many objects of a list are looked at: of each of them something is made."""
 
@@ -37,9 +39,9 @@ def objects(value: object) -> Iterator[Mapping[str, Any]]:
         yield from islice((each for each in value if isinstance(each, dict)), OBJECTS)
 
 
-def text(value: object) -> str | None:
-    """Return a text that says something, None where there is none."""
-    return value if isinstance(value, str) and value else None
+def text(value: object, most: int | None = None) -> str | None:
+    """Return the first characters of a text that says something, None where there is none."""
+    return value[:most] if isinstance(value, str) and value else None
 
 
 def moment(value: object) -> int | None:
@@ -81,11 +83,11 @@ def _change(change: Mapping[str, Any]) -> SourceChange:
     is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < MOST
     codebase = change.get("codebase") or (stamp.get("codebase") if isinstance(stamp, dict) else "")
     return SourceChange(
-        author=(text(change.get("author")) or text(change.get("who")) or "unknown")[:NAME],
+        author=text(change.get("author"), NAME) or text(change.get("who"), NAME) or "unknown",
         comment=first_line(change.get("comments")),
         at=moment(change.get("when_timestamp")),
-        revision=(text(change.get("revision")) or "")[:NAME] or None,
+        revision=text(change.get("revision"), NAME),
         url=web_address(change.get("revlink")),
         id=number if is_id else None,
-        codebase=(text(codebase) or "")[:NAME],
+        codebase=text(codebase, NAME) or "",
     )

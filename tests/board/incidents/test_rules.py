@@ -15,6 +15,9 @@ from buildbot_http_status_push.board.incidents.common_lines import (
 )
 from buildbot_http_status_push.board.incidents.engine import MOST_REASONS, Engine
 from buildbot_http_status_push.board.incidents.events import EndedBuild
+from buildbot_http_status_push.board.incidents.incident import ChangeRange
+from buildbot_http_status_push.board.incidents.ranges import since_good
+from buildbot_http_status_push.board.model import Source
 
 LITTLE = """
 command timed out: 1200 seconds without output running [b'make', b'check'], attempting to kill
@@ -108,6 +111,32 @@ class ManyReasonsTest(SynchronousTestCase):
         self.assertEqual(len(incident.reasons), MOST_REASONS)
         of_incident = {each.reason.signature for each in incident.reasons}
         self.assertEqual(set(incident.first.signatures), of_incident)
+
+
+class SinceGoodTest(SynchronousTestCase):
+    """A range after a good build of older code that ended after the bad one."""
+
+    def left(self, *built: Source) -> frozenset[int] | None:
+        """Return the changes that are left of 4, 6 and 8."""
+        good = histories()["half a repair"].events[0]
+        assert isinstance(good, EndedBuild)
+        ended = evolve(good, build=evolve(good.build, sources=built))
+        ids, code = frozenset({4, 6, 8}), (("", "main", "r8"),)
+        return since_good(ChangeRange(code=code, ids=ids, count=len(ids)), ended).ids
+
+    def test_in_range(self) -> None:
+        """What was good already is left out."""
+        self.assertEqual(self.left(Source("", change=6)), {8})
+
+    def test_not_in_range(self) -> None:
+        """A revision that is not in the range, such as of another branch, leaves out nothing."""
+        for built in (Source("", change=5), Source(""), Source("library", change=6)):
+            self.assertEqual(self.left(built), {4, 6, 8})
+
+    def test_all_or_several(self) -> None:
+        """Nor does one that would leave none, or one of several codebases."""
+        self.assertEqual(self.left(Source("", change=8)), {4, 6, 8})
+        self.assertEqual(self.left(Source("", change=6), Source("library", change=9)), {4, 6, 8})
 
 
 class ActTest(SynchronousTestCase):

@@ -11,15 +11,18 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from buildbot_http_status_push.board.changes import LATEST, MOST, changes_of, objects
+from buildbot_http_status_push.board.changes import (
+    LATEST,
+    MOST,
+    SENTENCE,
+    SOURCES,
+    changes_of,
+    objects,
+)
 from buildbot_http_status_push.board.filters import MOST_VALUE
 from buildbot_http_status_push.board.model import Source
 
-SENTENCE = 2000
-"""Characters that are kept of reasons and descriptions."""
 TAGS = 50
-SOURCES = 20
-"""How many codebases of a request are kept."""
 BUILDERS = 2000
 """How many builders of a worker are kept."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
-from buildbot_http_status_push.board.changes import MOST, objects, text, web_address
+from buildbot_http_status_push.board.changes import MOST, NAME, objects, text, web_address
 from buildbot_http_status_push.board.model import Reason
 from buildbot_http_status_push.excerpts.signature import LINE_MOST, signature
 
@@ -21,8 +21,6 @@ LINES = 60
 """How many lines of an excerpt are read."""
 LINE = LINE_MOST
 """Characters of a line that are kept: as many as its signature is made of."""
-NAME = 500
-"""Characters of a rule, a step, a suite or a log that are kept."""
 REASONS = 50
 """How many failing lines of a build, and how many failed tests, are kept."""
 WORD = re.compile(r"[^\W\d_]{2}")
@@ -130,10 +128,10 @@ def _excerpt(value: Mapping[str, Any]) -> Excerpt:
     chosen = {each for each in given if _is_number(each)}
     begin = first if _is_number(first) else None
     return Excerpt(
-        step=_name(value.get("step")) or "step",
-        log=_name(value.get("log")) or "log",
+        step=text(value.get("step"), NAME) or "step",
+        log=text(value.get("log"), NAME) or "log",
         url=web_address(value.get("url")),
-        rule=_name(value.get("rule")) or "line",
+        rule=text(value.get("rule"), NAME) or "line",
         lines=tuple(
             Line(
                 number=None if begin is None else begin + place,
@@ -150,11 +148,7 @@ def _failed_tests(results: Mapping[str, Any]) -> Iterator[FailedLine]:
     for each in objects(results.get("failures")):
         name = text(each.get("name"))
         if name:
-            yield FailedLine(TEST, _name(each.get("suite")), name[:LINE])
-
-
-def _name(value: object) -> str:
-    return (text(value) or "")[:NAME]
+            yield FailedLine(TEST, text(each.get("suite"), NAME) or "", name[:LINE])
 
 
 def _is_number(value: object) -> bool:

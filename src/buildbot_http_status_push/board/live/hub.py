@@ -238,7 +238,9 @@ class Hub(Generic[Message]):
             await self._read()
             await self._look_for_known()
             asked = {request.since for request in requests}
-            starts = self._starts({*asked, *self.browsers.positions})
+            # Browsers that wait for their turn need other frames only where there is more.
+            is_new = self.position != self._updates.position
+            starts = self._starts(asked | (self.browsers.positions if is_new else set()))
             texts = await self._frames_since(set(starts.values()))
         except StorageError as error:
             self._log_error(error)

@@ -15,6 +15,7 @@ from attrs import frozen
 from buildbot_http_status_push.board.changes import (
     NAME,
     SENTENCE,
+    SOURCES,
     changes_of,
     first_line,
     moment,
@@ -30,8 +31,6 @@ STEPS = 500
 """How many steps of a build are shown."""
 LINKS = 20
 """How many links, and how many logs, of a step are shown."""
-SOURCES = 20
-"""How many codebases of a build are shown."""
 PROPERTIES = 500
 """How many properties of a build are shown."""
 VALUE = 10_000
@@ -161,10 +160,10 @@ def _step(step: Mapping[str, Any]) -> Step:
     is_over = results is not None
     waits = not is_over and began is None
     return Step(
-        name=_name(step.get("name")) or "step",
+        name=text(step.get("name"), NAME) or "step",
         symbol=result_symbol(results) if is_over else "unknown" if waits else "running",
         word=result_word(results) if is_over else "waiting" if waits else "running",
-        says=(text(step.get("state_string")) or "")[:SENTENCE],
+        says=text(step.get("state_string"), SENTENCE) or "",
         duration=None if began is None or ended is None else max(ended - began, 0),
         links=tuple(
             _link(each)
@@ -175,21 +174,17 @@ def _step(step: Mapping[str, Any]) -> Step:
 
 
 def _link(link: Mapping[str, Any]) -> Link:
-    return Link(_name(link.get("name")) or "link", web_address(link.get("url")))
-
-
-def _name(value: object) -> str | None:
-    return (text(value) or "")[:NAME] or None
+    return Link(text(link.get("name"), NAME) or "link", web_address(link.get("url")))
 
 
 def _source(stamp: Mapping[str, Any]) -> Source:
-    repository = _name(stamp.get("repository"))
+    repository = text(stamp.get("repository"), NAME)
     return Source(
-        codebase=_name(stamp.get("codebase")),
-        project=_name(stamp.get("project")),
+        codebase=text(stamp.get("codebase"), NAME),
+        project=text(stamp.get("project"), NAME),
         repository=Link(repository, web_address(repository)) if repository else None,
-        branch=_name(stamp.get("branch")),
-        revision=_name(stamp.get("revision")),
+        branch=text(stamp.get("branch"), NAME),
+        revision=text(stamp.get("revision"), NAME),
         is_patched=bool(stamp.get("patch")),
     )
 
@@ -200,4 +195,4 @@ def _properties(properties: Mapping[str, Any]) -> Iterator[Property]:
         has_source = isinstance(given, list) and len(given) == 2
         value, source = given if has_source else (given, None)
         written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        yield Property(name=name[:NAME], value=written[:VALUE], source=_name(source) or "")
+        yield Property(name=name[:NAME], value=written[:VALUE], source=text(source, NAME) or "")

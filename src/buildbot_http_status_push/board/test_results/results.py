@@ -12,10 +12,8 @@ from typing import Any
 
 from attrs import frozen
 
-from buildbot_http_status_push.board.changes import MOST, objects, text
+from buildbot_http_status_push.board.changes import MOST, NAME, objects, text
 
-NAME = 500
-"""Characters of a test's, a suite's and a file's name that are kept."""
 MESSAGE = 2100
 """Characters of a message that are shown."""
 SUITES = 600
@@ -155,7 +153,7 @@ def results_of(body: Mapping[str, Any]) -> BuildTests | None:
 def _suites(value: object) -> dict[str, Totals]:
     found: dict[str, Totals] = {}
     for each in objects(value):
-        name = (text(each.get("name")) or "")[:NAME]
+        name = text(each.get("name"), NAME) or ""
         if name not in found and len(found) >= SUITES:
             break
         known, more = found.get(name, Totals()), _totals(each)
@@ -183,15 +181,15 @@ def _totals(value: object) -> Totals:
 def _failed_test(value: Mapping[str, Any]) -> FailedTest:
     name = (text(value.get("name")) or "").strip()[:NAME]
     return FailedTest(
-        test=NamedTest((text(value.get("suite")) or "")[:NAME], name or UNNAMED),
+        test=NamedTest(text(value.get("suite"), NAME) or "", name or UNNAMED),
         kind=_kind(value),
-        message=(text(value.get("message")) or "")[:MESSAGE],
+        message=text(value.get("message"), MESSAGE) or "",
     )
 
 
 def _kind(value: Mapping[str, Any]) -> str:
-    kind, file, line = value.get("kind"), text(value.get("file")), _count(value.get("line"))
-    place = f" in {file[:NAME]}" + (f":{line}" if line else "") if file else ""
+    kind, file, line = value.get("kind"), text(value.get("file"), NAME), _count(value.get("line"))
+    place = f" in {file}" + (f":{line}" if line else "") if file else ""
     return (kind if kind in KINDS else KINDS[0]) + place
 
 
