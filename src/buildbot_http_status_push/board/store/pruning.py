@@ -23,9 +23,9 @@ from buildbot_http_status_push.board.store.tables import (
     revisions,
     updates,
 )
-from buildbot_http_status_push.board.store.test_results import drop_builds
 from buildbot_http_status_push.board.store.writing import Writing
 from buildbot_http_status_push.board.store.writing_failures import Remembering
+from buildbot_http_status_push.board.store.writing_test_results import drop_builds
 
 AT_ONCE = 500
 """How many builds are deleted in one transaction."""

@@ -52,8 +52,8 @@ from buildbot_http_status_push.board.personal_data import (
     open_worker,
     without_personal,
 )
+from buildbot_http_status_push.board.store import reading_test_results as test_results
 from buildbot_http_status_push.board.store import statements as sql
-from buildbot_http_status_push.board.store import test_results
 from buildbot_http_status_push.board.store.builder_cache import BuilderCache
 from buildbot_http_status_push.board.store.cluster import (
     WAITING_BY_BUILDER,
@@ -105,6 +105,7 @@ from buildbot_http_status_push.board.verdicts.revision import (
     new_reasons_of,
 )
 from buildbot_http_status_push.board.verdicts.rules import BranchVerdict, Rule, judged
+from buildbot_http_status_push.prepared_statements import portions
 
 T = TypeVar("T")
 
@@ -749,7 +750,7 @@ class Reading:
 
     def test_messages(self, name: str, some: Sequence[int]) -> list[tuple[Build, FailedTest]]:
         """Return what tests of a name said in builds, those that failed there."""
-        known = test_results.builds_by_id(self._connection, some)
+        known = self._builds_by_id(some)
         found: list[tuple[Build, FailedTest]] = []
         for build in sorted(known.values(), key=place, reverse=True):
             results = results_of(self._body(build))
@@ -759,11 +760,18 @@ class Reading:
                 found += [(named, each) for each in every if each.test.name == name]
         return found
 
+    def _builds_by_id(self, some: Iterable[int]) -> dict[int, Build]:
+        return {
+            row.id: build_of(row, "")
+            for part in portions(sorted(set(some)))
+            for row in sql.BUILDS_BY_ID.rows(self._connection, {"some": part})
+        }
+
     def _first_bad(self, some: Iterable[list[test_results.FailingPlace]]) -> dict[int, Build]:
         """Return the builds in which tests began to fail."""
         first = (place.verdict.first_bad for places in some for place in places)
         numbers = {each.build for each in first if each}
-        return test_results.builds_by_id(self._connection, numbers)
+        return self._builds_by_id(numbers)
 
     def _lines_shown(self, chosen: Filter) -> list[tuple[int, str]]:
         """Return the builders that fit, each with the branch that it is shown by."""

@@ -48,7 +48,7 @@ _given = sa.bindparam
 _order = (_b.started_at, _b.number, _b.id)
 newest_first = tuple(each.desc() for each in _order)
 _place = sa.tuple_(*_order)
-_given_place = sa.tuple_(_given("started_at"), _given("number"), _given("id"))
+given_place = sa.tuple_(_given("started_at"), _given("number"), _given("id"))
 
 
 def at(place: Iterable[int]) -> dict[str, int]:
@@ -151,7 +151,7 @@ FIRST_BAD_BUILDS = Prepared(
             _of_builder,
             _b.line == _given("of_line"),
             sa.text(judging(BAD)),
-            _place > _given_place,
+            _place > given_place,
         )
         .order_by(*_order)
         .limit(LOOKED_AT)
@@ -236,6 +236,7 @@ DROP_REVISION = Prepared(lambda: revisions.delete().where(_the_revision))
 
 RESULTS = sa.select(_b.results, sa.func.count()).group_by(_b.results)
 
+BUILDS_BY_ID = Prepared(lambda **names: _builds.where(_b.id.in_(names["some"])))
 BUILD = _builds.where(_b.id == _given("of_build"))
 BODY = sa.select(bodies.c.body).where(bodies.c.build == _given("of_build"))
 BODY_OF = Prepared(lambda: BODY)
@@ -282,7 +283,7 @@ def builds_before(chosen: Filter, way: Any) -> Any:
     ]
     if chosen.results:
         wanted.append(_b.results.in_(sorted(chosen.results)))
-    return _builds.where(way, *wanted, _place < _given_place).order_by(*newest_first)
+    return _builds.where(way, *wanted, _place < given_place).order_by(*newest_first)
 
 
 def fitting(chosen: Filter) -> list[Any]:

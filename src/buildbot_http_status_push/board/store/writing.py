@@ -23,6 +23,7 @@ from buildbot_http_status_push.board.model import GOOD, Build, Position, Source
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.cluster import ClusterKeeping
 from buildbot_http_status_push.board.store.merging import rank, state_of, suspects_of
+from buildbot_http_status_push.board.store.reading_test_results import failing_of
 from buildbot_http_status_push.board.store.rows import (
     About,
     build_of,
@@ -35,8 +36,8 @@ from buildbot_http_status_push.board.store.rows import (
 )
 from buildbot_http_status_push.board.store.source_changes import ChangeKeeping
 from buildbot_http_status_push.board.store.tables import bodies, builders, built, updates
-from buildbot_http_status_push.board.store.test_results import Keeping, failing_of
 from buildbot_http_status_push.board.store.writing_failures import Remembering
+from buildbot_http_status_push.board.store.writing_test_results import Keeping
 
 
 class Stored(Enum):

@@ -46,7 +46,6 @@ _builds = sa.select(*BUILD_COLUMNS).where(
     _b.builder == _given("of_builder"), _b.line == _given("of_line")
 )
 _build_place = sa.tuple_(_b.started_at, _b.number, _b.id)
-_given_place = sa.tuple_(_given("started_at"), _given("number"), _given("id"))
 _oldest_first = (_b.started_at, _b.number, _b.id)
 _newest_first = tuple(each.desc() for each in _oldest_first)
 _good = _builds.where(sa.text(judging(GOOD)))
@@ -54,21 +53,21 @@ _of_line = sa.and_(_f.builder == _given("of_builder"), _f.line == _given("of_lin
 
 HAS_FAILED = Prepared(lambda: sa.select(_f.build).where(_of_line).limit(1))
 UP_TO = Prepared(
-    lambda: _builds.where(_build_place <= _given_place).order_by(*_newest_first).limit(AROUND)
+    lambda: _builds.where(_build_place <= sql.given_place).order_by(*_newest_first).limit(AROUND)
 )
 AFTER = Prepared(
-    lambda: _builds.where(_build_place > _given_place).order_by(*_oldest_first).limit(AROUND)
+    lambda: _builds.where(_build_place > sql.given_place).order_by(*_oldest_first).limit(AROUND)
 )
 GOOD_BEFORE = Prepared(
-    lambda: _good.where(_build_place < _given_place).order_by(*_newest_first).limit(1)
+    lambda: _good.where(_build_place < sql.given_place).order_by(*_newest_first).limit(1)
 )
 GOOD_AFTER = Prepared(
-    lambda: _good.where(_build_place > _given_place).order_by(*_oldest_first).limit(1)
+    lambda: _good.where(_build_place > sql.given_place).order_by(*_oldest_first).limit(1)
 )
 OTHERWISE_SINCE = Prepared(
     lambda: sa.select(_f.build, _f.signature).where(
         _of_line,
-        sa.tuple_(_f.started_at, _f.number, _f.build) >= _given_place,
+        sa.tuple_(_f.started_at, _f.number, _f.build) >= sql.given_place,
         sa.tuple_(_f.started_at, _f.number, _f.build)
         < sa.tuple_(_given("to_started_at"), _given("to_number"), _given("to_id")),
         _f.since != _given("of_since"),
