@@ -63,7 +63,7 @@ class Contract(Case):
     def words(self, number: int, name: str) -> str:
         """Return what is said of a test that failed in a build."""
         test = NamedTest("unit", name)
-        found = result(self.store.build_tests(self.build(number)))
+        _, found = result(self.store.build_and_tests(self.build(number).id))
         return words_of(found[test]) if found else ""
 
     def failing(self, text: str = "", **chosen: Any) -> dict[str, list[str]]:

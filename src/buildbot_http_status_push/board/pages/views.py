@@ -48,6 +48,7 @@ from buildbot_http_status_push.board.test_results.query import QueryOfTests, tes
 from buildbot_http_status_push.board.test_results.results import (
     BuildTests,
     FailedTest,
+    NamedTest,
     results_of,
 )
 from buildbot_http_status_push.board.test_results.words import words_of
@@ -436,14 +437,15 @@ def _before(query: str) -> int | None:
 
 async def _build(store: Store, asked: PageRequest, given: str) -> View | None:
     number = int(given)
-    detail = await store.build(number)
-    if detail is None:
+    found = await store.build_and_tests(number)
+    if found is None:
         return None
+    detail, verdicts = found
     build = detail.build
     results = results_of(detail.body)
     shown = {
         "tests": results,
-        "failed_tests": [] if results is None else await _failed_tests(store, build, results),
+        "failed_tests": [] if results is None else _failed_tests(results, verdicts),
         "detail": detail,
         "build": build,
         "builder": detail.builder,
@@ -458,15 +460,17 @@ async def _build(store: Store, asked: PageRequest, given: str) -> View | None:
     return View("build.html", name, shown, Live(how="page", build=number), _build_state(build))
 
 
-async def _failed_tests(
-    store: Store, build: Build, results: BuildTests
+def _failed_tests(
+    results: BuildTests, verdicts: Mapping[NamedTest, Verdict]
 ) -> list[tuple[FailedTest, str, bool]]:
     """Return the failed tests, new ones first and flaky ones last, with what is known of them."""
-    found = await store.build_tests(build)
     unknown = Verdict()
-    made = [(each, found.get(each.test, unknown)) for each in results.failures]
-    made.sort(key=lambda pair: (not pair[1].is_new, pair[1].is_flaky))
-    return [(each, words_of(verdict), verdict.is_new) for each, verdict in made]
+    made = []
+    for each in results.failures:
+        verdict = verdicts.get(each.test, unknown)
+        made.append((each, words_of(verdict), verdict.is_new, verdict.is_flaky))
+    made.sort(key=lambda row: (not row[2], row[3]))
+    return [row[:3] for row in made]
 
 
 def _build_state(build: Build) -> State | None:

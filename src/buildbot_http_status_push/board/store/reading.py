@@ -292,6 +292,13 @@ class Reading:
             memory=self.memory(build) if build.is_bad or build.is_inconclusive else None,
         )
 
+    def build_and_tests(self, number: int) -> tuple[BuildDetail, dict[NamedTest, Verdict]] | None:
+        """Return a build, and what the runs up to it say of the tests that failed in it."""
+        detail = self.build(number)
+        if detail is None:
+            return None
+        return detail, test_results.verdicts_of(self._connection, number)
+
     def _parent(self, build: Build) -> Build | None:
         row = self._connection.execute(sql.PARENT_OF, {"of_build": build.id}).one()
         if row.parent is None:
@@ -658,10 +665,6 @@ class Reading:
     def _names(self, chosen: Filter) -> dict[int, str]:
         every = map(self._with_master, self._builders.values())
         return {each.id: each.name for each in every if fits_builder(chosen, each)}
-
-    def build_tests(self, build: Build) -> dict[NamedTest, Verdict]:
-        """Return what the runs up to a build say of the tests that failed in it."""
-        return test_results.verdicts_of(self._connection, build.id)
 
     def failing_tests(
         self, chosen: Filter, query: QueryOfTests, limit: int, most_places: int | None = None

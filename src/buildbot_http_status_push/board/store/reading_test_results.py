@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,9 +29,8 @@ from buildbot_http_status_push.board.test_results.history import (
     WINDOW,
     Run,
     Verdict,
+    Window,
     deciding,
-    verdict,
-    whole_runs,
 )
 from buildbot_http_status_push.board.test_results.query import QueryOfTests
 from buildbot_http_status_push.board.test_results.results import (
@@ -70,14 +67,10 @@ RUNS = Prepared(
     )
 )
 FAILURES = Prepared(
-    lambda **names: (
-        sa.select(_f.test, _f.build)
-        .where(
-            _f.test.in_(names["some"]),
-            _f.tested == _given("of_tested"),
-            _f.started_at >= _given("since"),
-        )
-        .order_by(_f.test)
+    lambda **names: sa.select(_f.test, _f.build).where(
+        _f.test.in_(names["some"]),
+        _f.tested == _given("of_tested"),
+        _f.started_at >= _given("since"),
     )
 )
 _failed_before = sa.exists().where(
@@ -159,13 +152,13 @@ def failing_of(connection: Connection, builder: int, line: str) -> FailingTests 
         Them, the new ones first; None where no such build sent test results.
     """
     number = tested_number(connection, builder, line, judges=True)
-    runs = [] if number is None else _runs(connection, number, sql.LAST_PLACE)
-    if number is None or not runs:
+    window = Window() if number is None else _window(connection, number, sql.LAST_PLACE)
+    if number is None or not window.runs:
         return None
-    last = runs[-1]
+    last = window.runs[-1]
     rows = FAILED_TESTS.rows(connection, {"of_build": last.build})
     named = {row.id: NamedTest(row.suite, row.name) for row in rows}
-    found = _verdicts(connection, number, runs, named)
+    found = _verdicts(connection, number, window, named)
     flaky = {each for each, told in found.items() if told.is_flaky}
     new = {each for each, told in found.items() if told.is_new}
     order = sorted(named, key=lambda each: (each not in new, each in flaky, named[each]))
@@ -174,18 +167,17 @@ def failing_of(connection: Connection, builder: int, line: str) -> FailingTests 
         build=last.build,
         count=max(kept.failed, len(named)),
         new=len(new),
-        flaky=len(flaky | (_flaked(connection, runs) - set(named))),
+        flaky=len(flaky | (_flaked(connection, window) - set(named))),
         names=tuple(named[each].name for each in order[:NAMES]),
     )
 
 
-def _flaked(connection: Connection, runs: Sequence[Run]) -> set[int]:
+def _flaked(connection: Connection, window: Window) -> set[int]:
     """Return the tests that failed in a run, and passed in the next one of the same code."""
-    by_build = {each.build: each for each in runs}
     found: set[int] = set()
-    for run in runs:
-        then = by_build.get(run.again or 0)
-        if then is None or not then.is_whole:
+    for failure, repetition in window.repeated:
+        run, then = window.runs[failure], window.runs[repetition]
+        if not then.is_whole:
             continue
         failed = FAILED_TESTS.rows(connection, {"of_build": run.build})
         also = {row.id for row in FAILED_TESTS.rows(connection, {"of_build": then.build})}
@@ -209,8 +201,8 @@ def verdicts_of(
         return {}
     rows = FAILED_TESTS.rows(connection, _of(build))[:limit]
     named = {row.id: NamedTest(row.suite, row.name) for row in rows}
-    runs = _runs(connection, run.tested, (run.started_at, run.number, build))
-    found = _verdicts(connection, run.tested, runs, named)
+    window = _window(connection, run.tested, (run.started_at, run.number, build))
+    found = _verdicts(connection, run.tested, window, named)
     return {named[number]: each for number, each in found.items()}
 
 
@@ -251,16 +243,16 @@ def failing_now(
     wanted = query.name.lower()
     named: dict[int, NamedTest] = {}
     where: dict[int, list[int]] = defaultdict(list)
-    series: dict[int, tuple[int, str, list[Run]]] = {}
+    series: dict[int, tuple[int, str, Window]] = {}
     lists: dict[int, frozenset[int]] = {}
     for builder, line in places:
         number = tested_number(connection, builder, line, judges=True)
         if number is None:
             continue
-        runs = _runs(connection, number, sql.LAST_PLACE, lists)
-        series[number] = (builder, line, runs)
-        recent = {each.build for each in runs if each.at >= query.since}
-        for build, suites in deciding(reversed(runs)).items():
+        window = _window(connection, number, sql.LAST_PLACE, lists)
+        series[number] = (builder, line, window)
+        recent = {each.build for each in window.runs if each.at >= query.since}
+        for build, suites in deciding(reversed(window.runs)).items():
             found_here = {
                 row.id: NamedTest(row.suite, row.name)
                 for row in (FAILED_TESTS.rows(connection, _of(build)) if build in recent else ())
@@ -279,8 +271,8 @@ def failing_now(
     for each in order[:limit]:
         for number in where[each][:most_places]:
             shown[number][each] = named[each]
-    for number, (builder, line, runs) in series.items():
-        for test, told in _verdicts(connection, number, runs, shown[number]).items():
+    for number, (builder, line, window) in series.items():
+        for test, told in _verdicts(connection, number, window, shown[number]).items():
             place = FailingPlace(builder=builder, line=line, verdict=told)
             found[named[test]].append(place)
     return found, {named[each]: len(where[each]) for each in order}
@@ -331,7 +323,7 @@ def places_of(
     }
     found: dict[NamedTest, list[FailingPlace]] = {}
     lists: dict[int, frozenset[int]] = {}
-    known: dict[int, list[Run]] = {}
+    known: dict[int, Window] = {}
     for row in TESTS_OF_NAME.rows(connection, {"of_name": name}):
         test = NamedTest(row.suite, row.name)
         found[test] = []
@@ -341,7 +333,7 @@ def places_of(
             if number not in series:
                 continue
             if number not in known:
-                known[number] = _runs(connection, number, sql.LAST_PLACE, lists)
+                known[number] = _window(connection, number, sql.LAST_PLACE, lists)
             [each] = _verdicts(connection, number, known[number], {row.id: test}).values()
             builder, line = series[number]
             found[test].append(FailingPlace(builder=builder, line=line, verdict=each))
@@ -421,27 +413,29 @@ def _of(build: int) -> dict[str, int]:
     return {"of_build": build}
 
 
-def _runs(
+def _window(
     connection: Connection,
     number: int,
     place: Iterable[int],
     lists: dict[int, frozenset[int]] | None = None,
-) -> list[Run]:
-    """Return the runs up to a place, oldest first."""
+) -> Window:
+    """Return the runs up to a place."""
     given = {"of_tested": number, "most": WINDOW, **sql.at(place)}
     rows = RUNS.rows(connection, given)[::-1]
     suites = _lists(connection, {row.suites for row in rows}, {} if lists is None else lists)
-    return [
-        Run(
-            build=row.build,
-            number=row.number,
-            at=row.started_at,
-            suites=suites[row.suites],
-            is_whole=bool(row.is_whole),
-            again=row.again,
-        )
-        for row in rows
-    ]
+    return Window(
+        [
+            Run(
+                build=row.build,
+                number=row.number,
+                at=row.started_at,
+                suites=suites[row.suites],
+                is_whole=bool(row.is_whole),
+                again=row.again,
+            )
+            for row in rows
+        ]
+    )
 
 
 def _lists(
@@ -454,26 +448,20 @@ def _lists(
 
 
 def _verdicts(
-    connection: Connection, number: int, runs: Sequence[Run], some: Mapping[int, NamedTest]
+    connection: Connection, number: int, window: Window, some: Mapping[int, NamedTest]
 ) -> dict[int, Verdict]:
-    here = frozenset(each.build for each in runs)
-    failed: dict[int, frozenset[int]] = {}
+    failed = dict.fromkeys(some, 0)
     before: set[int] = set()
-    for part in portions(sorted(some) if runs else []):
-        given = {"of_tested": number, "since": runs[0].at, "some": part}
-        # A build's page has thousands of these rows: none of them is looked at in Python.
-        for test, rows in groupby(FAILURES.tuples(connection, given), itemgetter(0)):
-            failed[test] = here.intersection(map(itemgetter(1), rows))
+    for part in portions(sorted(some) if window.runs else []):
+        given = {"of_tested": number, "since": window.runs[0].at, "some": part}
+        # A build's page has thousands of these rows.
+        for test, build in FAILURES.tuples(connection, given):
+            failed[test] |= window.bits.get(build, 0)
         # What failed twice in sight has failed before, whatever there was earlier.
-        once = [each for each in part if len(failed.get(each, ())) < 2]
+        once = [each for each in part if failed[each].bit_count() < 2]
         before.update(row.id for row in FAILED_BEFORE.rows(connection, given | {"some": once}))
-    whole = whole_runs(runs, {each.suite for each in some.values()})
+    whole = window.whole({each.suite for each in some.values()})
     return {
-        each: verdict(
-            runs,
-            whole[test.suite],
-            failed.get(each, frozenset()),
-            failed_earlier=each in before,
-        )
+        each: Verdict(window, whole[test.suite] | failed[each], failed[each], each in before)
         for each, test in some.items()
     }

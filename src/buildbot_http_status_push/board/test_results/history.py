@@ -6,9 +6,10 @@ them. Knows no database and no template.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 
 from buildbot_http_status_push.board.model import Build, Builder
 from buildbot_http_status_push.board.test_results.results import NamedTest, suite_number
@@ -40,48 +41,115 @@ class Run:
     again: int | None = None
 
 
-@frozen(kw_only=True)
+@frozen
+class Window:
+    """The builds with test results that are looked at, on one builder and branch.
+
+    A set of them is a number, with the lowest bit for the oldest: a build's page asks for hundreds
+    of tests, and each answer is then arithmetic.
+
+    Args:
+        runs: The builds, oldest first.
+    """
+
+    runs: Sequence[Run] = ()
+    bits: Mapping[int, int] = field(init=False)
+    """The bit of each build, by its number on the board."""
+    repeated: Sequence[tuple[int, int]] = field(init=False)
+    """The places of builds whose next one was of the same code, each with that one's."""
+
+    def __attrs_post_init__(self) -> None:
+        places = {run.build: place for place, run in enumerate(self.runs)}
+        bits = {build: 1 << place for build, place in places.items()}
+        repeated = [
+            (places[run.build], places[run.again]) for run in self.runs if run.again in places
+        ]
+        object.__setattr__(self, "bits", bits)
+        object.__setattr__(self, "repeated", repeated)
+
+    def whole(self, suites: Iterable[str]) -> dict[str, int]:
+        """Return for each suite the builds that say of each of its tests how it ended."""
+        # Most runs are of the same suites.
+        alike: dict[frozenset[int], int] = defaultdict(int)
+        for run in self.runs:
+            if run.is_whole:
+                alike[run.suites] |= self.bits[run.build]
+        numbers = {suite: suite_number(suite) for suite in suites}
+        return {
+            suite: sum(bits for ran, bits in alike.items() if number in ran)
+            for suite, number in numbers.items()
+        }
+
+
+@frozen
 class Verdict:
     """What the latest runs of a test say of it, on one builder and branch.
 
     Args:
-        runs: The runs, oldest first.
-        ran_in: The builds in which it is known to have ended, by their numbers on the board.
+        window: The runs.
+        ended_in: Those in which it is known how it ended.
         failed_in: Those of them in which it failed.
-        in_a_row: How many times it has failed since it last passed; 0 where it passed last.
-        first_bad: The first of these failures.
-        last: The last run in which it is known how it ended.
-        failed: How many times it failed.
-        ran: How many times it ran.
-        passed_before: Whether it is known to have passed before its last failures in a row.
-        failed_before: Whether it failed before these, as far as builds are kept.
-        evidence: Failures, each with the run of the same code in which it passed.
+        failed_earlier: Whether it failed in an older build than these, too.
     """
 
-    runs: Sequence[Run] = ()
-    ran_in: frozenset[int] = frozenset()
-    failed_in: frozenset[int] = frozenset()
-    in_a_row: int = 0
-    first_bad: Run | None = None
-    last: Run | None = None
-    failed: int = 0
-    ran: int = 0
-    passed_before: bool = False
-    failed_before: bool = False
-    evidence: tuple[tuple[Run, Run], ...] = ()
+    window: Window = field(factory=Window)
+    ended_in: int = 0
+    failed_in: int = 0
+    failed_earlier: bool = False
 
     @property
     def outcomes(self) -> list[tuple[Run, bool | None]]:
         """Whether it failed in each run, None where it did not run or that is not known."""
         return [
-            (run, run.build in self.failed_in if run.build in self.ran_in else None)
-            for run in self.runs
+            (run, bool(self.failed_in >> place & 1) if self.ended_in >> place & 1 else None)
+            for place, run in enumerate(self.window.runs)
         ]
+
+    @property
+    def failed(self) -> int:
+        """How many times it failed."""
+        return self.failed_in.bit_count()
+
+    @property
+    def ran(self) -> int:
+        """How many times it ran."""
+        return self.ended_in.bit_count()
+
+    @property
+    def _passed_in(self) -> int:
+        return self.ended_in & ~self.failed_in
+
+    @property
+    def _last_failures(self) -> int:
+        last_passed = self._passed_in.bit_length()
+        return self.failed_in >> last_passed << last_passed
+
+    @property
+    def in_a_row(self) -> int:
+        """How many times it has failed since it last passed; 0 where it passed last."""
+        return self._last_failures.bit_count()
+
+    @property
+    def first_bad(self) -> Run | None:
+        """The first of these failures."""
+        failures = self._last_failures
+        lowest = failures & -failures
+        return self.window.runs[lowest.bit_length() - 1] if failures else None
+
+    @property
+    def last(self) -> Run | None:
+        """The last run in which it is known how it ended."""
+        return self.window.runs[self.ended_in.bit_length() - 1] if self.ended_in else None
 
     @property
     def fails(self) -> bool:
         """Whether it failed when it last ran."""
         return self.in_a_row > 0
+
+    @property
+    def passed_before(self) -> bool:
+        """Whether it is known to have passed before its last failures in a row."""
+        return self._passed_in > 0
 
     @property
     def earlier_failed(self) -> int:
@@ -92,6 +160,20 @@ class Verdict:
     def earlier_ran(self) -> int:
         """How many times it ran before its last failures in a row."""
         return self.ran - self.in_a_row
+
+    @property
+    def failed_before(self) -> bool:
+        """Whether it failed before these, as far as builds are kept."""
+        return self.failed_earlier or self.earlier_failed > 0
+
+    @property
+    def evidence(self) -> list[tuple[Run, Run]]:
+        """Failures, each with the run of the same code in which it passed."""
+        return [
+            (self.window.runs[failure], self.window.runs[repetition])
+            for failure, repetition in self.window.repeated
+            if self.failed_in >> failure & 1 and self._passed_in >> repetition & 1
+        ]
 
     @property
     def is_broken(self) -> bool:
@@ -108,68 +190,6 @@ class Verdict:
     def is_new(self) -> bool:
         """Whether it has begun to fail in the last run, and is not flaky."""
         return self.in_a_row == 1 and self.passed_before and not self.is_flaky
-
-
-def whole_runs(runs: Iterable[Run], suites: Iterable[str]) -> dict[str, frozenset[int]]:
-    """Return for each suite the builds that say of each of its tests how it ended."""
-    # Most runs are of the same suites.
-    alike: dict[frozenset[int], list[int]] = {}
-    for run in runs:
-        if run.is_whole:
-            alike.setdefault(run.suites, []).append(run.build)
-    return {
-        suite: frozenset().union(
-            *(ran for numbers, ran in alike.items() if suite_number(suite) in numbers)
-        )
-        for suite in suites
-    }
-
-
-def verdict(
-    runs: Sequence[Run],
-    whole: frozenset[int],
-    failed: frozenset[int],
-    *,
-    failed_earlier: bool = False,
-) -> Verdict:
-    """Say what a test's runs on a builder and branch say of it.
-
-    Args:
-        runs: Builds with test results, oldest first.
-        whole: Those that say of each test of its suite how it ended.
-        failed: Those in which the test failed.
-        failed_earlier: Whether it failed in an older build than these, too.
-    """
-    # A build's page has hundreds of tests of many runs: what is done for each run costs the most.
-    known = whole | failed
-    in_a_row = 0
-    first_bad = last = None
-    for run in reversed(runs):
-        if run.build not in known:
-            continue
-        last = last or run
-        if run.build not in failed:
-            break
-        in_a_row, first_bad = in_a_row + 1, run
-    repeated = [(run, run.again) for run in runs if run.again and run.build in failed]
-    by_build = {run.build: run for run in runs if run.build in whole} if repeated else {}
-    return Verdict(
-        runs=runs,
-        ran_in=known,
-        failed_in=failed,
-        in_a_row=in_a_row,
-        first_bad=first_bad,
-        last=last,
-        failed=len(failed),
-        ran=len(known),
-        passed_before=len(known) > in_a_row,
-        failed_before=failed_earlier or len(failed) > in_a_row,
-        evidence=tuple(
-            (run, by_build[again])
-            for run, again in repeated
-            if again in by_build and again not in failed
-        ),
-    )
 
 
 def deciding(runs: Iterable[Run]) -> dict[int, frozenset[int]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from operator import add
 from typing import Any
 
-from attrs import frozen
+from attrs import astuple, frozen
 
 from buildbot_http_status_push.board.changes import MOST, NAME, objects, text
 
@@ -26,7 +27,7 @@ UNNAMED = "(without a name)"
 KINDS = ("failure", "error")
 
 
-@frozen(kw_only=True)
+@frozen
 class Totals:
     """How many tests ended how.
 
@@ -43,6 +44,9 @@ class Totals:
     errors: int = 0
     skipped: int = 0
     seconds: float = 0.0
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*map(add, astuple(self), astuple(other)))
 
     @property
     def bad(self) -> int:
@@ -156,14 +160,8 @@ def _suites(value: object) -> dict[str, Totals]:
         name = text(each.get("name"), NAME) or ""
         if name not in found and len(found) >= SUITES:
             break
-        known, more = found.get(name, Totals()), _totals(each)
-        found[name] = Totals(
-            passed=known.passed + more.passed,
-            failed=known.failed + more.failed,
-            errors=known.errors + more.errors,
-            skipped=known.skipped + more.skipped,
-            seconds=known.seconds + more.seconds,
-        )
+        totals = _totals(each)
+        found[name] = found[name] + totals if name in found else totals
     return found
 
 

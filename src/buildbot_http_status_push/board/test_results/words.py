@@ -13,7 +13,7 @@ def words_of(verdict: Verdict) -> str:
         when repeated`` or ``fails 9 of 9 since #104, was 1 of 10``; empty where nothing is known.
     """
     last = verdict.last
-    is_late = verdict.fails and last is not None and verdict.runs[-1] != last
+    is_late = verdict.fails and last is not verdict.window.runs[-1]
     return _words(verdict) + (f"; not run since #{last.number}" if last and is_late else "")
 
 
