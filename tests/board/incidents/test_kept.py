@@ -58,7 +58,7 @@ class KeptContract:
         """Store a status."""
         self.database.transact([lambda connection: Writing(connection, {}).write([arrival])])
 
-    def follow(self, board: Following | None = None, now: float = 0.0) -> list[str]:
+    def follow(self, board: Following | None = None, now: float = NOW + 900) -> list[str]:
         """Follow to the end, and return the kinds of the steps."""
         board = board or self.first
         kinds: list[str] = []
@@ -136,6 +136,18 @@ class KeptTests(KeptContract):
         kinds = ["opened", "joined", "claimed", "over", "over", "closed"]
         self.assertEqual([each.kind for each in self.steps()], kinds)
         self.assertEqual([each.number for each in self.steps()], [1, 2, 3, 4, 5, 6])
+
+    def test_clock_ahead(self) -> None:
+        """A build that ended in a year to come closes no incident that has just been over."""
+        self.follow()
+        self.put(1, SUCCESS, "linux", "mac")
+        self.put(2, FAILURE, "linux", **excerpts("FAIL: parser"))
+        self.put(3, SUCCESS, "linux", revision="def")
+        self.assertEqual(self.follow(), ["opened", "over"])
+        self.put(4, FAILURE, "mac", complete_at=253_370_764_800, **excerpts("no space left"))
+        self.assertEqual(self.follow(), ["opened"])
+        self.assertEqual(self.steps()[-1].at, NOW + 900)
+        self.assertEqual(self.follow(now=LATER), ["closed"])
 
     def test_says_little(self) -> None:
         """Builders whose only common line says little, by a file, have incidents of their own."""

@@ -179,7 +179,7 @@ class Following:
         found = UPDATED.rows(connection, {"after": known.sequence})
         self._load(connection, known.version)
         is_at_end = len(found) < AT_ONCE
-        steps = self._steps(connection, found, known.sequence)
+        steps = self._steps(connection, found, known.sequence, now)
         if is_at_end:
             steps += self._engine.advance(now)
         last = found[-1].sequence if found else known.sequence
@@ -189,13 +189,15 @@ class Following:
         written = self._write(connection, steps, last, known.version, now)
         return evolve(written, is_at_end=is_at_end)
 
-    def _steps(self, connection: Connection, found: Sequence[Any], after: int) -> list[Step]:
+    def _steps(
+        self, connection: Connection, found: Sequence[Any], after: int, now: float
+    ) -> list[Step]:
         """Return what some updates make of the incidents."""
         ended = self._ended(connection, found)
         if found and found[0].sequence > after + 1:
             # Some were deleted before they were read: how builders stand says what is left of it.
             ended = [*self._standing(connection), *ended]
-        steps = [step for each in ended for step in self._end(connection, each)]
+        steps = [step for each in ended for step in self._end(connection, each, now)]
         for row in self._removed(connection, found):
             for builder, line in sorted(self._engine.tracks):
                 if builder == row.builder:
@@ -245,7 +247,7 @@ class Following:
         steps = [
             step
             for ended in self._standing(connection)
-            for step in self._end(connection, ended, is_first_start=True)
+            for step in self._end(connection, ended, now, is_first_start=True)
         ]
         return self._write(connection, steps, sequence, 0, now)
 
@@ -310,8 +312,11 @@ class Following:
         self._masters = {number: each.name for number, each in masters.items()}
 
     def _end(
-        self, connection: Connection, ended: EndedBuild, *, is_first_start: bool = False
+        self, connection: Connection, ended: EndedBuild, now: float, *, is_first_start: bool = False
     ) -> list[Step]:
+        if ended.at > now:
+            # A master's clock may be ahead; other incidents are not over for longer by it.
+            ended = evolve(ended, build=evolve(ended.build, complete_at=int(now)))
         if ended.build.is_bad or ended.build.is_inconclusive:
             ended = self._with_reasons(connection, ended)
         if is_first_start:
