@@ -187,4 +187,5 @@ class ConnectionTest(SynchronousTestCase):
         self.send(SUCCESS, FAILURE)
         self.window.wait(lambda: "linux" in self.window.run(SHOWS, "red"))
         self.assertIn("✗ 1 red", self.window.driver.title)
+        self.assertEqual(self.window.text(".tally .if-red").strip(), "1 cause")
         self.assertIn("favicon-bad", self.icon())

@@ -228,6 +228,9 @@ class Page {
     )) {
       const name = /** @type {keyof Summary} */ (element.dataset.count);
       setText(element, String(summary[name]));
+      const noun = /** @type {?HTMLElement} */ (element.nextElementSibling);
+      const { one, many } = noun?.dataset ?? {};
+      if (noun && one && many) setText(noun, summary[name] === 1 ? one : many);
     }
     const { classList } = document.querySelector(".statement") ?? {};
     classList?.toggle("is-red", summary.red > 0);
