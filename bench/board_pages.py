@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import process_time
 
 from attrs import frozen
@@ -33,23 +33,28 @@ class Cost:
     again: float
 
 
-def costs(url: str, now: int, asked: Iterable[str]) -> list[Cost]:
+def costs(urls: Sequence[str], now: int, asked: Iterable[str]) -> list[tuple[Cost, ...]]:
     """Return what pages and answers take, the best of several times, in their order.
 
     Args:
-        url: The board's database.
+        urls: Databases of boards that are compared, asked in turn.
         now: Seconds since the epoch.
         asked: Paths, each with its query.
+
+    Returns:
+        For each path its cost on each board.
     """
     found = []
     for each in asked:
-        firsts, agains = [], []
+        times: list[list[Cost]] = [[] for _ in urls]
         for _ in range(BEST_OF):
-            board = Board(url, now)
-            firsts.append(board.milliseconds(each))
-            agains += [board.milliseconds(each) for _ in range(2)]
-            board.close()
-        found.append(Cost(min(firsts), min(agains)))
+            for url, own in zip(urls, times, strict=True):
+                board = Board(url, now)
+                first, *again = [board.milliseconds(each) for _ in range(3)]
+                own.append(Cost(first, min(again)))
+                board.close()
+        best = (Cost(min(c.first for c in own), min(c.again for c in own)) for own in times)
+        found.append(tuple(best))
     return found
 
 

@@ -16,7 +16,7 @@ from support.outboxes import result
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
-from bench.board_pages import Cost, costs
+from bench.board_pages import costs
 from buildbot_http_status_push.board.body import read
 from buildbot_http_status_push.board.model import Filter
 from buildbot_http_status_push.board.store.store import Store
@@ -89,7 +89,7 @@ def main() -> int:
     parser.add_argument("--failures", type=int, default=50_000)
     count = parser.parse_args().failures
     now = NOW + 20 * count
-    figures: list[list[Cost]] = []
+    urls: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for has_lines in (False, True):
             url = file_url(Path(folder) / f"{has_lines}.sqlite")
@@ -101,11 +101,12 @@ def main() -> int:
             known = result(store.failures(Filter(), 1))
             result(Deferred.fromCoroutine(store.close()))
             signature = known[0].reason.signature if known else "0" * 16
-            figures.append(costs(url, now, [*PAGES, f"/failures/{signature}"]))
-    for name, without, with_them in zip((*PAGES, "/failures/ID"), *figures, strict=True):
+            urls.append(url)
+        figures = costs(urls, now, [*PAGES, f"/failures/{signature}"])
+    for name, (without, with_them) in zip((*PAGES, "/failures/ID"), figures, strict=True):
         print(f"{name}: {with_them.again:.1f} ms, first {with_them.first:.1f}", end=" ")
         print(f"(without failures {without.again:.1f}, first {without.first:.1f})")
-    more = max(new.again - old.again for old, new in zip(*figures, strict=True))
+    more = max(new.again - old.again for old, new in figures)
     return int(more > MOST)
 
 

@@ -22,7 +22,7 @@ from support.large import Large, in_parts
 from support.results import results_key
 from support.statuses import a_body, as_bytes
 
-from bench.board_pages import Cost, costs
+from bench.board_pages import costs
 from buildbot_http_status_push.board.failures.lines import REASONS, TEST, FailedLine, reason_of
 from buildbot_http_status_push.board.store.rows import packed
 from buildbot_http_status_push.board.store.schema import open_database
@@ -189,21 +189,22 @@ def main() -> int:
         "/tests": "/tests",
         "the pass rate of a test": f"/api/tests?name={NAMES[0].name}&branch=main",
     }
-    found: list[tuple[int, list[Cost]]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, filled in (("without", [large.fill]), ("with", [large.fill, Tested(large).fill])):
-            path = Path(folder) / f"{name}.sqlite"
+        paths = [Path(folder) / f"{name}.sqlite" for name in ("without", "with")]
+        for path, filled in zip(
+            paths, ([large.fill], [large.fill, Tested(large).fill]), strict=True
+        ):
             database = open_database(file_url(path))
             database.transact(filled)
             database.close()
-            found.append((path.stat().st_size, costs(file_url(path), NOW, pages.values())))
-    (small, without), (size, with_tests) = found
+        small, size = (path.stat().st_size for path in paths)
+        figures = costs([*map(file_url, paths)], NOW, pages.values())
     print(f"file: {small / 1e6:.0f} MB without, {size / 1e6:.0f} MB with tests")
-    for name, old, new in zip(pages, without, with_tests, strict=True):
+    for name, (old, new) in zip(pages, figures, strict=True):
         print(f"{name}: {new.again:.1f} ms, first {new.first:.1f}", end=" ")
         print(f"(without tests {old.again:.1f}, first {old.first:.1f})")
-    more = max(new.again - old.again for old, new in zip(without[:2], with_tests[:2], strict=True))
-    _, _, tests_page, pass_rate = with_tests
+    more = max(new.again - old.again for old, new in figures[:2])
+    tests_page, pass_rate = (new for _, new in figures[2:])
     return int(
         size > GIGABYTE
         or more > MORE
