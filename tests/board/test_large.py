@@ -258,7 +258,6 @@ class LargeTests(SynchronousTestCase):
             store = self.opened()
             for what in (
                 lambda: store.put(a_status(5, FAILURE, builder="builder 7")),
-                lambda: store.build(20_007),
                 lambda: store.builds(Filter(owner="nobody")),
                 lambda: store.builds(Filter(worker="none")),
                 lambda: store.builds(Filter(branch="none")),
@@ -270,6 +269,14 @@ class LargeTests(SynchronousTestCase):
                 working.steps = 0
                 result(what())
                 self.assertLess(working.steps, MOST_STEPS)
+
+    def test_page_of_a_build(self) -> None:
+        """A build's page looks at none of the other builds of its builder."""
+        with Working() as working:
+            store = self.opened()
+            working.steps = 0
+            result(store.build_and_tests(20_007))
+            self.assertLess(working.steps, 1000)
 
     def scans(self, heard: Listening) -> list[str]:
         """Return the statements that look through a whole table, and how."""

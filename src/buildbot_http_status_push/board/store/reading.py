@@ -319,14 +319,14 @@ class Reading:
     def _same_request(self, build: Build) -> list[Build]:
         if build.request is None:
             return []
-        values = {
-            "of_master": build.master,
-            "of_request": build.request,
-            "of_builder": build.builder,
-            "of_build": build.id,
-        }
-        found = self._found(sql.SAME_REQUEST, values)
-        return [each for each in found if each.submitted_at == build.submitted_at]
+        values = {"of_master": build.master, "of_request": build.request}
+        same = (build.builder, build.submitted_at)
+        found = [
+            each
+            for each in self._found(sql.SAME_REQUEST, values)
+            if (each.builder, each.submitted_at) == same and each.id != build.id
+        ]
+        return sorted(found, key=place)
 
     def revisions(self, chosen: Filter, limit: int) -> list[Revision]:
         """Return the revisions that have builds that fit, newest first."""
