@@ -28,7 +28,8 @@ URL_CHARACTERS = "/?&=%:#+,;~!$'()*@"
 
 WORTHWHILE = 1000
 """From how many bytes on a body is compressed: a packet holds as much."""
-GZIP_LEVEL = 5
+GZIP_LEVEL = 3
+"""Takes half the time of level 5, and makes pages a tenth larger."""
 
 SECURITY = {
     "Content-Security-Policy": (
