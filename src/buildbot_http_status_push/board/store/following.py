@@ -315,7 +315,7 @@ class Following:
         self, connection: Connection, ended: EndedBuild, now: float, *, is_first_start: bool = False
     ) -> list[Step]:
         if ended.at > now:
-            # A master's clock may be ahead; other incidents are not over for longer by it.
+            # A clock that is ahead would close what has just been over.
             ended = evolve(ended, build=evolve(ended.build, complete_at=int(now)))
         if ended.build.is_bad or ended.build.is_inconclusive:
             ended = self._with_reasons(connection, ended)
