@@ -275,7 +275,7 @@ class LargeTests(SynchronousTestCase):
         with Working() as working:
             store = self.opened()
             working.steps = 0
-            result(store.build_and_tests(20_007))
+            self.assertIsNotNone(result(store.build_and_tests(20_007)))
             self.assertLess(working.steps, 1000)
 
     def scans(self, heard: Listening) -> list[str]:

@@ -256,7 +256,7 @@ class HookTest(NotifierCase):
     async def test_changed_file(self) -> None:
         """A file that changes is used at a later look where using it fails at first."""
         world = self.hook()[1]
-        await self.started(world)
+        notifier = await self.started(world)
         use, tries = Senders.use, []
 
         async def failing(senders: Senders, destinations: dict[str, Any]) -> None:
@@ -268,7 +268,8 @@ class HookTest(NotifierCase):
         self.patch(Senders, "use", failing)
         path = world.folder / "notify.toml"
         path.write_text(path.read_text() + "after = 2\n")
-        await world.let_pass(30)
+        await world.until(lambda: len(tries) == 2)
+        await world.looked(notifier)
         self.assertEqual(len(tries), 2)
 
     async def test_chats(self) -> None:

@@ -1,19 +1,45 @@
-"""What a test's runs say of it: arithmetic on sets of runs, against rules that go one by one."""
+"""What a test's runs say of it, compared with simple loops over the runs."""
 
 from __future__ import annotations
 
 from itertools import takewhile
 
-from hypothesis import given
+from attrs import evolve, frozen
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from buildbot_http_status_push.board.test_results.history import Run, Verdict, Window
+from buildbot_http_status_push.board.test_results.history import CHANCE, Run, Verdict, Window
 from buildbot_http_status_push.board.test_results.results import suite_number
 
-RUNS = st.lists(st.tuples(st.sampled_from([True, False, None]), st.booleans()), max_size=70)
-"""Whether the test failed in each run, None where that is not known, and whether the next run was
-of the same code."""
+
+@frozen
+class Drawn:
+    """What a run was to a test.
+
+    Args:
+        has_failed: Whether the test is among those that failed.
+        has_run: Whether its suite ran.
+        is_whole: Whether all that failed are known.
+        is_repeated: Whether the next run was of the same code.
+    """
+
+    has_failed: bool
+    has_run: bool
+    is_whole: bool
+    is_repeated: bool
+
+    @property
+    def outcome(self) -> bool | None:
+        """Whether the test failed, None where that is not known."""
+        if self.has_failed:
+            return True
+        return False if self.has_run and self.is_whole else None
+
+
+RUNS = st.lists(st.builds(Drawn, *[st.booleans()] * 4), max_size=70)
+FLAKED = Drawn(has_failed=True, has_run=True, is_whole=True, is_repeated=True)
+PASSED = evolve(FLAKED, has_failed=False)
 
 
 def a_run(number: int, *suites: str, is_whole: bool = True, again: int | None = None) -> Run:
@@ -32,35 +58,44 @@ class VerdictTest(SynchronousTestCase):
     """The verdict on one test."""
 
     @given(RUNS, st.booleans())
-    def test_rules(self, drawn: list[tuple[bool | None, bool]], failed_earlier: bool) -> None:
-        """A verdict says of all runs what going through them says."""
-        failed = [has_failed for has_failed, _ in drawn]
+    @example([PASSED] * 9 + [FLAKED] + [PASSED] * 9 + [FLAKED] * 9, False).via("flaky, then broken")
+    def test_rules(self, drawn: list[Drawn], failed_earlier: bool) -> None:
+        """A verdict is what a loop over the runs computes."""
         window = Window(
             [
-                a_run(n, "unit", is_whole=each is False, again=10 * (n + 1) if again else None)
-                for n, (each, again) in enumerate(drawn)
+                a_run(
+                    number,
+                    *(["unit"] if each.has_run else ["web"]),
+                    is_whole=each.is_whole,
+                    again=10 * (number + 1) if each.is_repeated else None,
+                )
+                for number, each in enumerate(drawn)
             ]
         )
-        failed_in = sum(window.bits[10 * n] for n, each in enumerate(failed) if each)
+        failed_in = sum(window.bits[10 * n] for n, each in enumerate(drawn) if each.has_failed)
         ended_in = window.whole(["unit"])["unit"] | failed_in
         verdict = Verdict(window, ended_in, failed_in, failed_earlier)
-        known = [n for n, each in enumerate(failed) if each is not None]
-        row = [*takewhile(lambda n: failed[n], reversed(known))]
-        self.assertEqual([each for _, each in verdict.outcomes], failed)
-        self.assertEqual((verdict.failed, verdict.ran), (failed.count(True), len(known)))
-        self.assertEqual((verdict.in_a_row, verdict.fails), (len(row), bool(row)))
+        outcomes = [each.outcome for each in drawn]
+        known = [n for n, each in enumerate(outcomes) if each is not None]
+        row = [*takewhile(lambda n: outcomes[n], reversed(known))]
+        failed, in_a_row = outcomes.count(True), len(row)
+        self.assertEqual([each for _, each in verdict.outcomes], outcomes)
+        self.assertEqual((verdict.failed, verdict.ran), (failed, len(known)))
+        self.assertEqual((verdict.in_a_row, verdict.fails), (in_a_row, bool(row)))
         self.assertEqual(verdict.first_bad, window.runs[row[-1]] if row else None)
         self.assertEqual(verdict.last, window.runs[known[-1]] if known else None)
-        self.assertEqual(verdict.passed_before, False in failed)
-        self.assertEqual(verdict.failed_before, failed_earlier or failed.count(True) > len(row))
-        self.assertEqual(
-            [(bad.number, good.number) for bad, good in verdict.evidence],
-            [
-                (n, n + 1)
-                for n, (each, again) in enumerate(drawn[:-1])
-                if each and again and failed[n + 1] is False
-            ],
-        )
+        self.assertEqual(verdict.passed_before, False in outcomes)
+        self.assertEqual(verdict.failed_before, failed_earlier or failed > in_a_row)
+        evidence = [
+            (n, n + 1)
+            for n, each in enumerate(drawn[:-1])
+            if each.has_failed and each.is_repeated and outcomes[n + 1] is False
+        ]
+        self.assertEqual([(a.number, b.number) for a, b in verdict.evidence], evidence)
+        rate = (failed - in_a_row + 1) / (len(known) - in_a_row + 2)
+        is_flaky = bool(evidence) and not (row and rate**in_a_row < CHANCE)
+        self.assertEqual(verdict.is_flaky, is_flaky)
+        self.assertEqual(verdict.is_new, in_a_row == 1 and False in outcomes and not is_flaky)
 
     def test_suites(self) -> None:
         """A run with all its failures says of each test of the suites that it ran how it ended."""

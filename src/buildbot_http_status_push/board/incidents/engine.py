@@ -1,7 +1,8 @@
 """From builds that ended to incidents: the rules, and nothing else. Pure.
 
-Builds come in the order in which they reached the board. Times are the builds' own, so that
-the same history makes the same incidents however late it is read.
+Builds come in the order in which they reached the board. Times are the builds' own, or when a
+build reached the board if it claims to have ended later, so that the same history makes the same
+incidents however late it is read.
 """
 
 from __future__ import annotations

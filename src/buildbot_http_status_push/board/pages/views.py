@@ -465,12 +465,9 @@ def _failed_tests(
 ) -> list[tuple[FailedTest, str, bool]]:
     """Return the failed tests, new ones first and flaky ones last, with what is known of them."""
     unknown = Verdict()
-    made = []
-    for each in results.failures:
-        verdict = verdicts.get(each.test, unknown)
-        made.append((each, words_of(verdict), verdict.is_new, verdict.is_flaky))
-    made.sort(key=lambda row: (not row[2], row[3]))
-    return [row[:3] for row in made]
+    made = [(each, verdicts.get(each.test, unknown)) for each in results.failures]
+    made.sort(key=lambda pair: (not pair[1].is_new, pair[1].is_flaky))
+    return [(each, words_of(verdict), verdict.is_new) for each, verdict in made]
 
 
 def _build_state(build: Build) -> State | None:

@@ -78,7 +78,7 @@ MOVE = Prepared(
 )
 UPDATED = Prepared(
     lambda: (
-        sa.select(updates.c.sequence, updates.c.build, updates.c.builder)
+        sa.select(updates.c.sequence, updates.c.build, updates.c.builder, updates.c.at)
         .where(updates.c.sequence > _given("after"))
         .order_by(updates.c.sequence)
         .limit(AT_ONCE)
@@ -196,12 +196,14 @@ class Following:
         ended = self._ended(connection, found)
         if found and found[0].sequence > after + 1:
             # Some were deleted before they were read: how builders stand says what is left of it.
-            ended = [*self._standing(connection), *ended]
-        steps = [step for each in ended for step in self._end(connection, each, now)]
+            ended = [*self._standing(connection, now), *ended]
+        steps = [step for each in ended for step in self._end(connection, each)]
+        arrived = {row.builder: row.at for row in found}
         for row in self._removed(connection, found):
+            at = int(min(row.reported_at, arrived[row.builder]))
             for builder, line in sorted(self._engine.tracks):
                 if builder == row.builder:
-                    steps += self._engine.remove(builder, line, int(row.reported_at))
+                    steps += self._engine.remove(builder, line, at)
         return steps
 
     def act(self, connection: Connection, act: Act) -> Followed:
@@ -246,12 +248,12 @@ class Following:
         connection.execute(incident_position.insert().values(id=1, sequence=sequence, version=0))
         steps = [
             step
-            for ended in self._standing(connection)
-            for step in self._end(connection, ended, now, is_first_start=True)
+            for ended in self._standing(connection, now)
+            for step in self._end(connection, ended, is_first_start=True)
         ]
         return self._write(connection, steps, sequence, 0, now)
 
-    def _standing(self, connection: Connection) -> list[EndedBuild]:
+    def _standing(self, connection: Connection, now: float) -> list[EndedBuild]:
         """Return the builds that say how builders stand, in the order that they ended in."""
         numbers: list[int] = []
         for row in connection.execute(sa.select(lines.c.state)):
@@ -259,7 +261,8 @@ class Following:
         found: list[EndedBuild] = []
         for first in range(0, len(numbers), AT_ONCE):
             found += self._ended_builds(connection, numbers[first : first + AT_ONCE])
-        return sorted(found, key=lambda each: (each.at, each.build.id))
+        reported = [_ended_by(each, now) for each in found]
+        return sorted(reported, key=lambda each: (each.at, each.build.id))
 
     def _removed(self, connection: Connection, found: Sequence[Any]) -> list[Any]:
         """Return the builders that updates report as removed from their configuration."""
@@ -268,9 +271,10 @@ class Following:
 
     def _ended(self, connection: Connection, found: Sequence[Any]) -> list[EndedBuild]:
         # Of several updates of one build the last one counts: its row is what it is now.
-        order = {row.build: row.sequence for row in found}
-        ended = self._ended_builds(connection, list(order))
-        return sorted(ended, key=lambda each: order[each.build.id])
+        latest = {row.build: row for row in found}
+        ended = self._ended_builds(connection, list(latest))
+        in_order = sorted(ended, key=lambda each: latest[each.build.id].sequence)
+        return [_ended_by(each, latest[each.build.id].at) for each in in_order]
 
     def _ended_builds(self, connection: Connection, numbers: list[int]) -> list[EndedBuild]:
         rows = ENDED.rows(connection, {"ids": numbers}) if numbers else []
@@ -294,7 +298,10 @@ class Following:
         return self._engine
 
     def history(self, connection: Connection, since: float) -> Iterator[EndedBuild]:
-        """Yield the builds that have ended since a time, in the order that they ended in."""
+        """Yield the builds that have ended since a time, in the order that they ended in.
+
+        The clocks of masters are taken as they are.
+        """
         columns = builds.c
         is_ours = sa.and_(columns.complete_at >= since, columns.judges == 1)
         ordered = sa.select(columns.id).where(is_ours).order_by(columns.complete_at, columns.id)
@@ -312,11 +319,8 @@ class Following:
         self._masters = {number: each.name for number, each in masters.items()}
 
     def _end(
-        self, connection: Connection, ended: EndedBuild, now: float, *, is_first_start: bool = False
+        self, connection: Connection, ended: EndedBuild, *, is_first_start: bool = False
     ) -> list[Step]:
-        if ended.at > now:
-            # A clock that is ahead would close what has just been over.
-            ended = evolve(ended, build=evolve(ended.build, complete_at=int(now)))
         if ended.build.is_bad or ended.build.is_inconclusive:
             ended = self._with_reasons(connection, ended)
         if is_first_start:
@@ -476,6 +480,13 @@ def _touched(steps: Iterable[Step], engine: Engine) -> dict[int, int]:
         places = [each for each in incident.places if place_key(each) in keys]
         found.update({each.builder: each.last_bad.id for each in places or incident.places[:1]})
     return dict([*found.items()][:MOST_TOUCHED])
+
+
+def _ended_by(ended: EndedBuild, at: float) -> EndedBuild:
+    """Return a build as ended at a time at the latest: a master's clock may be ahead."""
+    if ended.at <= at:
+        return ended
+    return evolve(ended, build=evolve(ended.build, complete_at=int(at)))
 
 
 def _reason(reason: Reason, memory: Memory) -> IncidentReason:

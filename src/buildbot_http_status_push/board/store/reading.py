@@ -52,7 +52,7 @@ from buildbot_http_status_push.board.personal_data import (
     open_worker,
     without_personal,
 )
-from buildbot_http_status_push.board.store import reading_test_results as test_results
+from buildbot_http_status_push.board.store import reading_test_results
 from buildbot_http_status_push.board.store import statements as sql
 from buildbot_http_status_push.board.store.builder_cache import BuilderCache
 from buildbot_http_status_push.board.store.cluster import (
@@ -297,7 +297,7 @@ class Reading:
         detail = self.build(number)
         if detail is None:
             return None
-        return detail, test_results.verdicts_of(self._connection, number)
+        return detail, reading_test_results.verdicts_of(self._connection, number)
 
     def _parent(self, build: Build) -> Build | None:
         row = self._connection.execute(sql.PARENT_OF, {"of_build": build.id}).one()
@@ -326,7 +326,7 @@ class Reading:
             for each in self._found(sql.SAME_REQUEST, values)
             if (each.builder, each.submitted_at) == same and each.id != build.id
         ]
-        return sorted(found, key=place)
+        return sorted(found, key=place)[:100]
 
     def revisions(self, chosen: Filter, limit: int) -> list[Revision]:
         """Return the revisions that have builds that fit, newest first."""
@@ -592,7 +592,7 @@ class Reading:
         bad = {each.build.id: each for each in verdicts if each.build and each.build.is_bad}
         some = [*bad][:MOST_TESTED]
         found: dict[NamedTest, list[BuilderVerdict]] = {}
-        for build, tests in test_results.new_tests(self._connection, some).items():
+        for build, tests in reading_test_results.new_tests(self._connection, some).items():
             for test in tests:
                 found.setdefault(test, []).append(bad[build])
         made = [(test, tuple(some)) for test, some in found.items()]
@@ -678,7 +678,7 @@ class Reading:
             most_places: Of how many of a test's builders more is returned, None for all.
         """
         places = self._lines_shown(chosen)
-        found, counts = test_results.failing_now(
+        found, counts = reading_test_results.failing_now(
             self._connection, places, query, limit, most_places
         )
         known = self._first_bad(found.values())
@@ -703,15 +703,15 @@ class Reading:
 
     def tests_like(self, query: QueryOfTests, limit: int) -> list[NamedTest]:
         """Return tests that have failed and fit."""
-        return test_results.tests_like(self._connection, query, limit)
+        return reading_test_results.tests_like(self._connection, query, limit)
 
     def new_tests(self, some: Iterable[Build]) -> dict[int, list[NamedTest]]:
         """Return which tests were new in builds, by the builds' numbers."""
-        return test_results.new_tests(self._connection, [each.id for each in some])
+        return reading_test_results.new_tests(self._connection, [each.id for each in some])
 
     def tests_named(self, chosen: Filter, name: str) -> list[TestPlaces]:
         """Return where tests of a name are known to have failed, for each suite."""
-        found = test_results.places_of(self._connection, name, self._lines_shown(chosen))
+        found = reading_test_results.places_of(self._connection, name, self._lines_shown(chosen))
         known = self._first_bad(found.values())
         return [
             TestPlaces(test=each, count=len(places), places=self._places(places, known))
@@ -721,7 +721,7 @@ class Reading:
     def test_rates(self, chosen: Filter, name: str, since: int) -> list[TestRate]:
         """Return how often tests of a name failed on each builder that has run their suite."""
         lines = self._lines_shown(chosen)
-        found = test_results.rates_of(self._connection, name, lines, since)
+        found = reading_test_results.rates_of(self._connection, name, lines, since)
         return [
             TestRate(
                 test=test,
@@ -743,7 +743,7 @@ class Reading:
             for row in sql.REVISIONS_FROM.rows(self._connection, named)
             for each in self._found(sql.OF_REVISION, {"of_revision": row.id})
         }
-        found = test_results.failures_in(self._connection, name, [*builders])
+        found = reading_test_results.failures_in(self._connection, name, [*builders])
         return {
             (test, builders[build]): has_failed
             for test, by_build in found.items()
@@ -770,7 +770,9 @@ class Reading:
             for row in sql.BUILDS_BY_ID.rows(self._connection, {"some": part})
         }
 
-    def _first_bad(self, some: Iterable[list[test_results.FailingPlace]]) -> dict[int, Build]:
+    def _first_bad(
+        self, some: Iterable[list[reading_test_results.FailingPlace]]
+    ) -> dict[int, Build]:
         """Return the builds in which tests began to fail."""
         first = (place.verdict.first_bad for places in some for place in places)
         numbers = {each.build for each in first if each}
@@ -781,7 +783,7 @@ class Reading:
         return [(each.id, each.branch or "") for each in self._fitting(chosen)]
 
     def _places(
-        self, some: Iterable[test_results.FailingPlace], known: Mapping[int, Build]
+        self, some: Iterable[reading_test_results.FailingPlace], known: Mapping[int, Build]
     ) -> tuple[TestPlace, ...]:
         return tuple(
             TestPlace(

@@ -24,7 +24,13 @@ from buildbot_http_status_push.board.store.tables import (
     tested,
     tests,
 )
-from buildbot_http_status_push.board.store.writing_test_results import RUN_OF, tested_number
+from buildbot_http_status_push.board.store.writing_test_results import (
+    RUN_OF,
+    newest_first,
+    of_tested,
+    run_place,
+    tested_number,
+)
 from buildbot_http_status_push.board.test_results.history import (
     WINDOW,
     Run,
@@ -51,9 +57,6 @@ MOST_OF_NAME = 20
 
 _t, _r, _f, _in = tests.c, test_runs.c, test_failures.c, tested.c
 _given = sa.bindparam
-_run_place = sa.tuple_(_r.started_at, _r.number, _r.build)
-_of_tested = _r.tested == _given("of_tested")
-_newest_first = (_r.started_at.desc(), _r.number.desc(), _r.build.desc())
 _run = sa.select(_r.build, _r.number, _r.started_at, _r.suites, _r.is_whole, _r.again)
 
 LISTS = Prepared(
@@ -61,8 +64,8 @@ LISTS = Prepared(
 )
 RUNS = Prepared(
     lambda: (
-        _run.where(_of_tested, _run_place <= sql.given_place)
-        .order_by(*_newest_first)
+        _run.where(of_tested, run_place <= sql.given_place)
+        .order_by(*newest_first)
         .limit(_given("most"))
     )
 )
@@ -152,8 +155,10 @@ def failing_of(connection: Connection, builder: int, line: str) -> FailingTests 
         Them, the new ones first; None where no such build sent test results.
     """
     number = tested_number(connection, builder, line, judges=True)
-    window = Window() if number is None else _window(connection, number, sql.LAST_PLACE)
-    if number is None or not window.runs:
+    if number is None:
+        return None
+    window = _window(connection, number, sql.LAST_PLACE)
+    if not window.runs:
         return None
     last = window.runs[-1]
     rows = FAILED_TESTS.rows(connection, {"of_build": last.build})

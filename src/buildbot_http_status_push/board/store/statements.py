@@ -256,10 +256,11 @@ TRIGGERED = (
     .order_by(*_order)
     .limit(100)
 )
-# Neither of one builder nor in order: SQLite would go through all builds of the builder.
+# The reader chooses the builder's and sorts them: with either in the statement, SQLite would go
+# through all builds of the builder.
 SAME_REQUEST = _builds.where(
     _b.master == _given("of_master"), _b.request == _given("of_request")
-).limit(100)
+).limit(1000)
 
 OLDEST_UPDATE = sa.select(sa.func.min(updates.c.sequence))
 UPDATES = (

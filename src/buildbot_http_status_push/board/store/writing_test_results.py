@@ -33,10 +33,10 @@ AROUND = 10
 
 _t, _r, _f, _in = tests.c, test_runs.c, test_failures.c, tested.c
 _given = sa.bindparam
-_run_place = sa.tuple_(_r.started_at, _r.number, _r.build)
-_of_tested = _r.tested == _given("of_tested")
+run_place = sa.tuple_(_r.started_at, _r.number, _r.build)
+of_tested = _r.tested == _given("of_tested")
 _order = (_r.started_at, _r.number, _r.build)
-_newest_first = tuple(each.desc() for each in _order)
+newest_first = tuple(each.desc() for each in _order)
 
 TESTED = Prepared(
     lambda: sa.select(_in.id).where(
@@ -72,15 +72,15 @@ SET_AGAIN = Prepared(
 _builds_of_runs = (
     sa.select(*BUILD_COLUMNS)
     .select_from(test_runs.join(builds, builds.c.id == _r.build))
-    .where(_of_tested)
+    .where(of_tested)
 )
 FINISHED_UP_TO = Prepared(
     lambda: (
-        _builds_of_runs.where(_run_place <= sql.given_place).order_by(*_newest_first).limit(AROUND)
+        _builds_of_runs.where(run_place <= sql.given_place).order_by(*newest_first).limit(AROUND)
     )
 )
 FINISHED_AFTER = Prepared(
-    lambda: _builds_of_runs.where(_run_place > sql.given_place).order_by(*_order).limit(AROUND)
+    lambda: _builds_of_runs.where(run_place > sql.given_place).order_by(*_order).limit(AROUND)
 )
 
 

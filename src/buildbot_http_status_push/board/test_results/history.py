@@ -45,30 +45,34 @@ class Run:
 class Window:
     """The builds with test results that are looked at, on one builder and branch.
 
-    A set of them is a number, with the lowest bit for the oldest: a build's page asks for hundreds
-    of tests, and each answer is then arithmetic.
+    Sets of them are bitmasks, with bit 0 for the oldest build: a page judges hundreds of tests, and
+    bit operations are cheap.
 
     Args:
         runs: The builds, oldest first.
+
+    Attributes:
+        bits: The bit of each build, by its number on the board.
+        repeated: Pairs of indexes into ``runs``: a build, and the next one, of the same code.
     """
 
     runs: Sequence[Run] = ()
-    bits: Mapping[int, int] = field(init=False)
-    """The bit of each build, by its number on the board."""
-    repeated: Sequence[tuple[int, int]] = field(init=False)
-    """The places of builds whose next one was of the same code, each with that one's."""
+    bits: Mapping[int, int] = field(init=False, eq=False, repr=False)
+    repeated: Sequence[tuple[int, int]] = field(init=False, eq=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
+    @bits.default
+    def _bits(self) -> dict[int, int]:
+        return {run.build: 1 << place for place, run in enumerate(self.runs)}
+
+    @repeated.default
+    def _repeated(self) -> list[tuple[int, int]]:
         places = {run.build: place for place, run in enumerate(self.runs)}
-        bits = {build: 1 << place for build, place in places.items()}
-        repeated = [
-            (places[run.build], places[run.again]) for run in self.runs if run.again in places
+        return [
+            (place, places[run.again]) for place, run in enumerate(self.runs) if run.again in places
         ]
-        object.__setattr__(self, "bits", bits)
-        object.__setattr__(self, "repeated", repeated)
 
     def whole(self, suites: Iterable[str]) -> dict[str, int]:
-        """Return for each suite the builds that say of each of its tests how it ended."""
+        """Return for each suite the builds that say of all of its tests how they ended."""
         # Most runs are of the same suites.
         alike: dict[frozenset[int], int] = defaultdict(int)
         for run in self.runs:
@@ -87,8 +91,8 @@ class Verdict:
 
     Args:
         window: The runs.
-        ended_in: Those in which it is known how it ended.
-        failed_in: Those of them in which it failed.
+        ended_in: Those in which it is known how it ended, as a bitmask.
+        failed_in: Those of them in which it failed, as a bitmask.
         failed_earlier: Whether it failed in an older build than these, too.
     """
 
