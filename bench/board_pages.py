@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import inf
 from time import process_time
 
 from attrs import frozen
@@ -16,7 +17,7 @@ from buildbot_http_status_push.board.pages.pages import Pages
 from buildbot_http_status_push.board.programs.api_routes import ApiRoutes
 from buildbot_http_status_push.board.store.store import Store
 
-BEST_OF = 15
+BEST_OF = 40
 """Other programs on the machine make the same work dearer, for seconds at a time."""
 
 
@@ -37,25 +38,24 @@ def costs(urls: Sequence[str], now: int, asked: Iterable[str]) -> list[tuple[Cos
     """Return what pages and answers take, the best of several times, in their order.
 
     Args:
-        urls: Databases of boards that are compared, asked in turn.
+        urls: Databases of boards that are compared. All are asked in turn, for a machine may be
+            slow for a minute.
         now: Seconds since the epoch.
         asked: Paths, each with its query.
 
     Returns:
         For each path its cost on each board.
     """
-    found = []
-    for each in asked:
-        times: list[list[Cost]] = [[] for _ in urls]
-        for _ in range(BEST_OF):
-            for url, own in zip(urls, times, strict=True):
-                board = Board(url, now)
-                first, *again = [board.milliseconds(each) for _ in range(3)]
-                own.append(Cost(first, min(again)))
-                board.close()
-        best = (Cost(min(c.first for c in own), min(c.again for c in own)) for own in times)
-        found.append(tuple(best))
-    return found
+    paths = list(asked)
+    best = {(path, url): Cost(inf, inf) for path in paths for url in urls}
+    for _ in range(BEST_OF):
+        for path, url in best:
+            board = Board(url, now)
+            first, *again = [board.milliseconds(path) for _ in range(3)]
+            board.close()
+            known = best[path, url]
+            best[path, url] = Cost(min(known.first, first), min(known.again, *again))
+    return [tuple(best[path, url] for url in urls) for path in paths]
 
 
 class Board:
