@@ -483,7 +483,10 @@ def _touched(steps: Iterable[Step], engine: Engine) -> dict[int, int]:
 
 
 def _ended_by(ended: EndedBuild, at: float) -> EndedBuild:
-    """Return a build as ended at a time at the latest: a master's clock may be ahead."""
+    """Return the build with a time of its end that is not after ``at``.
+
+    The clock of its master may be ahead.
+    """
     if ended.at <= at:
         return ended
     return evolve(ended, build=evolve(ended.build, complete_at=int(at)))

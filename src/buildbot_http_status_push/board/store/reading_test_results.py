@@ -21,7 +21,6 @@ from buildbot_http_status_push.board.store.tables import (
     test_failures,
     test_runs,
     test_suite_lists,
-    tested,
     tests,
 )
 from buildbot_http_status_push.board.store.writing_test_results import (
@@ -55,7 +54,7 @@ SEARCHED = 20_000
 MOST_OF_NAME = 20
 """Of how many suites the tests of one name are looked at."""
 
-_t, _r, _f, _in = tests.c, test_runs.c, test_failures.c, tested.c
+_t, _r, _f = tests.c, test_runs.c, test_failures.c
 _given = sa.bindparam
 _run = sa.select(_r.build, _r.number, _r.started_at, _r.suites, _r.is_whole, _r.again)
 
@@ -164,8 +163,8 @@ def failing_of(connection: Connection, builder: int, line: str) -> FailingTests 
     rows = FAILED_TESTS.rows(connection, {"of_build": last.build})
     named = {row.id: NamedTest(row.suite, row.name) for row in rows}
     found = _verdicts(connection, number, window, named)
-    flaky = {each for each, told in found.items() if told.is_flaky}
-    new = {each for each, told in found.items() if told.is_new}
+    flaky = {each for each, verdict in found.items() if verdict.is_flaky}
+    new = {each for each, verdict in found.items() if verdict.is_new}
     order = sorted(named, key=lambda each: (each not in new, each in flaky, named[each]))
     kept = RUN_OF.first(connection, {"of_build": last.build})
     return FailingTests(
@@ -277,8 +276,8 @@ def failing_now(
         for number in where[each][:most_places]:
             shown[number][each] = named[each]
     for number, (builder, line, window) in series.items():
-        for test, told in _verdicts(connection, number, window, shown[number]).items():
-            place = FailingPlace(builder=builder, line=line, verdict=told)
+        for test, verdict in _verdicts(connection, number, window, shown[number]).items():
+            place = FailingPlace(builder=builder, line=line, verdict=verdict)
             found[named[test]].append(place)
     return found, {named[each]: len(where[each]) for each in order}
 
